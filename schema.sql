@@ -1,0 +1,786 @@
+-- The schema of resetdesk, and the authority on its rules.
+--
+-- What must never happen is refused here, so that neither a bug nor a
+-- hand-typed statement can do it: no second factor is cleared without recorded
+-- human approval and the owner's yes, no case is decided twice, no user has two
+-- open cases, and what was recorded stays recorded.
+--
+-- Conventions: times are UTC microseconds bound by the program; states are
+-- words; flags are 0 or 1; tokens appear only as SHA-256; secrets appear only
+-- sealed (AES-256-GCM, keys outside the database). Needs foreign_keys and
+-- recursive_triggers ON (without the latter INSERT OR REPLACE deletes past the
+-- triggers); review.Open reads both back.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY CHECK (name IN ('schema_version', 'canary')),
+    value TEXT NOT NULL
+) STRICT;
+
+---------------------------------------------------------------------------
+-- totp: who holds second factors, and the factors
+---------------------------------------------------------------------------
+
+-- A holder is anyone with a second factor: a panel user under the panel's own
+-- id, or one of our reviewers as 'staff:<n>'. generation counts resets; every
+-- reset raises it by one, so that a retry for generation N never touches N+1.
+CREATE TABLE holder (
+    id           TEXT PRIMARY KEY CHECK (id <> ''),
+    api_only     INTEGER NOT NULL DEFAULT 0 CHECK (api_only IN (0, 1)),
+    generation   INTEGER NOT NULL DEFAULT 1 CHECK (generation >= 1),
+    failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    locked_until INTEGER NOT NULL DEFAULT 0,
+    verified_at  INTEGER NOT NULL DEFAULT 0,  -- last accepted code
+    sessions_from INTEGER NOT NULL DEFAULT 0, -- panel sessions begun earlier are void
+    hold_until   INTEGER NOT NULL DEFAULT 0,  -- sensitive acts are refused until then
+    frozen_at    INTEGER                      -- set by an undo: no code is accepted
+) STRICT;
+
+CREATE TRIGGER holder_new BEFORE INSERT ON holder
+WHEN NEW.generation <> 1 OR EXISTS (SELECT 1 FROM holder WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a holder begins once, at generation 1'); END;
+
+CREATE TRIGGER holder_kept BEFORE DELETE ON holder
+BEGIN SELECT RAISE(ABORT, 'a holder is never deleted'); END;
+
+CREATE TRIGGER holder_generation BEFORE UPDATE OF id, generation ON holder
+WHEN NEW.id <> OLD.id OR (NEW.generation <> OLD.generation AND (
+    NEW.generation <> OLD.generation + 1
+    OR NOT EXISTS (SELECT 1 FROM reset WHERE user_id = OLD.id AND generation = OLD.generation)))
+BEGIN SELECT RAISE(ABORT, 'a generation rises by one, by an approved reset'); END;
+
+-- A credential is one authenticator. It ends by being replaced by another
+-- active one, or by a reset; nothing else ends it, so a user who had a second
+-- factor is never left with the password alone.
+CREATE TABLE credential (
+    id           INTEGER PRIMARY KEY,
+    user_id      TEXT NOT NULL REFERENCES holder (id),
+    generation   INTEGER NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('pending', 'active', 'expired', 'replaced', 'cleared', 'revoked')),
+    label        TEXT NOT NULL DEFAULT '',
+    sealed       BLOB NOT NULL CHECK (length(sealed) > 28),
+    fingerprint  BLOB NOT NULL UNIQUE,        -- keyed hash of the secret: the same secret never comes back
+    algorithm    TEXT NOT NULL CHECK (algorithm IN ('SHA1', 'SHA256', 'SHA512')),
+    digits       INTEGER NOT NULL CHECK (digits IN (6, 8)),
+    period       INTEGER NOT NULL CHECK (period IN (30, 60)),
+    last_step    INTEGER NOT NULL DEFAULT 0,  -- newest accepted time step, RFC 6238 5.2
+    pass_id      INTEGER REFERENCES enrollment_pass (id),
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,            -- of the pending enrollment
+    activated_at INTEGER,
+    ended_at     INTEGER,
+    replaced_by  INTEGER REFERENCES credential (id),
+    CHECK ((state IN ('pending', 'expired')) = (activated_at IS NULL)),
+    CHECK ((state IN ('pending', 'active')) = (ended_at IS NULL)),
+    CHECK ((state = 'replaced') = (replaced_by IS NOT NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX credential_one_pending ON credential (user_id) WHERE state = 'pending';
+CREATE INDEX credential_of_user ON credential (user_id, state);
+
+CREATE TRIGGER credential_new BEFORE INSERT ON credential
+WHEN NEW.state <> 'pending'
+    OR NEW.generation <> (SELECT generation FROM holder WHERE id = NEW.user_id)
+    OR EXISTS (SELECT 1 FROM credential WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a credential begins pending, in the current generation'); END;
+
+CREATE TRIGGER credential_kept BEFORE DELETE ON credential
+BEGIN SELECT RAISE(ABORT, 'a credential is never deleted'); END;
+
+CREATE TRIGGER credential_fixed BEFORE UPDATE ON credential
+WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation
+    OR NEW.fingerprint <> OLD.fingerprint OR NEW.algorithm <> OLD.algorithm
+    OR NEW.digits <> OLD.digits OR NEW.period <> OLD.period
+    OR NEW.created_at <> OLD.created_at OR NEW.last_step < OLD.last_step
+    OR NEW.pass_id IS NOT OLD.pass_id
+    OR (OLD.activated_at IS NOT NULL AND NEW.activated_at IS NOT OLD.activated_at)
+BEGIN SELECT RAISE(ABORT, 'a credential keeps its identity, and its time step never goes back'); END;
+
+CREATE TRIGGER credential_state BEFORE UPDATE OF state ON credential
+WHEN NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'pending' AND NEW.state IN ('active', 'expired'))
+    OR (OLD.state = 'active' AND NEW.state IN ('replaced', 'cleared', 'revoked'))
+    OR (OLD.state = 'cleared' AND NEW.state = 'active'))
+BEGIN SELECT RAISE(ABORT, 'a credential cannot change in this way'); END;
+
+-- After a reset the first new credential needs the enrollment pass, used by it.
+CREATE TRIGGER credential_activated BEFORE UPDATE OF state ON credential
+WHEN OLD.state = 'pending' AND NEW.state = 'active' AND (
+    OLD.generation <> (SELECT generation FROM holder WHERE id = OLD.user_id)
+    OR (OLD.generation > 1
+        AND NOT EXISTS (SELECT 1 FROM credential WHERE user_id = OLD.user_id AND state = 'active')
+        AND NOT EXISTS (SELECT 1 FROM enrollment_pass p WHERE p.id = OLD.pass_id AND p.user_id = OLD.user_id
+            AND p.generation = OLD.generation AND p.used_by = OLD.id AND p.revoked_at IS NULL)))
+BEGIN SELECT RAISE(ABORT, 'enrolling after a reset needs the enrollment pass'); END;
+
+CREATE TRIGGER credential_replaced BEFORE UPDATE OF state ON credential
+WHEN OLD.state = 'active' AND NEW.state = 'replaced' AND NOT EXISTS (
+    SELECT 1 FROM credential n WHERE n.id = NEW.replaced_by AND n.id <> OLD.id
+        AND n.user_id = OLD.user_id AND n.state = 'active')
+BEGIN SELECT RAISE(ABORT, 'a credential is replaced only by another active one'); END;
+
+CREATE TRIGGER credential_cleared BEFORE UPDATE OF state ON credential
+WHEN OLD.state = 'active' AND NEW.state = 'cleared' AND NOT EXISTS (
+    SELECT 1 FROM reset WHERE user_id = OLD.user_id AND generation = OLD.generation)
+BEGIN SELECT RAISE(ABORT, 'a second factor is cleared only by an approved reset'); END;
+
+CREATE TRIGGER credential_restored BEFORE UPDATE OF state ON credential
+WHEN OLD.state = 'cleared' AND NEW.state = 'active' AND NOT EXISTS (
+    SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
+    WHERE r.user_id = OLD.user_id AND r.generation = OLD.generation)
+BEGIN SELECT RAISE(ABORT, 'a cleared factor comes back only by an undo'); END;
+
+CREATE TRIGGER credential_revoked BEFORE UPDATE OF state ON credential
+WHEN OLD.state = 'active' AND NEW.state = 'revoked' AND NOT EXISTS (
+    SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
+    WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation)
+BEGIN SELECT RAISE(ABORT, 'a factor enrolled after a reset is revoked only by its undo'); END;
+
+-- Backup codes: one live set a user; each code works once.
+CREATE TABLE backup_set (
+    id         INTEGER PRIMARY KEY,
+    user_id    TEXT NOT NULL REFERENCES holder (id),
+    generation INTEGER NOT NULL,
+    salt       BLOB NOT NULL CHECK (length(salt) >= 16),
+    state      TEXT NOT NULL CHECK (state IN ('active', 'replaced', 'cleared', 'revoked')),
+    created_at INTEGER NOT NULL,
+    ended_at   INTEGER,
+    CHECK ((state = 'active') = (ended_at IS NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX backup_set_one_active ON backup_set (user_id) WHERE state = 'active';
+
+CREATE TRIGGER backup_set_new BEFORE INSERT ON backup_set
+WHEN NEW.state <> 'active'
+    OR NEW.generation <> (SELECT generation FROM holder WHERE id = NEW.user_id)
+    OR NOT EXISTS (SELECT 1 FROM credential WHERE user_id = NEW.user_id AND state = 'active' AND generation = NEW.generation)
+    OR EXISTS (SELECT 1 FROM backup_set WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'backup codes come beside an active factor'); END;
+
+CREATE TRIGGER backup_set_kept BEFORE DELETE ON backup_set
+BEGIN SELECT RAISE(ABORT, 'a set of backup codes is never deleted'); END;
+
+CREATE TRIGGER backup_set_state BEFORE UPDATE ON backup_set
+WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation OR NEW.salt <> OLD.salt
+    OR NOT (NEW.state = OLD.state
+        OR (OLD.state = 'active' AND NEW.state = 'replaced')
+        OR (OLD.state = 'active' AND NEW.state = 'cleared' AND EXISTS (
+            SELECT 1 FROM reset WHERE user_id = OLD.user_id AND generation = OLD.generation))
+        OR (OLD.state = 'cleared' AND NEW.state = 'active' AND EXISTS (
+            SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
+            WHERE r.user_id = OLD.user_id AND r.generation = OLD.generation))
+        OR (OLD.state = 'active' AND NEW.state = 'revoked' AND EXISTS (
+            SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
+            WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation)))
+BEGIN SELECT RAISE(ABORT, 'backup codes are cleared only by an approved reset'); END;
+
+CREATE TABLE backup_code (
+    set_id  INTEGER NOT NULL REFERENCES backup_set (id),
+    hash    BLOB NOT NULL CHECK (length(hash) = 32), -- HMAC-SHA-256, key outside the database
+    used_at INTEGER,
+    PRIMARY KEY (set_id, hash)
+) STRICT;
+
+CREATE TRIGGER backup_code_new BEFORE INSERT ON backup_code
+WHEN NEW.used_at IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM backup_set WHERE id = NEW.set_id AND state = 'active')
+    OR (SELECT count(*) FROM backup_code WHERE set_id = NEW.set_id) >= 10
+BEGIN SELECT RAISE(ABORT, 'a set holds ten unused backup codes'); END;
+
+CREATE TRIGGER backup_code_used BEFORE UPDATE ON backup_code
+WHEN NEW.set_id <> OLD.set_id OR NEW.hash <> OLD.hash OR OLD.used_at IS NOT NULL OR NEW.used_at IS NULL
+BEGIN SELECT RAISE(ABORT, 'a backup code works once'); END;
+
+CREATE TRIGGER backup_code_kept BEFORE DELETE ON backup_code
+BEGIN SELECT RAISE(ABORT, 'a backup code is never deleted'); END;
+
+-- The enrollment pass: mailed to the user after a reset; with the password it
+-- allows one enrollment. generation is the new one.
+CREATE TABLE enrollment_pass (
+    id         INTEGER PRIMARY KEY,
+    user_id    TEXT NOT NULL REFERENCES holder (id),
+    generation INTEGER NOT NULL,
+    reset_id   INTEGER NOT NULL REFERENCES reset (id),
+    hash       BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL CHECK (expires_at > created_at AND expires_at <= created_at + 172800000000),
+    used_at    INTEGER,
+    used_by    INTEGER REFERENCES credential (id),
+    revoked_at INTEGER,
+    CHECK ((used_at IS NULL) = (used_by IS NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX enrollment_pass_one_live ON enrollment_pass (user_id) WHERE used_at IS NULL AND revoked_at IS NULL;
+
+CREATE TRIGGER enrollment_pass_new BEFORE INSERT ON enrollment_pass
+WHEN NEW.used_at IS NOT NULL OR NEW.revoked_at IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM reset WHERE id = NEW.reset_id AND user_id = NEW.user_id AND generation = NEW.generation - 1)
+    OR EXISTS (SELECT 1 FROM undo WHERE reset_id = NEW.reset_id)
+    OR EXISTS (SELECT 1 FROM enrollment_pass WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'an enrollment pass comes from an approved reset'); END;
+
+CREATE TRIGGER enrollment_pass_fixed BEFORE UPDATE ON enrollment_pass
+WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation OR NEW.reset_id <> OLD.reset_id
+    OR NEW.hash <> OLD.hash OR NEW.expires_at <> OLD.expires_at
+    OR (OLD.used_at IS NOT NULL AND (NEW.used_at IS NOT OLD.used_at OR NEW.used_by IS NOT OLD.used_by))
+    OR (OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NOT OLD.revoked_at OR NEW.used_at IS NOT OLD.used_at))
+    OR (NEW.used_at IS NOT NULL AND OLD.used_at IS NULL AND NEW.used_at > OLD.expires_at)
+BEGIN SELECT RAISE(ABORT, 'an enrollment pass is used once, before it expires'); END;
+
+CREATE TRIGGER enrollment_pass_kept BEFORE DELETE ON enrollment_pass
+BEGIN SELECT RAISE(ABORT, 'an enrollment pass is never deleted'); END;
+
+---------------------------------------------------------------------------
+-- Accounts, users, addresses
+---------------------------------------------------------------------------
+
+CREATE TABLE account (
+    id         TEXT PRIMARY KEY CHECK (id <> ''),
+    name       TEXT NOT NULL,
+    locale     TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    removed_at INTEGER
+) STRICT;
+
+CREATE TABLE panel_user (
+    id         TEXT PRIMARY KEY REFERENCES holder (id) CHECK (id NOT LIKE 'staff:%'),
+    account_id TEXT NOT NULL REFERENCES account (id),
+    login      TEXT NOT NULL,
+    full_name  TEXT NOT NULL DEFAULT '',
+    role       TEXT NOT NULL CHECK (role IN ('admin', 'user')),
+    created_at INTEGER NOT NULL,
+    removed_at INTEGER
+) STRICT;
+
+CREATE INDEX panel_user_of_account ON panel_user (account_id);
+
+-- Every address an account ever had. Mail goes out only to rows of this table.
+-- admin: registered, may ask for a reset. notify: told, may object. user: the
+-- own address of a user who is no admin.
+CREATE TABLE address (
+    id         INTEGER PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES account (id),
+    user_id    TEXT REFERENCES panel_user (id),
+    role       TEXT NOT NULL CHECK (role IN ('admin', 'notify', 'user')),
+    address    TEXT NOT NULL CHECK (address LIKE '%_@_%'),
+    lookup     TEXT NOT NULL CHECK (lookup = lower(address)),
+    skeleton   TEXT NOT NULL,  -- confusable form of the domain, sender-verification 3.3
+    source     TEXT NOT NULL,
+    since      INTEGER NOT NULL,
+    until      INTEGER,        -- NULL: current
+    UNIQUE (id, address),
+    CHECK ((role = 'notify') = (user_id IS NULL)),
+    CHECK (until IS NULL OR until >= since)
+) STRICT;
+
+CREATE UNIQUE INDEX address_current ON address (account_id, lookup, coalesce(user_id, '')) WHERE until IS NULL;
+CREATE INDEX address_by_lookup ON address (lookup) WHERE until IS NULL;
+CREATE INDEX address_by_skeleton ON address (skeleton) WHERE until IS NULL;
+
+CREATE TRIGGER address_fixed BEFORE UPDATE ON address
+WHEN NEW.id <> OLD.id OR NEW.account_id <> OLD.account_id OR NEW.user_id IS NOT OLD.user_id
+    OR NEW.role <> OLD.role OR NEW.address <> OLD.address OR NEW.since <> OLD.since
+    OR (OLD.until IS NOT NULL AND NEW.until IS NOT OLD.until)
+BEGIN SELECT RAISE(ABORT, 'an address is history: it only ends'); END;
+
+CREATE TRIGGER address_kept BEFORE DELETE ON address
+BEGIN SELECT RAISE(ABORT, 'an address is history: it is never deleted'); END;
+
+---------------------------------------------------------------------------
+-- Inbound mail
+---------------------------------------------------------------------------
+
+-- The last committed position of each watched folder.
+CREATE TABLE cursor (
+    mailbox     TEXT NOT NULL,
+    folder      TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL CHECK (uidvalidity > 0),
+    uid         INTEGER NOT NULL CHECK (uid >= 0),
+    moved_at    INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, folder)
+) STRICT;
+
+CREATE TRIGGER cursor_forward BEFORE UPDATE ON cursor
+WHEN NEW.uidvalidity = OLD.uidvalidity AND NEW.uid < OLD.uid
+BEGIN SELECT RAISE(ABORT, 'a cursor never goes back'); END;
+
+-- Every mail of the watched folders, by the identity that IMAP gives it, with
+-- exactly one fate. fate is NULL from the commit of its bytes to its assessment.
+CREATE TABLE inbound (
+    id            INTEGER PRIMARY KEY,
+    mailbox       TEXT NOT NULL,
+    folder        TEXT NOT NULL,
+    uidvalidity   INTEGER NOT NULL,
+    uid           INTEGER NOT NULL,
+    internal_date INTEGER NOT NULL,
+    received_at   INTEGER NOT NULL,
+    size          INTEGER NOT NULL,
+    header        BLOB,                -- the fields read in the header pass
+    raw           BLOB,                -- whole, or the first part if truncated
+    truncated     INTEGER NOT NULL DEFAULT 0 CHECK (truncated IN (0, 1)),
+    backlog       INTEGER NOT NULL DEFAULT 0 CHECK (backlog IN (0, 1)),
+    sha256        BLOB,                -- of raw
+    fate          TEXT CHECK (fate IN ('case', 'attached', 'parked', 'automatic', 'quarantined', 'unfetchable', 'passed')),
+    reason        TEXT NOT NULL DEFAULT '',
+    fated_at      INTEGER,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    retry_at      INTEGER NOT NULL DEFAULT 0, -- deferred verdicts are looked at again then
+    UNIQUE (mailbox, folder, uidvalidity, uid),
+    CHECK ((fate IS NULL) = (fated_at IS NULL)),
+    CHECK (fate IS NULL OR reason <> '')
+) STRICT;
+
+CREATE INDEX inbound_waiting ON inbound (retry_at, id) WHERE fate IS NULL;
+CREATE INDEX inbound_by_fate ON inbound (fate, id);
+CREATE INDEX inbound_by_hash ON inbound (sha256) WHERE sha256 IS NOT NULL;
+
+CREATE TRIGGER inbound_fixed BEFORE UPDATE ON inbound
+WHEN NEW.id <> OLD.id OR NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder
+    OR NEW.uidvalidity <> OLD.uidvalidity OR NEW.uid <> OLD.uid
+    OR NEW.received_at <> OLD.received_at OR NEW.internal_date <> OLD.internal_date
+    OR (NEW.raw IS NOT NULL AND NEW.raw IS NOT OLD.raw)
+    OR (NEW.sha256 IS NOT OLD.sha256)
+BEGIN SELECT RAISE(ABORT, 'a mail keeps its identity and its bytes'); END;
+
+CREATE TRIGGER inbound_fate BEFORE UPDATE OF fate ON inbound
+WHEN (OLD.fate IS NOT NULL AND NEW.fate IS NOT OLD.fate
+        AND NOT (OLD.fate = 'parked' AND NEW.fate IN ('case', 'attached')))
+    OR (NEW.fate IN ('case', 'attached') AND NOT EXISTS (SELECT 1 FROM case_mail WHERE inbound_id = OLD.id))
+BEGIN SELECT RAISE(ABORT, 'a mail has one fate'); END;
+
+CREATE TRIGGER inbound_kept BEFORE DELETE ON inbound
+BEGIN SELECT RAISE(ABORT, 'a mail is never deleted'); END;
+
+-- What was found out about a mail: the verdict of mailbox/sender and the
+-- reading of review/intent, with all evidence as JSON.
+CREATE TABLE assessment (
+    inbound_id  INTEGER PRIMARY KEY REFERENCES inbound (id),
+    verdict     TEXT NOT NULL CHECK (verdict IN ('authenticated', 'partial', 'unverified', 'deferred', 'automated', 'quarantine')),
+    match       TEXT NOT NULL CHECK (match IN ('exact', 'case_variant', 'lookalike', 'none')),
+    from_addr   TEXT NOT NULL,
+    claimed     TEXT NOT NULL,  -- the registered address it is, or imitates; '' if none
+    message_id  TEXT NOT NULL,
+    subject     TEXT NOT NULL,
+    excerpt     TEXT NOT NULL,
+    request     INTEGER NOT NULL CHECK (request IN (0, 1)),
+    score       REAL NOT NULL,
+    language    TEXT NOT NULL,
+    evidence    TEXT NOT NULL,
+    assessed_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX assessment_by_claim ON assessment (claimed, assessed_at) WHERE claimed <> '';
+CREATE INDEX assessment_by_message ON assessment (message_id) WHERE message_id <> '';
+
+CREATE TRIGGER assessment_fixed BEFORE UPDATE ON assessment
+BEGIN SELECT RAISE(ABORT, 'an assessment is never changed'); END;
+CREATE TRIGGER assessment_kept BEFORE DELETE ON assessment
+BEGIN SELECT RAISE(ABORT, 'an assessment is never deleted'); END;
+
+-- Signatures seen before, by (d, s, b-hash): a second mail with one is a replay.
+CREATE TABLE signature_seen (
+    fingerprint TEXT PRIMARY KEY,
+    inbound_id  INTEGER NOT NULL REFERENCES inbound (id)
+) STRICT;
+
+---------------------------------------------------------------------------
+-- Audit: append-only, hash-chained
+---------------------------------------------------------------------------
+
+CREATE TABLE audit (
+    seq    INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    actor  TEXT NOT NULL,   -- 'reviewer:<n>', 'owner', 'desk', 'clock', 'host'
+    action TEXT NOT NULL,
+    object TEXT NOT NULL,   -- case number, user id, …
+    detail TEXT NOT NULL,   -- JSON, no secrets
+    prev   BLOB NOT NULL CHECK (length(prev) = 32),
+    hash   BLOB NOT NULL UNIQUE CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE INDEX audit_by_object ON audit (object, seq);
+
+CREATE TRIGGER audit_chain BEFORE INSERT ON audit
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+    OR NEW.prev IS NOT coalesce((SELECT hash FROM audit ORDER BY seq DESC LIMIT 1),
+        X'0000000000000000000000000000000000000000000000000000000000000000')
+BEGIN SELECT RAISE(ABORT, 'an audit event follows the last one'); END;
+
+CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'an audit event is never changed'); END;
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'an audit event is never deleted'); END;
+
+---------------------------------------------------------------------------
+-- People of the desk
+---------------------------------------------------------------------------
+
+CREATE TABLE reviewer (
+    id           INTEGER PRIMARY KEY,
+    holder_id    TEXT NOT NULL UNIQUE REFERENCES holder (id) CHECK (holder_id LIKE 'staff:%'),
+    email        TEXT NOT NULL UNIQUE CHECK (email = lower(email)),
+    name         TEXT NOT NULL,
+    role         TEXT NOT NULL CHECK (role IN ('viewer', 'reviewer', 'lead', 'admin', 'auditor')),
+    password     TEXT,             -- argon2id, PHC string; NULL until the invitation is accepted
+    failures     INTEGER NOT NULL DEFAULT 0,
+    locked_until INTEGER NOT NULL DEFAULT 0,
+    created_at   INTEGER NOT NULL,
+    disabled_at  INTEGER
+) STRICT;
+
+CREATE TRIGGER reviewer_fixed BEFORE UPDATE ON reviewer
+WHEN NEW.id <> OLD.id OR NEW.holder_id <> OLD.holder_id OR NEW.email <> OLD.email
+BEGIN SELECT RAISE(ABORT, 'a reviewer stays the same person'); END;
+CREATE TRIGGER reviewer_kept BEFORE DELETE ON reviewer
+BEGIN SELECT RAISE(ABORT, 'a reviewer is disabled, never deleted'); END;
+
+CREATE TABLE invitation (
+    hash        BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    used_at     INTEGER
+) STRICT;
+
+CREATE TABLE session (
+    hash        BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    created_at  INTEGER NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    step_up_at  INTEGER NOT NULL DEFAULT 0, -- last fresh second factor
+    ip          TEXT NOT NULL,
+    agent       TEXT NOT NULL,
+    ended_at    INTEGER
+) STRICT;
+
+CREATE INDEX session_of_reviewer ON session (reviewer_id);
+
+CREATE TRIGGER session_ended BEFORE UPDATE ON session
+WHEN OLD.ended_at IS NOT NULL OR NEW.hash <> OLD.hash OR NEW.reviewer_id <> OLD.reviewer_id OR NEW.expires_at > OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'an ended session stays ended'); END;
+
+---------------------------------------------------------------------------
+-- Cases
+---------------------------------------------------------------------------
+
+-- A request to reset one user's second factor. account_id and user_id may be
+-- open at first and are set once. round counts how often contrary evidence (the
+-- owner's no, a code used meanwhile) made every earlier yes and vote void.
+CREATE TABLE reset_case (
+    id          INTEGER PRIMARY KEY,
+    number      TEXT NOT NULL UNIQUE CHECK (number LIKE 'RST-______'),
+    state       TEXT NOT NULL CHECK (state IN ('open', 'held', 'clearing', 'cleared', 'undone',
+                    'rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired')),
+    version     INTEGER NOT NULL DEFAULT 1,
+    round       INTEGER NOT NULL DEFAULT 1,
+    requester   TEXT NOT NULL CHECK (requester = lower(requester)), -- the registered address, as stored
+    account_id  TEXT REFERENCES account (id),
+    user_id     TEXT REFERENCES panel_user (id),
+    locale      TEXT NOT NULL,
+    opened_at   INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    due_at      INTEGER NOT NULL,   -- when the clock looks at it next
+    held_by     TEXT NOT NULL DEFAULT '' CHECK (held_by IN ('', 'reviewer', 'owner', 'verified', 'bounce')),
+    held_reason TEXT NOT NULL DEFAULT '',
+    closed_at   INTEGER,
+    closed_by   TEXT NOT NULL DEFAULT '',
+    close_reason TEXT NOT NULL DEFAULT '',
+    CHECK (user_id IS NULL OR account_id IS NOT NULL),
+    CHECK ((state = 'held') = (held_by <> '')),
+    CHECK ((state IN ('open', 'held', 'clearing')) = (closed_at IS NULL)),
+    CHECK (closed_at IS NULL OR closed_by <> '')
+) STRICT;
+
+CREATE UNIQUE INDEX case_one_open_a_user ON reset_case (user_id)
+    WHERE state IN ('open', 'held', 'clearing') AND user_id IS NOT NULL;
+CREATE UNIQUE INDEX case_one_open_unresolved ON reset_case (requester, coalesce(account_id, ''))
+    WHERE state IN ('open', 'held', 'clearing') AND user_id IS NULL;
+CREATE INDEX case_due ON reset_case (due_at) WHERE state IN ('open', 'held');
+CREATE INDEX case_by_state ON reset_case (state, id);
+CREATE INDEX case_of_account ON reset_case (account_id, id);
+
+CREATE TRIGGER case_new BEFORE INSERT ON reset_case
+WHEN NEW.state <> 'open' OR NEW.version <> 1 OR NEW.round <> 1
+    OR EXISTS (SELECT 1 FROM reset_case WHERE id = NEW.id)
+    OR (NEW.user_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM panel_user WHERE id = NEW.user_id AND account_id = NEW.account_id))
+BEGIN SELECT RAISE(ABORT, 'a case begins open'); END;
+
+CREATE TRIGGER case_kept BEFORE DELETE ON reset_case
+BEGIN SELECT RAISE(ABORT, 'a case is never deleted'); END;
+
+CREATE TRIGGER case_fixed BEFORE UPDATE ON reset_case
+WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.requester OR NEW.opened_at <> OLD.opened_at
+    OR NEW.version <> OLD.version + 1 OR NEW.round < OLD.round OR NEW.round > OLD.round + 1
+    OR (OLD.account_id IS NOT NULL AND NEW.account_id IS NOT OLD.account_id)
+    OR (OLD.user_id IS NOT NULL AND NEW.user_id IS NOT OLD.user_id)
+    OR (NEW.user_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM panel_user WHERE id = NEW.user_id AND account_id = NEW.account_id))
+BEGIN SELECT RAISE(ABORT, 'a case keeps its identity and counts its versions'); END;
+
+CREATE TRIGGER case_state BEFORE UPDATE ON reset_case
+WHEN NOT (
+    (OLD.state = 'open' AND NEW.state IN ('open', 'held', 'clearing', 'cleared', 'rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired'))
+    OR (OLD.state = 'held' AND NEW.state IN ('held', 'open', 'rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired'))
+    OR (OLD.state = 'clearing' AND NEW.state IN ('clearing', 'cleared', 'held'))
+    OR (OLD.state = 'cleared' AND NEW.state = 'undone'))
+BEGIN SELECT RAISE(ABORT, 'a case is decided once'); END;
+
+-- A reset is whole: the case is cleared when everything that belongs to it is done.
+CREATE TRIGGER case_cleared BEFORE UPDATE OF state ON reset_case
+WHEN NEW.state = 'cleared' AND OLD.state <> 'cleared' AND NOT EXISTS (
+    SELECT 1 FROM reset r JOIN holder h ON h.id = r.user_id
+    WHERE r.case_id = OLD.id AND r.user_id = NEW.user_id AND h.generation = r.generation + 1
+        AND NOT EXISTS (SELECT 1 FROM credential WHERE user_id = r.user_id AND state = 'active')
+        AND NOT EXISTS (SELECT 1 FROM backup_set WHERE user_id = r.user_id AND state = 'active')
+        AND EXISTS (SELECT 1 FROM enrollment_pass WHERE reset_id = r.id)
+        AND EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'cleared')
+        AND EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'pass'))
+BEGIN SELECT RAISE(ABORT, 'a case is cleared only by a whole reset'); END;
+
+CREATE TRIGGER case_undone BEFORE UPDATE OF state ON reset_case
+WHEN NEW.state = 'undone' AND NOT EXISTS (
+    SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id WHERE r.case_id = OLD.id)
+BEGIN SELECT RAISE(ABORT, 'a case is undone only by an undo'); END;
+
+-- Which mails belong to a case: the one that opened it, and later ones.
+CREATE TABLE case_mail (
+    case_id    INTEGER NOT NULL REFERENCES reset_case (id),
+    inbound_id INTEGER NOT NULL REFERENCES inbound (id),
+    role       TEXT NOT NULL CHECK (role IN ('opened', 'attached')),
+    PRIMARY KEY (case_id, inbound_id)
+) STRICT;
+
+CREATE UNIQUE INDEX case_mail_one_opener ON case_mail (case_id) WHERE role = 'opened';
+CREATE INDEX case_mail_of_inbound ON case_mail (inbound_id);
+
+CREATE TRIGGER case_mail_fixed BEFORE UPDATE ON case_mail
+BEGIN SELECT RAISE(ABORT, 'a mail stays with its case'); END;
+CREATE TRIGGER case_mail_kept BEFORE DELETE ON case_mail
+BEGIN SELECT RAISE(ABORT, 'a mail stays with its case'); END;
+
+-- Links in letters. confirm goes to a registered address only; object lets any
+-- contact stop a case; undo takes a reset back within its hold.
+CREATE TABLE owner_link (
+    hash       BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    case_id    INTEGER NOT NULL REFERENCES reset_case (id),
+    round      INTEGER NOT NULL,
+    purpose    TEXT NOT NULL CHECK (purpose IN ('confirm', 'object', 'undo')),
+    address_id INTEGER NOT NULL REFERENCES address (id),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL CHECK (expires_at > created_at)
+) STRICT;
+
+CREATE INDEX owner_link_of_case ON owner_link (case_id);
+
+CREATE TRIGGER owner_link_new BEFORE INSERT ON owner_link
+WHEN EXISTS (SELECT 1 FROM owner_link WHERE hash = NEW.hash)
+    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
+        WHERE c.id = NEW.case_id AND c.round = NEW.round AND (a.until IS NULL OR NEW.purpose <> 'confirm')
+            AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
+            AND (NEW.purpose <> 'confirm' OR a.role = 'admin'))
+BEGIN SELECT RAISE(ABORT, 'a confirm link goes to a registered address of the account'); END;
+
+CREATE TRIGGER owner_link_fixed BEFORE UPDATE ON owner_link
+BEGIN SELECT RAISE(ABORT, 'a link is never changed'); END;
+CREATE TRIGGER owner_link_kept BEFORE DELETE ON owner_link
+BEGIN SELECT RAISE(ABORT, 'a link is never deleted'); END;
+
+-- What owners said through their links.
+CREATE TABLE answer (
+    id      INTEGER PRIMARY KEY,
+    case_id INTEGER NOT NULL REFERENCES reset_case (id),
+    round   INTEGER NOT NULL,
+    link    BLOB NOT NULL REFERENCES owner_link (hash),
+    answer  TEXT NOT NULL CHECK (answer IN ('yes', 'no')),
+    user_id TEXT REFERENCES panel_user (id),  -- for whom the yes is
+    at      INTEGER NOT NULL,
+    ip      TEXT NOT NULL,
+    CHECK (answer = 'no' OR user_id IS NOT NULL)
+) STRICT;
+
+CREATE UNIQUE INDEX answer_once ON answer (case_id, round, link, answer);
+
+CREATE TRIGGER answer_new BEFORE INSERT ON answer
+WHEN EXISTS (SELECT 1 FROM answer WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM owner_link l JOIN reset_case c ON c.id = l.case_id
+        WHERE l.hash = NEW.link AND c.id = NEW.case_id AND c.round = NEW.round AND l.round = NEW.round
+            AND c.state IN ('open', 'held') AND NEW.at < l.expires_at
+            AND (l.purpose = 'confirm' OR (l.purpose = 'object' AND NEW.answer = 'no'))
+            AND (NEW.user_id IS NULL OR NEW.user_id = c.user_id))
+BEGIN SELECT RAISE(ABORT, 'an answer comes through a live link of the open case'); END;
+
+CREATE TRIGGER answer_fixed BEFORE UPDATE ON answer
+BEGIN SELECT RAISE(ABORT, 'an answer is never changed'); END;
+CREATE TRIGGER answer_kept BEFORE DELETE ON answer
+BEGIN SELECT RAISE(ABORT, 'an answer is never deleted'); END;
+
+-- The vote of one reviewer, after a fresh second factor, over the evidence that
+-- was on the screen. It counts in its round only.
+CREATE TABLE approval (
+    id            INTEGER PRIMARY KEY,
+    case_id       INTEGER NOT NULL REFERENCES reset_case (id),
+    round         INTEGER NOT NULL,
+    user_id       TEXT NOT NULL REFERENCES panel_user (id),
+    generation    INTEGER NOT NULL,
+    reviewer_id   INTEGER NOT NULL REFERENCES reviewer (id),
+    session       BLOB NOT NULL,
+    step_up_at    INTEGER NOT NULL,
+    evidence_hash BLOB NOT NULL CHECK (length(evidence_hash) = 32),
+    reason        TEXT NOT NULL CHECK (trim(reason) <> ''),
+    decided_at    INTEGER NOT NULL,
+    audit_seq     INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
+    UNIQUE (case_id, round, reviewer_id),
+    CHECK (decided_at >= step_up_at AND decided_at - step_up_at <= 300000000)
+) STRICT;
+
+CREATE TRIGGER approval_new BEFORE INSERT ON approval
+WHEN EXISTS (SELECT 1 FROM approval WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN holder h ON h.id = c.user_id
+        WHERE c.id = NEW.case_id AND c.state = 'open' AND c.round = NEW.round
+            AND c.user_id = NEW.user_id AND h.generation = NEW.generation)
+BEGIN SELECT RAISE(ABORT, 'an approval is for the open case, its user and generation'); END;
+
+CREATE TRIGGER approval_person BEFORE INSERT ON approval
+WHEN NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
+        WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL
+            AND s.expires_at > NEW.decided_at AND s.step_up_at = NEW.step_up_at
+            AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
+            AND r.email NOT IN (SELECT lookup FROM address WHERE user_id = NEW.user_id))
+    OR NOT EXISTS (SELECT 1 FROM audit a JOIN reset_case c ON c.number = a.object
+        WHERE a.seq = NEW.audit_seq AND a.action = 'case.approved' AND c.id = NEW.case_id
+            AND a.actor = 'reviewer:' || NEW.reviewer_id)
+BEGIN SELECT RAISE(ABORT, 'an approval needs an entitled reviewer who stepped up and is not the user'); END;
+
+CREATE TRIGGER approval_fixed BEFORE UPDATE ON approval
+BEGIN SELECT RAISE(ABORT, 'an approval is never changed'); END;
+CREATE TRIGGER approval_kept BEFORE DELETE ON approval
+BEGIN SELECT RAISE(ABORT, 'an approval is never deleted'); END;
+
+-- The one act that clears. It exists only on top of approvals and the owner's
+-- yes, all of the case's present round.
+CREATE TABLE reset (
+    id                 INTEGER PRIMARY KEY,
+    case_id            INTEGER NOT NULL UNIQUE REFERENCES reset_case (id),
+    approval_id        INTEGER NOT NULL UNIQUE REFERENCES approval (id), -- the last vote needed
+    answer_id          INTEGER NOT NULL UNIQUE REFERENCES answer (id),
+    user_id            TEXT NOT NULL REFERENCES panel_user (id),
+    generation         INTEGER NOT NULL,
+    approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
+    wait_until         INTEGER NOT NULL,
+    cleared_at         INTEGER NOT NULL,
+    hold_until         INTEGER NOT NULL CHECK (hold_until >= cleared_at),
+    audit_seq          INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
+    UNIQUE (user_id, generation),
+    CHECK (cleared_at >= wait_until)
+) STRICT;
+
+CREATE TRIGGER reset_new BEFORE INSERT ON reset
+WHEN EXISTS (SELECT 1 FROM reset WHERE id = NEW.id)
+    OR NOT EXISTS (
+        SELECT 1 FROM reset_case c
+            JOIN holder h ON h.id = c.user_id
+            JOIN approval a ON a.id = NEW.approval_id AND a.case_id = c.id AND a.round = c.round
+                AND a.user_id = c.user_id AND a.generation = h.generation AND a.decided_at <= NEW.cleared_at
+            JOIN answer o ON o.id = NEW.answer_id AND o.case_id = c.id AND o.round = c.round
+                AND o.answer = 'yes' AND o.user_id = c.user_id AND o.at <= NEW.cleared_at
+            JOIN audit e ON e.seq = NEW.audit_seq AND e.action = 'case.cleared' AND e.object = c.number
+        WHERE c.id = NEW.case_id AND c.state IN ('open', 'clearing')
+            AND c.user_id = NEW.user_id AND h.generation = NEW.generation
+            AND NEW.approvals_required <= (SELECT count(*) FROM approval v
+                WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation)
+            AND NOT EXISTS (SELECT 1 FROM answer n WHERE n.case_id = c.id AND n.round = c.round AND n.answer = 'no')
+            AND NOT EXISTS (SELECT 1 FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
+                WHERE m.case_id = c.id AND m.role = 'opened' AND s.verdict IN ('quarantine', 'automated', 'deferred')))
+BEGIN SELECT RAISE(ABORT, 'a reset needs recorded approvals and the owner''s yes'); END;
+
+CREATE TRIGGER reset_fixed BEFORE UPDATE ON reset
+BEGIN SELECT RAISE(ABORT, 'a reset is never changed'); END;
+CREATE TRIGGER reset_kept BEFORE DELETE ON reset
+BEGIN SELECT RAISE(ABORT, 'a reset is never deleted'); END;
+
+-- An owner took a reset back within its hold.
+CREATE TABLE undo (
+    reset_id  INTEGER PRIMARY KEY REFERENCES reset (id),
+    at        INTEGER NOT NULL,
+    link      BLOB NOT NULL REFERENCES owner_link (hash),
+    ip        TEXT NOT NULL,
+    audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit (seq)
+) STRICT;
+
+CREATE TRIGGER undo_new BEFORE INSERT ON undo
+WHEN EXISTS (SELECT 1 FROM undo WHERE reset_id = NEW.reset_id)
+    OR NOT EXISTS (SELECT 1 FROM reset r JOIN reset_case c ON c.id = r.case_id
+        JOIN owner_link l ON l.hash = NEW.link AND l.case_id = c.id AND l.purpose = 'undo'
+        WHERE r.id = NEW.reset_id AND c.state = 'cleared' AND NEW.at <= r.hold_until AND NEW.at < l.expires_at)
+BEGIN SELECT RAISE(ABORT, 'an undo comes through its link, within the hold'); END;
+
+CREATE TRIGGER undo_fixed BEFORE UPDATE ON undo
+BEGIN SELECT RAISE(ABORT, 'an undo is never changed'); END;
+CREATE TRIGGER undo_kept BEFORE DELETE ON undo
+BEGIN SELECT RAISE(ABORT, 'an undo is never deleted'); END;
+
+---------------------------------------------------------------------------
+-- Letters: the outbox
+---------------------------------------------------------------------------
+
+-- A letter is rendered in the transaction that owes it, sealed, and sent as it
+-- stands, so that a repeat is byte-identical (promises 3.3). Its recipient is a
+-- row of address, never text from a mail. state 'dot' is committed before the
+-- final dot is written: only then may a crash leave it uncertain.
+CREATE TABLE letter (
+    id         INTEGER PRIMARY KEY,
+    case_id    INTEGER NOT NULL REFERENCES reset_case (id),
+    reset_id   INTEGER REFERENCES reset (id),
+    round      INTEGER NOT NULL,
+    serial     INTEGER NOT NULL DEFAULT 1,  -- counts repeats that a person asked for
+    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone')),
+    address_id INTEGER NOT NULL,
+    recipient  TEXT NOT NULL,
+    message_id TEXT NOT NULL UNIQUE,
+    subject    TEXT NOT NULL,
+    sealed     BLOB NOT NULL,               -- the whole MIME entity
+    sha256     BLOB NOT NULL CHECK (length(sha256) = 32), -- of the MIME entity: sealing it again keeps the bytes
+    state      TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'dot', 'sent', 'failed')),
+    epoch      TEXT NOT NULL DEFAULT '',    -- which run of the program holds it
+    attempt    INTEGER NOT NULL DEFAULT 0,
+    next_at    INTEGER NOT NULL,
+    queued_at  INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    response   TEXT NOT NULL DEFAULT '',
+    uncertain  INTEGER NOT NULL DEFAULT 0,  -- how often nobody could know whether it arrived
+    FOREIGN KEY (address_id, recipient) REFERENCES address (id, address),
+    UNIQUE (case_id, round, kind, address_id, serial),
+    CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL))
+) STRICT;
+
+CREATE INDEX letter_due ON letter (next_at, id) WHERE state IN ('queued', 'sending', 'dot');
+CREATE INDEX letter_of_case ON letter (case_id);
+
+CREATE TRIGGER letter_new BEFORE INSERT ON letter
+WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
+    OR EXISTS (SELECT 1 FROM letter WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
+        WHERE c.id = NEW.case_id
+            AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
+            AND (NEW.kind <> 'acknowledgement' OR a.role = 'admin')
+            AND (NEW.kind <> 'pass' OR a.user_id = c.user_id))
+BEGIN SELECT RAISE(ABORT, 'a letter goes to a stored address of its account'); END;
+
+CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
+WHEN NEW.id <> OLD.id OR NEW.case_id <> OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round
+    OR NEW.kind <> OLD.kind OR NEW.address_id <> OLD.address_id OR NEW.recipient <> OLD.recipient
+    OR NEW.message_id <> OLD.message_id OR NEW.sha256 <> OLD.sha256 OR NEW.subject <> OLD.subject
+    OR NEW.attempt < OLD.attempt OR OLD.state = 'sent'
+BEGIN SELECT RAISE(ABORT, 'a letter keeps its words and its recipient'); END;
+
+CREATE TRIGGER letter_state BEFORE UPDATE OF state ON letter
+WHEN NOT (NEW.state = OLD.state
+    OR (OLD.state = 'queued' AND NEW.state IN ('sending', 'failed'))
+    OR (OLD.state = 'sending' AND NEW.state IN ('queued', 'dot', 'failed'))
+    OR (OLD.state = 'dot' AND NEW.state IN ('sent', 'queued', 'sending', 'failed'))
+    OR (OLD.state = 'failed' AND NEW.state = 'queued'))
+BEGIN SELECT RAISE(ABORT, 'a letter is sent only after its dot'); END;
+
+CREATE TRIGGER letter_kept BEFORE DELETE ON letter
+BEGIN SELECT RAISE(ABORT, 'a letter is never deleted'); END;
