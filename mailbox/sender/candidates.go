@@ -1,0 +1,172 @@
+package sender
+
+import (
+	"strings"
+)
+
+// maxCandidates bounds what Candidates returns, so that a header full of
+// addresses cannot become a flood of queries.
+const maxCandidates = 1000
+
+// Candidates returns what a header block could be about: every token that
+// looks like an address anywhere in its octets, in decoded words and in
+// display names, in lower case (ASCII), each once. It is liberal, because it
+// decides whether a body is fetched at all (design 2, promise 1): it reads
+// what the gate refuses, undoes folds, comments and quotes around the "@",
+// and takes the address out of a bounce token such as
+// bounce+admin=legit.example@relay.example. Fields that name a sender come
+// first; at most 1000 tokens are returned.
+//
+// Nothing it returns proves anything, and the tokens need not be valid
+// addresses; they may contain letters beyond ASCII.
+func Candidates(header []byte) []string {
+	c := candidates{seen: make(map[string]bool)}
+	fields := looseFields(header)
+	for _, identity := range []bool{true, false} {
+		for _, f := range fields {
+			if identity == identityField(f) {
+				c.field(f)
+			}
+		}
+	}
+	return c.found
+}
+
+// looseFields splits a header block at any line ending, folds joined. It stops
+// at the first empty line and refuses nothing.
+func looseFields(header []byte) []string {
+	if len(header) > maxHeader {
+		header = header[:maxHeader]
+	}
+	var fields []string
+	var field strings.Builder
+	flush := func() {
+		if field.Len() > 0 {
+			fields = append(fields, field.String())
+			field.Reset()
+		}
+	}
+	for line := range strings.Lines(string(header)) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			break
+		}
+		if line[0] != ' ' && line[0] != '\t' {
+			flush()
+		}
+		field.WriteString(line)
+	}
+	flush()
+	return fields
+}
+
+func identityField(f string) bool {
+	name, _, _ := strings.Cut(f, ":")
+	switch asciiLower(strings.TrimSpace(name)) {
+	case "from", "sender", "reply-to", "return-path", "resent-from", "resent-sender", "x-original-from":
+		return true
+	}
+	return false
+}
+
+type candidates struct {
+	found []string
+	seen  map[string]bool
+}
+
+// field looks at one field in each way a mail program might read it.
+func (c *candidates) field(f string) {
+	decoded := f
+	if strings.Contains(f, "=?") {
+		if s, err := newDecoder().DecodeHeader(f); err == nil {
+			decoded = s
+		}
+	}
+	if !strings.ContainsAny(decoded, "@\uff20\ufe6b") && !strings.Contains(f, "@") {
+		return
+	}
+	c.tokens(f)
+	decoded = atSigns.Replace(decoded)
+	c.tokens(decoded)
+	c.tokens(squeeze(decoded))
+}
+
+var atSigns = strings.NewReplacer("\uff20", "@", "\ufe6b", "@")
+
+// squeeze removes quotes, backslashes, comments, and the spaces around "@"
+// and ".", all of which RFC 5322 lets stand inside an address.
+func squeeze(s string) string {
+	var b strings.Builder
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case depth > 0 || c == '"' || c == '\\':
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if depth > 0 { // an open comment must not hide the rest
+		return squeeze(strings.ReplaceAll(s, "(", " "))
+	}
+	words := strings.Fields(b.String())
+	b.Reset()
+	for i, w := range words {
+		if i > 0 && !glued(words[i-1][len(words[i-1])-1]) && !glued(w[0]) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(w)
+	}
+	return b.String()
+}
+
+func glued(c byte) bool { return c == '@' || c == '.' }
+
+// tokens adds each address-like token of s.
+func (c *candidates) tokens(s string) {
+	for from := 0; ; {
+		at := strings.IndexByte(s[from:], '@')
+		if at < 0 {
+			return
+		}
+		at += from
+		from = at + 1
+		start, end := at, at+1
+		for start > 0 && at-start < maxAddr && localByte(s[start-1]) {
+			start--
+		}
+		for end < len(s) && end-at < maxAddr && domainByte(s[end]) {
+			end++
+		}
+		c.address(s[start:at], strings.Trim(s[at+1:end], ".-"))
+	}
+}
+
+func (c *candidates) address(local, domain string) {
+	local = strings.TrimLeft(local, ".'")
+	if local == "" || domain == "" {
+		return
+	}
+	c.add(local + "@" + domain)
+	if i := strings.LastIndexByte(local, '='); i > 0 && strings.IndexByte(local[i:], '.') > 0 {
+		inner := local[:i]
+		c.add(inner + "@" + local[i+1:])
+		if j := strings.LastIndexByte(inner, '+'); j >= 0 && j+1 < len(inner) {
+			c.add(inner[j+1:] + "@" + local[i+1:])
+		}
+	}
+}
+
+func (c *candidates) add(addr string) {
+	addr = asciiLower(addr)
+	if len(c.found) < maxCandidates && !c.seen[addr] {
+		c.seen[addr] = true
+		c.found = append(c.found, addr)
+	}
+}
+
+func localByte(b byte) bool  { return b >= 0x80 || b == '.' || isAtext(b) }
+func domainByte(b byte) bool { return b >= 0x80 || b == '.' || b == '-' || b == '_' || isAlnum(b) }
