@@ -1,0 +1,125 @@
+package mailbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// Limits of what is read of one mail and held at one time.
+const (
+	headerCap = 16 << 10  // bytes of header fields
+	bodyCap   = 1 << 20   // a larger mail is not fetched whole
+	bodyHead  = 256 << 10 // what is fetched of it
+	heldBytes = 4 << 20   // headers of one pass, bodies of one fetch, one batch
+)
+
+// headerFields are what decides whether a mail may concern anybody here.
+var headerFields = []string{
+	"From", "Sender", "Reply-To", "Return-Path", "To", "Cc", "Delivered-To", "Subject", "Date", "Message-ID",
+	"In-Reply-To", "References", "Auto-Submitted", "List-Id", "Precedence", "Content-Type", "Resent-From",
+}
+
+// part is one section to fetch of every mail in a set. Peek keeps \Seen as it is.
+type part struct {
+	section imap.FetchItemBodySection
+	meta    bool  // ask for INTERNALDATE and RFC822.SIZE too
+	most    int   // keep this many bytes of a section
+	base    int64 // bytes to allow for beyond the sections themselves
+}
+
+func headerPart() part {
+	return part{meta: true, most: headerCap, section: imap.FetchItemBodySection{
+		Specifier: imap.PartSpecifierHeader, HeaderFields: headerFields, Peek: true,
+		Partial: &imap.SectionPartial{Size: headerCap},
+	}}
+}
+
+func wholePart() part {
+	return part{most: bodyCap, section: imap.FetchItemBodySection{Peek: true}}
+}
+
+func headPart() part {
+	p := wholePart()
+	p.most, p.section.Partial = bodyHead, &imap.SectionPartial{Size: bodyHead}
+	return p
+}
+
+// piece is what came of one mail. data is nil when the section did not come, and never nil when it did.
+type piece struct {
+	uid      uint32
+	date     time.Time
+	size     int64
+	data     []byte
+	overflow bool // the section was longer than part.most
+}
+
+// fetchResult is the answer to one UID FETCH.
+type fetchResult struct {
+	err    error // the connection is dead
+	status error // the connection lives, but the server said NO or BAD
+}
+
+// fetch asks for one section of every mail in set, streamed: each piece goes to keep as it comes, in the server's
+// order. It is the only command under way (pipelined FETCHes deadlock the library).
+func (s *session) fetch(set imap.UIDSet, p part, expect int64, keep func(piece)) fetchResult {
+	if len(set) == 0 {
+		return fetchResult{} // an empty set is a syntax error and would cost the connection
+	}
+	s.g.expect(s.conf.Body, 2*expect+16<<20)
+	opts := &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{&p.section}}
+	if p.meta {
+		opts.InternalDate, opts.RFC822Size = true, true
+	}
+	cmd := s.c.Fetch(set, opts)
+	for m := cmd.Next(); m != nil; m = cmd.Next() {
+		if got, ok := readPiece(m, p); ok && set.Contains(imap.UID(got.uid)) {
+			keep(got)
+		}
+	}
+	err := cmd.Close()
+	s.g.rest(15 * time.Minute)
+	var status *imap.Error
+	switch {
+	case err == nil:
+		return fetchResult{}
+	case errors.As(err, &status):
+		return fetchResult{status: fmt.Errorf("fetch: %w", err)}
+	}
+	return fetchResult{err: fmt.Errorf("fetch: %w", err)}
+}
+
+// readPiece reads one FETCH answer. It keeps the first section of the asked kind, at most p.most bytes of it; the rest
+// streams by. It reports false for an answer that names no UID or breaks off in the middle.
+func readPiece(m *imapclient.FetchMessageData, p part) (piece, bool) {
+	var got piece
+	for item := m.Next(); item != nil; item = m.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataUID:
+			got.uid = uint32(item.UID)
+		case imapclient.FetchItemDataInternalDate:
+			got.date = item.Time
+		case imapclient.FetchItemDataRFC822Size:
+			got.size = item.Size
+		case imapclient.FetchItemDataBodySection:
+			if item.Literal == nil || got.data != nil || item.Section.Specifier != p.section.Specifier {
+				continue
+			}
+			size := item.Literal.Size()
+			data := make([]byte, max(0, min(size, int64(p.most))))
+			if _, err := io.ReadFull(item.Literal, data); err != nil {
+				return piece{}, false
+			}
+			// To the end: a mail whose last bytes never came has not been read.
+			if n, err := io.Copy(io.Discard, item.Literal); err != nil || n != size-int64(len(data)) {
+				return piece{}, false
+			}
+			got.data, got.overflow = data, size > int64(len(data))
+		}
+	}
+	return got, got.uid != 0
+}

@@ -1,0 +1,163 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// place is where one look stands.
+type place struct {
+	validity uint32
+	through  uint32 // committed
+	upper    uint32 // the highest UID of this look
+	backlog  uint32 // mails up to this UID were there before the first look
+}
+
+// look reads everything between the committed cursor and UIDNEXT. With nothing new it costs one round trip.
+func (f *folder) look(ctx context.Context, s *session) error {
+	box, err := s.examine(f.source.Folder)
+	if err != nil {
+		return err
+	}
+	if box.UIDValidity == 0 {
+		return alarm{errors.New("the server gives this folder no UIDVALIDITY: mails cannot be told apart, so none is read")}
+	}
+	cur, err := f.inbox.Resume(ctx, f.source)
+	if err != nil {
+		return inboxError{fmt.Errorf("resume: %w", err)}
+	}
+	p, todo, err := f.plan(s, box, cur)
+	if err != nil {
+		return err
+	}
+	if cur.UIDValidity != p.validity {
+		// The boundary is durable before any mail is: a restart in the middle of the backlog finds it again. And a
+		// folder that was empty at the first look has been looked at.
+		if cur.UIDValidity != 0 {
+			f.log.Warn("uidvalidity changed, the folder is read again", "was", cur.UIDValidity, "is", p.validity)
+		}
+		f.trouble = trouble{}
+		if err := f.receive(ctx, &p, p.through, nil); err != nil {
+			return err
+		}
+	}
+	if err := f.scan(ctx, s, &p, todo); err != nil {
+		return err
+	}
+	return f.lookAgain(ctx, s, &p)
+}
+
+// plan compares the folder with the cursor: where this look starts, where it ends and which UIDs lie between.
+func (f *folder) plan(s *session, box *imap.SelectData, cur Cursor) (place, *uidQueue, error) {
+	p := place{validity: box.UIDValidity, through: cur.UID, backlog: cur.Backlog}
+	unfinished := cur.UIDValidity == 0 || cur.UID < cur.Backlog
+	if cur.UIDValidity != box.UIDValidity {
+		p.through, p.backlog = 0, 0
+	}
+	todo := &uidQueue{}
+	switch next := uint32(box.UIDNext); {
+	case next == 0: // an old server: UIDNEXT is optional in RFC 3501
+		found, err := s.search(imap.UIDSet{{Start: imap.UID(p.through) + 1, Stop: ^imap.UID(0)}})
+		if err != nil {
+			return p, nil, err
+		}
+		p.upper = max(highest(found), p.through)
+		todo.ranges = found
+	case next <= p.through:
+		return p, nil, alarm{fmt.Errorf("the folder's UIDs went backwards (UIDNEXT %d, read up to %d) under the same "+
+			"UIDVALIDITY: the mailbox was restored by force, and its new mails cannot be told from old ones",
+			next, p.through)}
+	default:
+		p.upper = next - 1
+		if p.upper > p.through {
+			found, err := s.search(imap.UIDSet{{Start: imap.UID(p.through) + 1, Stop: imap.UID(p.upper)}})
+			if err != nil {
+				return p, nil, err
+			}
+			todo.ranges = found
+		}
+	}
+	if cur.UIDValidity != box.UIDValidity && unfinished {
+		p.backlog = p.upper
+		f.first = boundary{p.validity, p.upper}
+	}
+	if f.first.validity == p.validity {
+		p.backlog = max(p.backlog, f.first.uid)
+	}
+	return p, within(todo, p.through, p.upper), nil
+}
+
+// within drops what lies outside (through, upper]: "n:*" names the last mail even when it is older than n.
+func within(q *uidQueue, through, upper uint32) *uidQueue {
+	var set imap.UIDSet
+	for _, r := range q.ranges {
+		r.Start, r.Stop = max(r.Start, imap.UID(through)+1), min(r.Stop, imap.UID(upper))
+		if r.Start <= r.Stop {
+			set = append(set, r)
+		}
+	}
+	q.ranges = set
+	return q
+}
+
+// Sizes of a header pass, in mails: the first is small, the next fill the memory that one pass may hold.
+const (
+	firstPass = 1000
+	mostPass  = 10000
+)
+
+// scan reads the mails of todo in passes: headers, then the question which concern us, then bodies, then the Inbox.
+func (f *folder) scan(ctx context.Context, s *session, p *place, todo *uidQueue) error {
+	step := firstPass
+	for !todo.empty() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, last := f.trouble.limit(todo.head(), step)
+		set := todo.take(n, last)
+		mails, dropped, err := f.headers(s, p, set)
+		if err != nil {
+			return err
+		}
+		todo.putBack(dropped)
+		end := p.upper
+		if !todo.empty() {
+			end = todo.head() - 1
+		}
+		if err := f.deliver(ctx, s, p, mails, end); err != nil {
+			return err
+		}
+		f.trouble.passed(p.through)
+		step = nextStep(mails, len(dropped) > 0)
+	}
+	if p.through < p.upper {
+		return f.receive(ctx, p, p.upper, nil) // the range holds only mails that are gone
+	}
+	return nil
+}
+
+// nextStep sizes the next pass by the headers of this one.
+func nextStep(mails []headed, full bool) int {
+	var bytes int
+	for i := range mails {
+		bytes += mails[i].weight
+	}
+	if len(mails) == 0 || full {
+		return firstPass
+	}
+	return min(mostPass, max(firstPass, heldBytes/(bytes/len(mails)+1)))
+}
+
+// receive hands a batch to the Inbox and moves the place once it is durable.
+func (f *folder) receive(ctx context.Context, p *place, through uint32, mails []Mail) error {
+	b := Batch{Source: f.source, UIDValidity: p.validity, Through: through, Backlog: p.backlog, Mails: mails}
+	if err := f.inbox.Receive(ctx, b); err != nil {
+		return inboxError{fmt.Errorf("receive: %w", err)}
+	}
+	p.through = through
+	f.received(p, mails)
+	return nil
+}

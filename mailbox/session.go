@@ -1,0 +1,214 @@
+package mailbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
+)
+
+// session is one signed-in IMAP connection. Its commands are CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE, EXAMINE, UID
+// SEARCH, UID FETCH, NOOP, IDLE and LOGOUT, one at a time; nothing in it can change a mailbox.
+//
+// The library beneath has neither deadlines nor contexts: every command is announced to the guard first, and closing
+// the guard ends whatever is under way.
+type session struct {
+	c    *imapclient.Client
+	g    *guard
+	conf WatcherConfig
+	hint chan struct{}
+	once sync.Once
+}
+
+// openSession connects and signs in. After any error the connection is closed.
+func openSession(ctx context.Context, conf WatcherConfig, dial func(context.Context) (net.Conn, error),
+	hint chan struct{}) (*session, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	s := &session{g: newGuard(conn, conf.Command), conf: conf, hint: hint}
+	defer context.AfterFunc(ctx, s.close)()
+	if err := s.greet(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	if err := s.signIn(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// greet brings the connection to the point where a password may be sent.
+func (s *session) greet(ctx context.Context) error {
+	s.g.expect(s.conf.Greeting, 1<<20)
+	opts := &imapclient.Options{
+		TLSConfig: tlsFor(s.conf.TLS, s.conf.Host),
+		// The handler only leaves a token: a command from inside it would deadlock the library.
+		UnilateralDataHandler: &imapclient.UnilateralDataHandler{
+			Mailbox: func(d *imapclient.UnilateralDataMailbox) {
+				if d.NumMessages != nil {
+					wake(s.hint)
+				}
+			},
+		},
+	}
+	switch s.conf.Security {
+	case StartTLS:
+		c, err := imapclient.NewStartTLS(s.g, opts)
+		if err != nil {
+			return fmt.Errorf("starttls: %w", err)
+		}
+		s.c = c
+	case TLS:
+		tc := tls.Client(s.g, opts.TLSConfig)
+		if err := tc.HandshakeContext(ctx); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+		s.c = imapclient.New(tc, opts)
+	default:
+		s.c = imapclient.New(s.g, opts)
+	}
+	s.g.expect(s.conf.Greeting, 1<<20)
+	if err := s.c.WaitGreeting(); err != nil {
+		return fmt.Errorf("greeting: %w", err)
+	}
+	return nil
+}
+
+// signIn authenticates. An error that wraps errRefused means that the server turned the credentials down.
+func (s *session) signIn(ctx context.Context) error {
+	if s.c.State() == imap.ConnStateAuthenticated {
+		return nil // PREAUTH: a tunnel has signed in already
+	}
+	password, err := s.conf.Password(ctx)
+	if err != nil {
+		return fmt.Errorf("read password: %w", err)
+	}
+	s.g.expect(s.conf.Command, 1<<20)
+	caps := s.c.Caps()
+	if caps.Has(imap.AuthCap("PLAIN")) {
+		err = s.c.Authenticate(sasl.NewPlainClient("", s.conf.User, password))
+	} else if caps.Has(imap.CapLoginDisabled) {
+		return alarm{errors.New("the server offers no sign-in with a password on this connection")}
+	} else {
+		err = s.c.Login(s.conf.User, password).Wait()
+	}
+	var status *imap.Error
+	if errors.As(err, &status) && refusal(status) {
+		return fmt.Errorf("%w: %w", errRefused, status)
+	}
+	if err != nil {
+		return fmt.Errorf("sign in: %w", err)
+	}
+	return nil
+}
+
+// refusal tells a NO about the credentials from one about the server's own trouble (RFC 5530).
+func refusal(e *imap.Error) bool {
+	switch e.Code {
+	case imap.ResponseCodeUnavailable, imap.ResponseCodeInUse, imap.ResponseCodeLimit,
+		imap.ResponseCodeServerBug, imap.ResponseCodeContactAdmin:
+		return false
+	}
+	return e.Type == imap.StatusResponseTypeNo
+}
+
+// close ends the connection at once and waits for nothing. It may be called from any goroutine, more than once.
+func (s *session) close() {
+	s.once.Do(func() { _ = s.g.Close() })
+}
+
+// logout says goodbye; the connection is closed afterwards, whatever the server answers.
+func (s *session) logout() {
+	s.g.expect(5*time.Second, 1<<16)
+	_ = s.c.Logout().Wait()
+}
+
+// lost explains why the connection is gone.
+func (s *session) lost(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.New("the server closed the connection")
+}
+
+// examine opens the folder read-only (RFC 9051 6.3.3) and learns its UIDVALIDITY and UIDNEXT. Repeating it is the poll.
+func (s *session) examine(name string) (*imap.SelectData, error) {
+	s.g.expect(s.conf.Command, 1<<20)
+	data, err := s.c.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait()
+	if err != nil {
+		return nil, fmt.Errorf("examine: %w", err)
+	}
+	return data, nil
+}
+
+// search lists the UIDs that exist from first to last; last 0 means no end. The answer is in ascending order.
+func (s *session) search(set imap.UIDSet) (imap.UIDSet, error) {
+	if len(set) == 0 {
+		return nil, nil
+	}
+	var opts *imap.SearchOptions
+	if s.c.Caps().Has(imap.CapESearch) {
+		opts = &imap.SearchOptions{ReturnAll: true}
+	}
+	s.g.expect(s.conf.Command, 64<<20) // without ESEARCH a million mails are eight megabytes of numbers
+	data, err := s.c.UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{set}}, opts).Wait()
+	if err != nil {
+		return nil, fmt.Errorf("search: %w", err)
+	}
+	found, _ := data.All.(imap.UIDSet)
+	if found.Dynamic() {
+		return nil, errors.New("search: the server answered with an open range")
+	}
+	return found, nil
+}
+
+// doze waits without IDLE; it reports false when the connection or ctx ended.
+func (s *session) doze(ctx context.Context, d time.Duration, kick, hint <-chan struct{}) bool {
+	s.g.rest(d + s.conf.Command)
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-kick:
+	case <-hint:
+	case <-s.c.Closed():
+		return false
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// idle waits until there may be something new, at most d. With IDLE (RFC 2177) the server may end the wait.
+func (s *session) idle(ctx context.Context, d time.Duration, kick, hint <-chan struct{}) error {
+	if !s.c.Caps().Has(imap.CapIdle) {
+		if !s.doze(ctx, d, kick, hint) {
+			return s.lost(ctx)
+		}
+		return nil
+	}
+	s.g.expect(s.conf.Command, 1<<20)
+	cmd, err := s.c.Idle()
+	if err != nil {
+		return fmt.Errorf("idle: %w", err)
+	}
+	alive := s.doze(ctx, d, kick, hint)
+	s.g.expect(min(s.conf.Command, 30*time.Second), 1<<20)
+	if err := cmd.Close(); err != nil || !alive {
+		return errors.Join(s.lost(ctx), err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("end idle: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package mailbox
+
+import "time"
+
+// Status is how a [Watcher] is doing, for people.
+type Status struct {
+	Connected bool      // every folder has a working connection
+	Alarm     bool      // somebody must act: it will not get better by itself
+	LastPoll  time.Time // the oldest of the folders' last completed looks; zero: a folder has never been looked at
+	LastMail  time.Time // when the last mail was received into the Inbox
+	LastError string    // in words, without any secret; empty when all is well
+	Folders   []FolderStatus
+}
+
+// FolderStatus is how one folder's watch is doing.
+type FolderStatus struct {
+	Source    Source
+	Connected bool
+	Alarm     bool
+	State     string // "connecting", "reading", "waiting for mail", "sign-in refused", …
+	LastPoll  time.Time
+	LastMail  time.Time
+	LastError string
+	ErrorAt   time.Time
+}
+
+// PostmanStatus is how a [Postman] is doing, for people.
+type PostmanStatus struct {
+	Connected bool
+	Alarm     bool      // the sign-in is refused, or nothing could be sent for an hour although letters wait
+	LastSent  time.Time // when the server last took a letter
+	LastError string    // in words, without any secret; empty when all is well
+	ErrorAt   time.Time
+}

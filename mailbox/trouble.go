@@ -1,0 +1,111 @@
+package mailbox
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// errNarrowing marks the end of a connection that died in a FETCH: the next one asks for fewer mails at a time.
+var errNarrowing = errors.New("the connection broke while mail was read")
+
+// How often one mail alone may end a connection before the next thing is tried.
+const (
+	deathsToPlain = 2 // then the first bytes of the mail are asked for, and nothing else
+	deathsToSkip  = 3 // then it is handed on as unfetchable
+)
+
+// trouble finds the mail that kills the connection (a header line of 10 MB ends Dovecot's process, a malformed answer
+// ends ours): each time, the set that was being read is cut to a quarter, until the mail stands alone.
+type trouble struct {
+	last uint32 // mails up to this UID are read in small sets
+	size int    // so many at a time
+
+	headers, bodies map[uint32]int // how often reading this mail alone ended a connection
+}
+
+// limit is how many mails, from UID next on and up to which UID, may be asked for in one FETCH.
+func (t *trouble) limit(next uint32, n int) (size int, last uint32) {
+	if next > t.last {
+		return n, ^uint32(0)
+	}
+	return min(n, t.size), t.last
+}
+
+// died records that the connection ended, or the server refused, while set was being read.
+func (t *trouble) died(set imap.UIDSet, body bool, err error) error {
+	n := count(set)
+	if t.headers == nil {
+		t.headers, t.bodies = make(map[uint32]int), make(map[uint32]int)
+	}
+	switch {
+	case n == 1 && body:
+		t.bodies[highest(set)]++
+	case n == 1:
+		t.headers[highest(set)]++
+	}
+	t.last, t.size = highest(set), max(1, n/4)
+	return fmt.Errorf("%w: %w", errNarrowing, err)
+}
+
+// passed forgets what lies behind the committed cursor.
+func (t *trouble) passed(through uint32) {
+	if through >= t.last {
+		*t = trouble{}
+	}
+}
+
+// forget drops the record of one mail.
+func (t *trouble) forget(uid uint32) {
+	delete(t.headers, uid)
+	delete(t.bodies, uid)
+}
+
+// again is a mail that was handed on as unfetchable and will be asked for once more.
+type again struct {
+	validity, uid uint32
+	tries         int
+	at            time.Time
+}
+
+// manyAgain bounds the memory of a server that hands out nothing at all.
+const manyAgain = 1000
+
+// askAgain plans the next attempt for uid after tries attempts, if there is one.
+func (f *folder) askAgain(validity, uid uint32, tries int) {
+	if slices.ContainsFunc(f.again, func(a again) bool { return a.validity == validity && a.uid == uid }) {
+		return
+	}
+	if tries < len(f.c.Unfetchable) && len(f.again) < manyAgain {
+		at := time.Now().Add(f.c.Unfetchable[tries])
+		f.again = append(f.again, again{validity: validity, uid: uid, tries: tries, at: at})
+	}
+}
+
+// dueAgain takes the mails whose time has come; those of another UIDVALIDITY are forgotten, for they are read anew.
+func (f *folder) dueAgain(validity uint32) []again {
+	var due, rest []again
+	for _, a := range f.again {
+		switch {
+		case a.validity != validity:
+		case time.Now().Before(a.at):
+			rest = append(rest, a)
+		default:
+			due = append(due, a)
+		}
+	}
+	f.again = rest
+	return due
+}
+
+// untilAgain is how long until the next such mail is due.
+func (f *folder) untilAgain() time.Duration {
+	wait := f.c.Poll
+	for _, a := range f.again {
+		wait = min(wait, max(time.Until(a.at), 0))
+	}
+	return wait
+}
