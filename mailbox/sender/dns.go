@@ -67,7 +67,7 @@ func (d *DNS) records(answer *dns.Msg, name string) ([]string, error) {
 	var txts []string
 	for _, rr := range answer.Answer {
 		if t, ok := rr.(*dns.TXT); ok {
-			txts = append(txts, strings.Join(t.Txt, ""))
+			txts = append(txts, unescape(strings.Join(t.Txt, "")))
 		}
 	}
 	if len(txts) == 0 {
@@ -78,4 +78,27 @@ func (d *DNS) records(answer *dns.Msg, name string) ([]string, error) {
 
 func (d *DNS) failed(name, text string, notFound bool) error {
 	return &net.DNSError{Err: text, Name: name, Server: d.Server, IsNotFound: notFound, IsTemporary: !notFound}
+}
+
+// unescape undoes the notation of zone files (RFC 1035 5.1: \X and \DDD) in
+// which miekg/dns hands out the octets of a record.
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			out = append(out, s[i])
+			continue
+		}
+		if d := s[i+1:]; len(d) >= 3 && isDigit(d[0]) && isDigit(d[1]) && isDigit(d[2]) {
+			out = append(out, (d[0]-'0')*100+(d[1]-'0')*10+d[2]-'0')
+			i += 3
+			continue
+		}
+		i++
+		out = append(out, s[i])
+	}
+	return string(out)
 }

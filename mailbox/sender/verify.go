@@ -12,7 +12,10 @@ import (
 // r.Resolver and nothing else, within ctx and at most 20 seconds.
 func Verify(ctx context.Context, r Request) (v Verdict) {
 	sum := sha256.Sum256(r.Raw)
-	v = Verdict{State: Authenticated, Match: MatchNone, SHA256: hex.EncodeToString(sum[:])}
+	v = Verdict{
+		State: Authenticated, Match: MatchNone, SHA256: hex.EncodeToString(sum[:]),
+		Reasons: []string{}, Flags: []string{}, Signatures: []Signature{}, Fingerprints: []string{},
+	}
 	defer func() {
 		if recover() != nil {
 			v.Lower(Quarantine, "X_PANIC")
@@ -24,12 +27,22 @@ func Verify(ctx context.Context, r Request) (v Verdict) {
 	if r.Truncated {
 		v.Lower(Unverified, "T_TRUNCATED")
 	}
+	if len(r.Raw) > maxMessage {
+		v.Lower(Unverified, "T_TOO_BIG")
+	}
 	h := readHead(r.Raw)
+	if h.eightBit {
+		v.flag("H_8BIT")
+	}
 	for _, code := range h.hits {
 		v.Lower(Quarantine, code)
 	}
 	if len(h.hits) > 0 {
 		return v
+	}
+	tooMany := len(h.all("dkim-signature")) > maxSignatures
+	if tooMany {
+		v.Lower(Quarantine, "D_TOO_MANY")
 	}
 	f, code := readFrom(h)
 	if code != "" {
@@ -38,6 +51,141 @@ func Verify(ctx context.Context, r Request) (v Verdict) {
 	}
 	v.From = f.addr
 	v.MessageID = messageID(h)
-	v.Lower(Unverified, "D_NONE")
+	v.identity(h, f, &r)
+	for _, code := range automatic(h, f, &r) {
+		v.Lower(Automated, code)
+	}
+	if _, ok := h.get("x-auto-response-suppress"); ok {
+		v.flag("M_SUPPRESS")
+	}
+	if !tooMany {
+		v.signatures(ctx, &checker{r: &r, h: h, f: f, ref: receivedAt(h, &r), body: body(h, r.Raw)})
+	}
 	return v
+}
+
+// body is what follows the empty line.
+func body(h *head, raw []byte) []byte {
+	return raw[min(h.size+len(crlf), len(raw)):]
+}
+
+// identity does sender-verification 3.2 (display name) and 3.3.
+func (v *Verdict) identity(h *head, f from, r *Request) {
+	value, _ := h.get("from")
+	quarantine, spoofed, bidi := f.spoof(value, r.Registered)
+	switch {
+	case quarantine:
+		v.Lower(Quarantine, "F_DISPLAY_SPOOF")
+	case spoofed:
+		v.flag("F_DISPLAY_SPOOF")
+	}
+	if bidi {
+		v.flag("F_DISPLAY_BIDI")
+	}
+	ambiguous := false
+	v.Match, v.Registered, ambiguous = match(f, r.Registered)
+	switch v.Match {
+	case MatchLookalike:
+		v.Lower(Quarantine, "F_LOOKALIKE")
+	case MatchNone:
+		v.Lower(Unverified, "F_NOT_REGISTERED")
+	case MatchCaseVariant:
+		v.flag("F_CASE_VARIANT")
+		if ambiguous {
+			v.Lower(Unverified, "F_CASE_AMBIGUOUS")
+		}
+	}
+	if differs(h, "sender", f.addr) {
+		v.Lower(Partial, "F_SENDER_DIFF")
+	}
+	if differs(h, "reply-to", f.addr) {
+		v.Lower(Partial, "F_REPLYTO_DIFF")
+	}
+	for _, fd := range h.fields {
+		if len(fd.name) > len("resent-") && fd.name[:len("resent-")] == "resent-" {
+			v.Lower(Partial, "F_RESENT")
+			break
+		}
+	}
+}
+
+// match finds the registered address the From stands for. ambiguous says that
+// more than one differs from it only in ASCII case.
+func match(f from, registered []string) (m Match, which string, ambiguous bool) {
+	for _, r := range registered {
+		if sameAddr(f.addr, r) {
+			return MatchExact, r, false
+		}
+	}
+	for _, r := range registered {
+		if asciiLower(r) != asciiLower(f.addr) {
+			continue
+		}
+		ambiguous = m == MatchCaseVariant && r != which
+		if m, which = MatchCaseVariant, r; ambiguous {
+			break
+		}
+	}
+	if m == MatchCaseVariant {
+		return m, which, ambiguous
+	}
+	if r, ok := Lookalike(f.addr, registered); ok {
+		return MatchLookalike, r, false
+	}
+	return MatchNone, "", false
+}
+
+// signatures does sender-verification 4: it takes the best signature there is
+// and lowers the verdict to what that one carries. Without a passing one the
+// reasons of all of them stay.
+func (v *Verdict) signatures(ctx context.Context, c *checker) {
+	// What is quarantined, automatic or cut off cannot be saved by a key.
+	lookups := v.State.AtLeast(Unverified) && !c.r.Truncated && len(c.r.Raw) <= maxMessage
+	var best *signature
+	var caps []finding
+	sigs := c.check(ctx, lookups)
+	for _, s := range sigs {
+		v.Signatures = append(v.Signatures, s.Signature)
+		if s.Result != Pass {
+			continue
+		}
+		v.Fingerprints = append(v.Fingerprints, s.fingerprint())
+		b := c.bound(s)
+		if best == nil || worst(b).rank() > worst(caps).rank() || worst(b) == worst(caps) && len(b) < len(caps) {
+			best, caps = s, b
+		}
+	}
+	if best == nil {
+		v.unsigned(sigs, c.r.LastTry)
+		return
+	}
+	if c.bodyUnbound(best) {
+		v.flag("B_BODY_UNBOUND")
+	}
+	if v.Match == MatchNone {
+		return // what the signature binds does not matter for a stranger
+	}
+	for _, f := range caps {
+		v.Lower(f.to, f.code)
+	}
+}
+
+// unsigned lowers a verdict for which no signature passed.
+func (v *Verdict) unsigned(sigs []*signature, lastTry bool) {
+	if len(sigs) == 0 {
+		v.Lower(Unverified, "D_NONE")
+	}
+	// DNS decides only where nothing else has decided yet.
+	open := v.State.AtLeast(Partial)
+	for _, s := range sigs {
+		switch {
+		case s.Result == TempError && open && !lastTry:
+			v.Lower(Deferred, s.Reason)
+		case s.Reason != "":
+			v.Lower(Unverified, s.Reason)
+		}
+	}
+	if v.State.AtLeast(Partial) {
+		v.Lower(Unverified, "D_NONE")
+	}
 }
