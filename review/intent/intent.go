@@ -32,14 +32,3 @@ type Result struct {
 	Language string  // "en", "nl", "de", or "" when the words do not tell
 	Signals  []Signal
 }
-
-// Classify tells whether a mail asks to reset somebody's second factor. The text
-// is the writer's own unquoted words; mailbox/message does the cutting. Both
-// arguments are decoded UTF-8; anything else is read as if it were.
-func Classify(subject, text string) Result {
-	r := Result{}
-	if SmellsOf2FA(subject) {
-		r.Signals = append(r.Signals, Signal{Name: "names-factor", Text: subject, Weight: 1})
-	}
-	return r
-}

@@ -1,15 +1,40 @@
 package intent
 
-import "strings"
+// smelly is what makes a subject line worth a look at the body. A factor, a code
+// or backup codes are enough alone; so is a reset that is not of a password or a
+// server, somebody locked out, and a lost device.
+var smelly = compileAll(
+	"<factor|backup|code>",
+	"<action>",
+	"<device> [6] <loss>", "<loss> [4] <device>",
+	"<not> [4] <signin>", "<signin> [4] <not>", "<signin> [3] problem|problems|probleem|problemen|probleme|issue|hilfe|help|hulp|lost",
+	"locked|shut out", "locked|lockout|ausgesperrt|buitengesloten",
+	"<not> [3] access|zugriff|zugang|toegang", "lost|verloren|kwijt [3] access|zugang|toegang",
+	"security|sicherheit|beveiliging", "app|apps",
+)
+
+func compileAll(lines ...string) []pattern {
+	var all []pattern
+	for _, l := range lines {
+		all = append(all, known.lexicon.compile(l))
+	}
+	return all
+}
 
 // SmellsOf2FA is the liberal test on a decoded subject line: could this mail be
 // about a second factor, a lost device or a lost way in? It decides only whether
-// a body is fetched at all, so it says yes when in doubt.
+// a body is fetched at all (design 2, promise 1), so it says yes when in doubt.
+// The password or the server that is to be reset is the one doubt it settles.
 func SmellsOf2FA(subject string) bool {
-	s := strings.ToLower(subject)
-	for _, w := range []string{"2fa", "mfa", "totp", "faktor", "factor", "authenti", "code", "reset"} {
-		if strings.Contains(s, w) {
-			return true
+	p := cutWords(clip(subject))
+	p.mean()
+	p.terms()
+	p.bind()
+	for i := range p.words {
+		for _, s := range smelly {
+			if _, ok := s.match(p.words, i); ok {
+				return true
+			}
 		}
 	}
 	return false

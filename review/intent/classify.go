@@ -1,0 +1,150 @@
+package intent
+
+import (
+	"math"
+	"math/bits"
+	"strings"
+)
+
+// Classify tells whether a mail asks to reset somebody's second factor. The text
+// is the writer's own unquoted words; mailbox/message does the cutting. Both
+// arguments should be UTF-8; invalid bytes separate words. At most 64 KiB of each
+// is read.
+func Classify(subject, text string) Result {
+	p := cut(subject, text)
+	r := Result{Language: p.mean()}
+	p.terms()
+	p.bind()
+	r.Signals = p.signals()
+	sum := bias
+	for _, s := range r.Signals {
+		sum += s.Weight
+	}
+	// Two digits: the number is an order of magnitude, and it stays the same on
+	// every machine.
+	r.Score = math.Round(100/(1+math.Exp(-sum))) / 100
+	r.Request = sum >= 0
+	return r
+}
+
+// mean looks every word up and returns the language.
+func (p *prose) mean() string {
+	var votes [3]int
+	for i := range p.words {
+		w := &p.words[i]
+		e := known.lexicon.lookup(p.text(w))
+		w.literal, w.classes = e.literal, e.classes
+		for t := e.language; t != 0; t &= t - 1 {
+			votes[bits.TrailingZeros8(uint8(t))]++
+		}
+	}
+	p.rejoin()
+	return language(votes)
+}
+
+// rejoin reads a long word that a hyphen cut at the end of a line
+// ("authenti-\nficatie") as one, when the whole is a listed word.
+func (p *prose) rejoin() {
+	for i := 0; i+1 < len(p.words); i++ {
+		a, b := &p.words[i], &p.words[i+1]
+		between := p.raw[a.end:b.start]
+		if len(between) < 2 || len(between) > 6 || between[0] != '-' || strings.Trim(between[1:], " \t\r\n") != "" || !strings.Contains(between, "\n") {
+			continue
+		}
+		// The folded forms lie side by side in the buffer.
+		if e := known.lexicon.lookup(p.folded[a.at:b.to]); e.classes != 0 {
+			a.literal, a.classes = e.literal, e.classes
+			b.literal, b.classes = 0, 0
+		}
+	}
+}
+
+// terms gives the words the meanings they have together only.
+func (p *prose) terms() {
+	listed := make([]int, 0, len(p.words)/2+1) // the words that any pattern could begin at
+	present := make([]bool, known.lexicon.next+1)
+	for i := range p.words {
+		if w := &p.words[i]; w.literal != 0 || w.classes != 0 {
+			listed = append(listed, i)
+			present[w.literal] = true
+		}
+	}
+	for k, t := range known.terms {
+		if !t[0].couldBegin(present) {
+			continue
+		}
+		for _, i := range listed {
+			if last, ok := t.match(p.words, i); ok {
+				p.mark(i, last, known.marks[k])
+			}
+		}
+	}
+}
+
+func (p *prose) mark(first, last int, m mark) {
+	if !m.away {
+		p.words[first].classes |= m.class
+		return
+	}
+	for j := first; j <= last; j++ {
+		p.words[j].classes &^= m.class
+	}
+}
+
+// reach is how far from a verb its object is looked for.
+const reach = 8
+
+// bind decides what each "reset" or "remove" is about: the nearest thing in its
+// sentence. With a password, a server or a DNS zone nearer than any factor, the
+// word no longer asks for what we look for.
+func (p *prose) bind() {
+	for i := range p.words {
+		if p.words[i].classes&action == 0 {
+			continue
+		}
+		if p.nearest(i, object) < p.nearest(i, anyFactor) {
+			p.words[i].classes = p.words[i].classes&^action | elsewhere
+		}
+	}
+}
+
+// nearest is the distance in words from i to the nearest word of class c in the
+// same sentence, or more than reach.
+func (p *prose) nearest(i int, c class) int {
+	for d := 0; d <= reach; d++ {
+		for _, j := range [2]int{i + d, i - d} {
+			if j >= 0 && j < len(p.words) && p.words[j].sentence == p.words[i].sentence && p.words[j].classes&c != 0 {
+				return d
+			}
+		}
+	}
+	return reach + 1
+}
+
+// signals runs the rules over the words, in the order of the table.
+func (p *prose) signals() []Signal {
+	var present class
+	var where [64][2]int // byte range of each rule's first match; end 0 is none
+	for i := range p.words {
+		present |= p.words[i].classes
+		known.begins.each(&p.words[i], func(k int) {
+			c := &known.rules[k]
+			if where[c.rule][1] != 0 {
+				return
+			}
+			if last, ok := c.match(p.words, i); ok {
+				where[c.rule] = [2]int{p.words[i].start, p.words[last].end}
+			}
+		})
+	}
+	var found []Signal
+	for i := range rules {
+		r := &rules[i]
+		if where[i][1] == 0 || r.needs != 0 && present&r.needs == 0 {
+			continue
+		}
+		text := strings.ToValidUTF8(p.raw[where[i][0]:where[i][1]], "\ufffd")
+		found = append(found, Signal{Name: r.name, Text: text, Weight: r.weight})
+	}
+	return found
+}
