@@ -1,0 +1,123 @@
+package ui
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// bodyLimit is the most that a form may carry, in bytes.
+const bodyLimit = 64 << 10
+
+// policy is the Content-Security-Policy of every answer.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// harden sets the headers that every answer carries.
+func harden(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+func (s *site) headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		harden(w.Header())
+		if s.secure {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ourHost answers 421 to a Host that is not the base URL's: behind a wildcard
+// name, or by DNS rebinding, a stranger's page could otherwise speak to us as
+// its own origin. The health check is asked by address and says nothing.
+func (s *site) ourHost(next http.Handler) http.Handler {
+	scheme := "http"
+	if s.secure {
+		scheme = "https"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" && plainHost(r.Host, scheme) != s.host {
+			s.fail(w, r, errOtherHost)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *site) sameOrigin(next http.Handler) http.Handler {
+	p := http.NewCrossOriginProtection()
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errOtherSite) }))
+	return p.Handler(next)
+}
+
+// limited caps the body of every request.
+func limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered turns a panic into the page of an internal error. What was written
+// before it stands: pages are written whole.
+func (s *site) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			s.fail(w, r, panicked{v, debug.Stack()})
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *site) clientIP(next http.Handler) http.Handler {
+	if len(s.Trusted) == 0 {
+		return middleware.ClientIPFromRemoteAddr(next)
+	}
+	var prefixes []string
+	for _, p := range s.Trusted {
+		prefixes = append(prefixes, p.String())
+	}
+	return middleware.ClientIPFromXFF(prefixes...)(next)
+}
+
+// ip is the address the request came from, as far as trusted proxies tell.
+func ip(r *http.Request) string {
+	if a := middleware.GetClientIP(r.Context()); a != "" {
+		return a
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "unknown"
+	}
+	return host
+}
+
+type reviewerKey struct{}
+
+// withReviewer lets the top bar of every page, error pages too, name who is
+// signed in.
+func withReviewer(r *http.Request, who review.Reviewer) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), reviewerKey{}, who))
+}
+
+func reviewerOf(r *http.Request) review.Reviewer {
+	who, _ := r.Context().Value(reviewerKey{}).(review.Reviewer)
+	return who
+}

@@ -1,0 +1,256 @@
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// helpers are the functions of the templates.
+var helpers = template.FuncMap{
+	"ago":     ago,
+	"until":   until,
+	"stamp":   stamp,
+	"day":     day,
+	"visible": visible,
+	"clip":    clip,
+	"compare": compare,
+	"words":   words,
+	"detail":  detail,
+	"mark":    mark,
+	"count":   count,
+	"lines":   func(s string) int { return strings.Count(strings.TrimRight(s, "\n"), "\n") + 1 },
+	"query":   func(s string) string { return url.QueryEscape(s) },
+	"otpauth": otpauth,
+}
+
+// ago is a time in the past, in words, with the full time in UTC as its title.
+func ago(t time.Time) template.HTML { return timeTag(t, span(time.Since(t))+" ago") }
+
+// until is a time to come.
+func until(t time.Time) template.HTML {
+	if d := time.Until(t); d > 0 {
+		return timeTag(t, "in "+span(d))
+	}
+	return ago(t)
+}
+
+// stamp is a time as such.
+func stamp(t time.Time) template.HTML { return timeTag(t, t.UTC().Format("2 Jan 2006, 15:04 UTC")) }
+
+// day is a time as plain text for a sentence.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// timeTag needs no escaping: both texts are made of digits and our own words.
+func timeTag(t time.Time, text string) template.HTML {
+	if t.IsZero() {
+		return "–"
+	}
+	t = t.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`,
+		t.Format(time.RFC3339), t.Format("Mon 2 Jan 2006, 15:04:05 UTC"), text))
+}
+
+// span is a duration in its one or two largest units.
+func span(d time.Duration) string {
+	m := int(d.Round(time.Minute) / time.Minute)
+	switch {
+	case m < 1:
+		return "a moment"
+	case m < 60:
+		return fmt.Sprintf("%d min", m)
+	case m < 24*60 && m%60 != 0 && m < 12*60:
+		return fmt.Sprintf("%d h %d min", m/60, m%60)
+	case m < 48*60:
+		return fmt.Sprintf("%d h", m/60)
+	}
+	return fmt.Sprintf("%d days", m/(24*60))
+}
+
+// count is a number of a tab. The desk counts no further than 100.
+func count(n int) string {
+	if n >= 100 {
+		return "99+"
+	}
+	return fmt.Sprint(n)
+}
+
+// visible replaces characters that a line of text should not have: controls,
+// direction overrides, zero-width and other invisible ones, by their code point
+// in brackets, a run of one once with its length. Line breaks and tabs stay.
+func visible(s string) string {
+	var b strings.Builder
+	run := 0
+	for i, r := range s {
+		n := utf8.RuneLen(max(r, 0))
+		switch {
+		case r == '\n' || r == '\t':
+			b.WriteRune(r)
+		case r == '\r':
+		case !hidden(r):
+			b.WriteRune(r)
+		default:
+			if run++; r != utf8.RuneError && strings.HasPrefix(s[i+n:], string(r)) {
+				continue
+			}
+			if fmt.Fprintf(&b, "⟨U+%04X", r); run > 1 {
+				fmt.Fprintf(&b, "×%d", run)
+			}
+			b.WriteString("⟩")
+		}
+		run = 0
+	}
+	return b.String()
+}
+
+// hidden reports whether a reader would not see the character for what it is.
+// The joiners inside emoji and the soft hyphen are among them.
+func hidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError ||
+		r == '\u2028' || r == '\u2029' || r == '\u115f' || r == '\u1160' || r == '\u3164' ||
+		(r >= 0xfe00 && r <= 0xfe0e) || (r >= 0xe0000 && r <= 0xe0fff)
+}
+
+// clip returns at most n bytes of s, cut between characters.
+func clip(n int, s string) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// A stretch is a run of characters of an address. Code is set for a character
+// outside ASCII.
+type stretch struct {
+	Text string
+	Diff bool
+	Code string
+}
+
+// compare splits an address into stretches: Diff marks what the other address
+// does not have in this place.
+func compare(a, other string) []stretch {
+	x, y := []rune(clip(320, a)), []rune(clip(320, other))
+	same := common(x, y)
+	var out []stretch
+	for i, r := range x {
+		if r > unicode.MaxASCII || hidden(r) {
+			out = append(out, stretch{visible(string(r)), !same[i], fmt.Sprintf("U+%04X", r)})
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].Code == "" && out[n-1].Diff == !same[i] {
+			out[n-1].Text += string(r)
+			continue
+		}
+		out = append(out, stretch{string(r), !same[i], ""})
+	}
+	return out
+}
+
+// common marks the runes of x that belong to a longest common subsequence of x
+// and y.
+func common(x, y []rune) []bool {
+	length := make([][]int, len(x)+1)
+	for i := range length {
+		length[i] = make([]int, len(y)+1)
+	}
+	for i := len(x) - 1; i >= 0; i-- {
+		for j := len(y) - 1; j >= 0; j-- {
+			if x[i] == y[j] {
+				length[i][j] = length[i+1][j+1] + 1
+			} else {
+				length[i][j] = max(length[i+1][j], length[i][j+1])
+			}
+		}
+	}
+	same := make([]bool, len(x))
+	for i, j := 0, 0; i < len(x) && j < len(y); {
+		switch {
+		case x[i] == y[j]:
+			same[i] = true
+			i, j = i+1, j+1
+		case length[i+1][j] >= length[i][j+1]:
+			i++
+		default:
+			j++
+		}
+	}
+	return same
+}
+
+// detail writes the facts of an event, a JSON object, as a list for people.
+// Hashes are left out: the audit has them.
+func detail(s string) string {
+	facts := map[string]any{}
+	if json.Unmarshal([]byte(s), &facts) != nil {
+		return visible(s)
+	}
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(facts)) {
+		v := fmt.Sprint(facts[k])
+		if facts[k] == nil || v == "" || k == "evidence" {
+			continue
+		}
+		out = append(out, strings.ReplaceAll(k, "_", " ")+": "+visible(v))
+	}
+	return strings.Join(out, " · ")
+}
+
+// words spells a code of the desk for people.
+func words(code any) string {
+	s := fmt.Sprint(code)
+	if w, ok := spelled[s]; ok {
+		return w
+	}
+	return strings.ReplaceAll(s, "_", " ")
+}
+
+var spelled = map[string]string{
+	"authenticated": "Authenticated", "partial": "Partly checked", "unverified": "Not verified",
+	"deferred": "Check pending", "automated": "Automatic mail", "quarantine": "Quarantined",
+	"exact": "Exact address", "case_variant": "Exact but for case", "lookalike": "Look-alike address",
+	"none": "No registered address",
+	"low":  "Low", "medium": "Medium", "high": "High",
+	"met": "Met", "open": "Open", "failed": "Failed", "pass": "Pass", "warn": "Look here", "fail": "Fail", "unknown": "Unknown",
+	string(review.StateHeld): "On hold", string(review.StateClearing): "Clearing", string(review.StateCleared): "Cleared",
+	string(review.StateUndone): "Undone", string(review.StateRejected): "Rejected", string(review.StateWithdrawn): "Withdrawn",
+	string(review.StateDuplicate): "Duplicate", string(review.StateNotARequest): "Not a request", string(review.StateExpired): "Expired",
+}
+
+// A sign is how a state looks: a class for its colour, a glyph for those who do
+// not see the colour. The word stands beside it.
+type sign struct{ Class, Glyph string }
+
+// mark returns the sign of a code.
+func mark(code any) sign {
+	switch fmt.Sprint(code) {
+	case "authenticated", "exact", "pass", "met", "cleared", "sent", "low", "case":
+		return sign{"ok", "✔"}
+	case "partial", "case_variant", "warn", "medium", "held", "deferred", "clearing", "uncertain", "unknown":
+		return sign{"warn", "▲"}
+	case "unverified", "lookalike", "none", "fail", "failed", "high", "quarantine", "undone", "rejected", "bounced":
+		return sign{"bad", "✖"}
+	}
+	return sign{"calm", "○"}
+}
+
+// otpauth lets an otpauth link through, which html/template would refuse as an
+// unknown scheme, and nothing else.
+func otpauth(uri string) template.URL {
+	if !strings.HasPrefix(uri, "otpauth://totp/") {
+		return ""
+	}
+	return template.URL(uri)
+}

@@ -1,0 +1,193 @@
+package ui
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+//go:embed templates static text
+var files embed.FS
+
+// books are the parsed templates, the texts in each language and the version of
+// the static files.
+type books struct {
+	pages   map[string]*template.Template
+	texts   map[string]map[string]string
+	version string
+}
+
+// openBooks parses everything embedded, so that a broken template stops the
+// start and not a reader.
+func openBooks() (*books, error) {
+	b := &books{pages: map[string]*template.Template{}, texts: map[string]map[string]string{}}
+	base, err := template.New("").Funcs(helpers).ParseFS(files, "templates/parts/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse templates: %w", err)
+	}
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	for _, name := range names {
+		t, err := template.Must(base.Clone()).ParseFS(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("parse templates: %w", err)
+		}
+		b.pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+	}
+	if err := b.readTexts(); err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	for _, name := range []string{"desk.css", "desk.js"} {
+		text, err := files.ReadFile("static/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("read static file: %w", err)
+		}
+		sum.Write(text)
+	}
+	b.version = hex.EncodeToString(sum.Sum(nil))[:8]
+	return b, nil
+}
+
+func (b *books) readTexts() error {
+	names, err := fs.Glob(files, "text/*.json")
+	if err != nil {
+		return fmt.Errorf("list texts: %w", err)
+	}
+	for _, name := range names {
+		raw, err := files.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("read texts: %w", err)
+		}
+		texts := map[string]string{}
+		if err := json.Unmarshal(raw, &texts); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		b.texts[strings.TrimSuffix(path.Base(name), ".json")] = texts
+	}
+	return nil
+}
+
+// language returns the first of the wanted languages that we speak, or English.
+// Wanted are tags like "de-AT"; an Accept-Language header is read in its order,
+// its weights are not.
+func (b *books) language(wanted ...string) string {
+	for _, w := range wanted {
+		for tag := range strings.SplitSeq(w, ",") {
+			tag, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(tag)), ";")
+			tag, _, _ = strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
+			if _, ok := b.texts[tag]; ok {
+				return tag
+			}
+		}
+	}
+	return "en"
+}
+
+// A view is what every template sees; Body is the page's own.
+type view struct {
+	Title  string
+	Lang   string
+	Brand  string
+	Banner string
+	Static string // where style sheet and script are
+	V      string // their version
+	Who    review.Reviewer
+	Flash  string
+	Lines  []Line
+	Live   bool // load the page again every half minute
+	Body   any
+	texts  map[string]string
+}
+
+// T returns the text of a key in the language of the page. A missing key is an
+// error, so that no page goes out with a hole in it.
+func (v view) T(key string, args ...any) (string, error) {
+	text, ok := v.texts[key]
+	if !ok {
+		return "", fmt.Errorf("no text %q in %q", key, v.Lang)
+	}
+	if len(args) > 0 {
+		return fmt.Sprintf(text, args...), nil
+	}
+	return text, nil
+}
+
+// execute renders to a buffer and then writes the whole page, or nothing.
+func (b *books) execute(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
+	t, ok := b.pages[name]
+	if !ok {
+		return fmt.Errorf("render: no template %q", name)
+	}
+	v.texts, v.V = b.texts[v.Lang], b.version
+	var buf bytes.Buffer
+	if err := t.ExecuteTemplate(&buf, "page", v); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(buf.Bytes()) // an error here is a reader who left
+	}
+	return nil
+}
+
+// render renders a page of the site.
+func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
+	v.Brand, v.Banner, v.Static, v.Who = s.Brand, s.Banner, "/static/", reviewerOf(r)
+	if v.Lang == "" {
+		v.Lang = "en"
+	}
+	if v.Who.ID != 0 {
+		v.Flash = s.takeFlash(w, r)
+		if s.Status != nil {
+			v.Lines = s.Status()
+		}
+	}
+	return s.book.execute(w, r, status, name, v)
+}
+
+// static serves the style sheet and the script. Their address changes with
+// their content, so a browser may keep them.
+func (s *site) static(w http.ResponseWriter, r *http.Request, _ review.Session) error {
+	return serveStatic(w, r, r.PathValue("file"))
+}
+
+func serveStatic(w http.ResponseWriter, r *http.Request, name string) error {
+	text, err := files.ReadFile("static/" + path.Base(name))
+	if err != nil {
+		return errNoPage
+	}
+	kind := "text/css; charset=utf-8"
+	if strings.HasSuffix(name, ".js") {
+		kind = "text/javascript; charset=utf-8"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	if r.Method != http.MethodHead {
+		w.Write(text) // an error here is a reader who left
+	}
+	return nil
+}
+
+// health tells a supervisor that the process answers.
+func (s *site) health(w http.ResponseWriter, _ *http.Request, _ review.Session) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Write([]byte("ok\n"))
+	return nil
+}

@@ -1,0 +1,113 @@
+package ui
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// access is what a route needs.
+type access int
+
+const (
+	anyone  access = iota // a link from a letter, or nothing secret
+	looks                 // any signed-in reviewer
+	decides               // a role that may vote
+	leads                 // lead or admin
+)
+
+// allows reports whether a signed-in role has the access.
+func (a access) allows(r review.Role) bool {
+	switch a {
+	case anyone, looks:
+		return true
+	case decides:
+		return r.Decides()
+	default:
+		return r == review.Lead || r == review.Admin
+	}
+}
+
+// A page serves one route. The session is empty where anyone may come.
+type page func(w http.ResponseWriter, r *http.Request, who review.Session) error
+
+// A route is one line of the only table of routes.
+type route struct {
+	method, path string
+	needs        access
+	serve        page
+}
+
+func (s *site) routes() []route {
+	enroll := s.inviteEnrollment()
+	table := []route{
+		{"GET", "/healthz", anyone, s.health},
+		{"GET", "/static/{file}", anyone, s.static},
+		{"GET", "/sign-in", anyone, s.showSignIn},
+		{"POST", "/sign-in", anyone, s.signIn},
+		{"GET", "/r/{token}", anyone, s.showOwner},
+		{"POST", "/r/{token}", anyone, s.answerOwner},
+		{"GET", "/invite/{token}", anyone, s.showInvitation},
+		{"POST", "/invite/{token}", anyone, s.acceptInvitation},
+		{"GET", "/invite/{token}/enroll", anyone, enroll},
+		{"GET", "/invite/{token}/enroll/{step}", anyone, enroll},
+		{"POST", "/invite/{token}/enroll/{step}", anyone, enroll},
+
+		{"POST", "/sign-out", looks, s.signOut},
+		{"GET", "/", looks, s.showQueue},
+		{"GET", "/audit", looks, s.showAudit},
+		{"GET", "/cases/{number}", looks, s.showCase},
+		{"GET", "/cases/{number}/mails/{id}", looks, s.showCaseSource},
+		{"GET", "/mails/{id}", looks, s.showMail},
+		{"GET", "/mails/{id}/source", looks, s.showMailSource},
+		{"POST", "/mails/{id}/case", decides, s.openParked},
+	}
+	for _, a := range s.acts() {
+		table = append(table,
+			route{"GET", "/cases/{number}/" + a.Key, a.needs, s.showAct(a)},
+			route{"POST", "/cases/{number}/" + a.Key, a.needs, s.doAct(a)})
+	}
+	return table
+}
+
+// handler puts the table behind what every request passes: the order is from
+// the outside to the inside.
+func (s *site) handler() http.Handler {
+	mux := chi.NewRouter()
+	mux.Use(s.recovered, s.headers, s.ourHost, s.clientIP, s.sameOrigin, limited, middleware.GetHead)
+	for _, t := range s.routes() {
+		mux.Method(t.method, t.path, s.guard(t))
+	}
+	mux.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoPage) })
+	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoMethod) })
+	return mux
+}
+
+// guard lets only those through whom the route is for.
+func (s *site) guard(t route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var who review.Session
+		if t.needs != anyone {
+			var err error
+			who, err = s.Desk.Authenticate(r.Context(), s.token(r))
+			if kind := review.KindOf(err); kind == review.Denied || kind == review.NotFound {
+				s.toSignIn(w, r)
+				return
+			}
+			if err != nil {
+				s.fail(w, r, err)
+				return
+			}
+			if !t.needs.allows(who.Reviewer.Role) {
+				s.fail(w, r, errNotYours)
+				return
+			}
+			r = withReviewer(r, who.Reviewer)
+		}
+		if err := t.serve(w, r, who); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
