@@ -295,6 +295,7 @@ CREATE TABLE cursor (
     folder      TEXT NOT NULL,
     uidvalidity INTEGER NOT NULL CHECK (uidvalidity > 0),
     uid         INTEGER NOT NULL CHECK (uid >= 0),
+    backlog     INTEGER NOT NULL,  -- mails up to this UID were there before the first look
     moved_at    INTEGER NOT NULL,
     PRIMARY KEY (mailbox, folder)
 ) STRICT;
@@ -305,6 +306,8 @@ BEGIN SELECT RAISE(ABORT, 'a cursor never goes back'); END;
 
 -- Every mail of the watched folders, by the identity that IMAP gives it, with
 -- exactly one fate. fate is NULL from the commit of its bytes to its assessment.
+-- Two fates may still change: a parked mail becomes a case when a person says so,
+-- and an unfetchable one is read after all when the server hands it out later.
 CREATE TABLE inbound (
     id            INTEGER PRIMARY KEY,
     mailbox       TEXT NOT NULL,
@@ -337,13 +340,14 @@ CREATE TRIGGER inbound_fixed BEFORE UPDATE ON inbound
 WHEN NEW.id <> OLD.id OR NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder
     OR NEW.uidvalidity <> OLD.uidvalidity OR NEW.uid <> OLD.uid
     OR NEW.received_at <> OLD.received_at OR NEW.internal_date <> OLD.internal_date
-    OR (NEW.raw IS NOT NULL AND NEW.raw IS NOT OLD.raw)
-    OR (NEW.sha256 IS NOT OLD.sha256)
+    OR (NEW.raw IS NOT NULL AND NEW.raw IS NOT OLD.raw AND OLD.fate IS NOT 'unfetchable')
+    OR (NEW.sha256 IS NOT OLD.sha256 AND OLD.fate IS NOT 'unfetchable')
 BEGIN SELECT RAISE(ABORT, 'a mail keeps its identity and its bytes'); END;
 
 CREATE TRIGGER inbound_fate BEFORE UPDATE OF fate ON inbound
 WHEN (OLD.fate IS NOT NULL AND NEW.fate IS NOT OLD.fate
-        AND NOT (OLD.fate = 'parked' AND NEW.fate IN ('case', 'attached')))
+        AND NOT (OLD.fate = 'parked' AND NEW.fate IS NOT NULL AND NEW.fate IN ('case', 'attached'))
+        AND NOT (OLD.fate = 'unfetchable' AND OLD.raw IS NULL))
     OR (NEW.fate IN ('case', 'attached') AND NOT EXISTS (SELECT 1 FROM case_mail WHERE inbound_id = OLD.id))
 BEGIN SELECT RAISE(ABORT, 'a mail has one fate'); END;
 
@@ -479,6 +483,7 @@ CREATE TABLE reset_case (
     locale      TEXT NOT NULL,
     opened_at   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
+    watched_from INTEGER NOT NULL,  -- a code accepted after this is contrary evidence
     due_at      INTEGER NOT NULL,   -- when the clock looks at it next
     held_by     TEXT NOT NULL DEFAULT '' CHECK (held_by IN ('', 'reviewer', 'owner', 'verified', 'bounce')),
     held_reason TEXT NOT NULL DEFAULT '',
@@ -511,7 +516,10 @@ BEGIN SELECT RAISE(ABORT, 'a case is never deleted'); END;
 
 CREATE TRIGGER case_fixed BEFORE UPDATE ON reset_case
 WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.requester OR NEW.opened_at <> OLD.opened_at
-    OR NEW.version <> OLD.version + 1 OR NEW.round < OLD.round OR NEW.round > OLD.round + 1
+    OR NEW.version < OLD.version OR NEW.version > OLD.version + 1
+    OR (NEW.version = OLD.version AND (NEW.state <> OLD.state OR NEW.round <> OLD.round
+        OR NEW.account_id IS NOT OLD.account_id OR NEW.user_id IS NOT OLD.user_id))
+    OR NEW.round < OLD.round OR NEW.round > OLD.round + 1
     OR (OLD.account_id IS NOT NULL AND NEW.account_id IS NOT OLD.account_id)
     OR (OLD.user_id IS NOT NULL AND NEW.user_id IS NOT OLD.user_id)
     OR (NEW.user_id IS NOT NULL AND NOT EXISTS (

@@ -1,0 +1,221 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// An ImportReport counts what an import changed, or would change.
+type ImportReport struct {
+	Accounts, Users int // in the file
+	Added           int // accounts and users
+	Removed         int // users that are in the database and not in the file
+	AddressesAdded  int
+	AddressesEnded  int
+	DryRun          bool
+}
+
+// Import makes the accounts of the database those of rows (see [ReadAccounts]).
+// Nothing is deleted: users that are missing are marked as removed, and an
+// address that changed stays as history, because its age is the main sign of
+// danger. It refuses to remove more than a fifth of the users at once unless
+// force is set.
+func (d *Desk) Import(ctx context.Context, rows []AccountRow, source string, force, dryRun bool) (ImportReport, error) {
+	var report ImportReport
+	errDry := fmt.Errorf("dry run")
+	err := d.update(ctx, "import accounts", func(tx *sql.Tx) error {
+		i := importer{ctx: ctx, tx: tx, source: source, at: time.Now(), report: ImportReport{DryRun: dryRun}}
+		if err := i.run(rows, force); err != nil {
+			return err
+		}
+		report = i.report
+		if dryRun {
+			return fail(Conflict, errDry.Error())
+		}
+		_, err := record(ctx, tx, i.at, "host", "accounts.imported", source, report)
+		return err
+	})
+	if dryRun && err != nil && err.Error() == errDry.Error() {
+		err = nil
+	}
+	return report, err
+}
+
+type importer struct {
+	ctx    context.Context
+	tx     *sql.Tx
+	source string
+	at     time.Time
+	report ImportReport
+}
+
+func (i *importer) run(rows []AccountRow, force bool) error {
+	accounts := map[string]bool{}
+	users := map[string]bool{}
+	wanted := map[contact]string{} // contact -> address as written
+	for _, r := range rows {
+		if !accounts[r.AccountID] {
+			accounts[r.AccountID] = true
+			if err := i.account(r); err != nil {
+				return err
+			}
+		}
+		users[r.UserID] = true
+		if err := i.user(r); err != nil {
+			return err
+		}
+		wanted[contact{r.AccountID, r.UserID, r.Role, strings.ToLower(r.Email)}] = r.Email
+		for _, n := range r.Notify {
+			wanted[contact{r.AccountID, "", "notify", strings.ToLower(n)}] = n
+		}
+	}
+	i.report.Accounts, i.report.Users = len(accounts), len(users)
+	if err := i.addresses(wanted); err != nil {
+		return err
+	}
+	return i.removals(accounts, users, force)
+}
+
+func (i *importer) account(r AccountRow) error {
+	var fresh bool
+	err := i.tx.QueryRowContext(i.ctx, `INSERT INTO account (id, name, locale, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, locale = excluded.locale, removed_at = NULL
+		RETURNING created_at = $4`, r.AccountID, r.AccountName, r.Locale, micros(i.at)).Scan(&fresh)
+	if err != nil {
+		return fmt.Errorf("account %s: %w", r.AccountID, err)
+	}
+	if fresh {
+		i.report.Added++
+	}
+	return nil
+}
+
+func (i *importer) user(r AccountRow) error {
+	if err := totp.Register(i.ctx, i.tx, r.UserID, r.APIOnly); err != nil {
+		return err
+	}
+	var fresh bool
+	var account string
+	err := i.tx.QueryRowContext(i.ctx, `INSERT INTO panel_user (id, account_id, login, full_name, role, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (id) DO UPDATE SET login = excluded.login, full_name = excluded.full_name, role = excluded.role, removed_at = NULL
+		RETURNING created_at = $6, account_id`,
+		r.UserID, r.AccountID, r.Login, r.FullName, r.Role, micros(i.at)).Scan(&fresh, &account)
+	if err != nil {
+		return fmt.Errorf("user %s: %w", r.UserID, err)
+	}
+	if account != r.AccountID {
+		return fail(Invalid, fmt.Sprintf("user %s belongs to account %s and cannot move to %s: give the user a new id", r.UserID, account, r.AccountID))
+	}
+	if fresh {
+		i.report.Added++
+	}
+	return nil
+}
+
+// A contact is one current address: what makes it the same one.
+type contact struct{ account, user, role, lookup string }
+
+func (i *importer) addresses(wanted map[contact]string) error {
+	ended, err := i.endAddresses(wanted)
+	if err != nil {
+		return err
+	}
+	i.report.AddressesEnded = ended
+	for c, address := range wanted {
+		_, domain, _ := strings.Cut(c.lookup, "@")
+		var user any
+		if c.user != "" {
+			user = c.user
+		}
+		_, err := i.tx.ExecContext(i.ctx, `INSERT INTO address (account_id, user_id, role, address, lookup, skeleton, source, since)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			c.account, user, c.role, address, c.lookup, sender.Skeleton(domain), i.source, micros(i.at))
+		if err != nil {
+			return fmt.Errorf("address of account %s: %w", c.account, err)
+		}
+		i.report.AddressesAdded++
+	}
+	return nil
+}
+
+// endAddresses ends every current address that is not wanted, and takes those
+// that are wanted and current already out of wanted.
+func (i *importer) endAddresses(wanted map[contact]string) (int, error) {
+	rows, err := i.tx.QueryContext(i.ctx, `SELECT id, account_id, coalesce(user_id, ''), role, lookup, address FROM address WHERE until IS NULL`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var gone []int64
+	for rows.Next() {
+		var id int64
+		var c contact
+		var address string
+		if err := rows.Scan(&id, &c.account, &c.user, &c.role, &c.lookup, &address); err != nil {
+			return 0, err
+		}
+		if wanted[c] == address {
+			delete(wanted, c)
+		} else {
+			gone = append(gone, id)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, id := range gone {
+		if _, err := i.tx.ExecContext(i.ctx, `UPDATE address SET until = $2 WHERE id = $1`, id, micros(i.at)); err != nil {
+			return 0, err
+		}
+	}
+	return len(gone), nil
+}
+
+func (i *importer) removals(accounts, users map[string]bool, force bool) error {
+	rows, err := i.tx.QueryContext(i.ctx, `SELECT id, account_id FROM panel_user WHERE removed_at IS NULL`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var gone []string
+	total := 0
+	goneAccounts := map[string]bool{}
+	for rows.Next() {
+		var id, account string
+		if err := rows.Scan(&id, &account); err != nil {
+			return err
+		}
+		total++
+		if !users[id] {
+			gone = append(gone, id)
+		}
+		if !accounts[account] {
+			goneAccounts[account] = true
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if len(gone)*5 > total && !force {
+		return fail(Conflict, fmt.Sprintf("the file would remove %d of %d users: check the file, or repeat with -force", len(gone), total))
+	}
+	for _, id := range gone {
+		if _, err := i.tx.ExecContext(i.ctx, `UPDATE panel_user SET removed_at = $2 WHERE id = $1`, id, micros(i.at)); err != nil {
+			return err
+		}
+	}
+	for id := range goneAccounts {
+		if _, err := i.tx.ExecContext(i.ctx, `UPDATE account SET removed_at = $2 WHERE id = $1`, id, micros(i.at)); err != nil {
+			return err
+		}
+	}
+	i.report.Removed = len(gone)
+	return nil
+}

@@ -1,0 +1,304 @@
+package review
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/message"
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/review/intent"
+)
+
+// deferLimit is how long a verdict that DNS keeps open is retried before it
+// counts as unverified (sender-verification 2).
+const deferLimit = 24 * time.Hour
+
+// A reading is one mail with everything that was found out about it outside any
+// transaction: nothing of it is decided yet.
+type reading struct {
+	id         int64
+	mailbox    string
+	folder     string
+	validity   int64
+	raw        []byte
+	truncated  bool
+	backlog    bool
+	internal   time.Time
+	received   time.Time
+	attempts   int
+	registered []string
+	verdict    sender.Verdict
+	message    message.Message
+	intent     intent.Result
+}
+
+// evidence is what an assessment keeps of a reading, as JSON.
+type evidence struct {
+	Verdict  sender.Verdict `json:"verdict"`
+	Intent   intent.Result  `json:"intent"`
+	Problems []string       `json:"problems,omitempty"`
+}
+
+// assessWaiting gives every waiting mail its fate. Each mail is its own unit of
+// failure.
+func (d *Desk) assessWaiting(ctx context.Context) error {
+	var errs []error
+	after := int64(0)
+	for ctx.Err() == nil {
+		var id int64
+		err := d.db.read.QueryRowContext(ctx, `SELECT id FROM inbound WHERE fate IS NULL AND retry_at <= $1 AND id > $2 ORDER BY id LIMIT 1`,
+			micros(time.Now()), after).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+		if err != nil {
+			return errors.Join(append(errs, fmt.Errorf("next mail: %w", err))...)
+		}
+		after = id
+		if err := d.assess(ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("assess mail %d: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// assess reads one mail, outside any transaction, and then gives it its fate in
+// one. A panic in a parser is that mail's problem alone: it is quarantined.
+func (d *Desk) assess(ctx context.Context, id int64) error {
+	r, err := d.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	d.examine(ctx, &r)
+	if ctx.Err() != nil {
+		return ctx.Err() // a cut look-up is no finding
+	}
+	queued := false
+	err = d.update(ctx, "give fate", func(tx *sql.Tx) error {
+		var err error
+		queued, err = d.giveFate(ctx, tx, &r)
+		return err
+	})
+	if err == nil && queued {
+		d.lettersReady()
+	}
+	return err
+}
+
+func (d *Desk) load(ctx context.Context, id int64) (reading, error) {
+	r := reading{id: id}
+	err := d.snapshot(ctx, "load mail", func(tx *sql.Tx) error {
+		var internal, received int64
+		err := tx.QueryRowContext(ctx, `SELECT mailbox, folder, uidvalidity, raw, truncated, backlog, internal_date, received_at, attempts
+			FROM inbound WHERE id = $1`, id).Scan(&r.mailbox, &r.folder, &r.validity, &r.raw, &r.truncated, &r.backlog, &internal, &received, &r.attempts)
+		if err != nil {
+			return err
+		}
+		r.internal, r.received = fromMicros(internal), fromMicros(received)
+		r.registered, err = registeredFor(ctx, tx, headerOf(r.raw))
+		return err
+	})
+	return r, err
+}
+
+// headerOf returns the header block of raw.
+func headerOf(raw []byte) []byte {
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(raw, []byte(end)); i >= 0 {
+			return raw[:i+len(end)]
+		}
+	}
+	return raw
+}
+
+// examine asks the pure rooms what they make of the mail. They never fail; a
+// panic counts as the worst verdict.
+func (d *Desk) examine(ctx context.Context, r *reading) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("a parser panicked", "mail", r.id, "panic", fmt.Sprint(p))
+			r.verdict.Lower(sender.Quarantine, "X_PANIC")
+		}
+	}()
+	r.verdict = sender.Verify(ctx, sender.Request{
+		Raw: r.raw, Truncated: r.truncated, Registered: r.registered, Mailboxes: d.cfg.Addresses,
+		Received: r.internal, Now: time.Now(), AuthservIDs: d.cfg.AuthservIDs, Boundary: d.cfg.Boundary,
+		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
+	})
+	r.message = message.Read(r.raw)
+	r.intent = intent.Classify(r.message.Subject, r.message.Text)
+}
+
+// giveFate decides what becomes of the mail, in the caller's transaction. It
+// reports whether letters were queued.
+func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued bool, err error) {
+	if first, err := seenBefore(ctx, tx, r); err != nil || first > 0 {
+		if err != nil {
+			return false, err
+		}
+		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("The same bytes as mail %d, read before the mailbox was rebuilt.", first))
+	}
+	if err := checkReplay(ctx, tx, r); err != nil {
+		return false, err
+	}
+	if r.verdict.State == sender.Deferred {
+		wait := min(time.Minute<<min(r.attempts, 6), time.Hour)
+		_, err := tx.ExecContext(ctx, `UPDATE inbound SET attempts = attempts + 1, retry_at = $2 WHERE id = $1`, r.id, micros(time.Now().Add(wait)))
+		return false, err
+	}
+	if err := saveAssessment(ctx, tx, r); err != nil {
+		return false, err
+	}
+	exact := r.verdict.Match == sender.MatchExact || r.verdict.Match == sender.MatchCaseVariant
+	switch {
+	case r.verdict.State == sender.Automated:
+		return false, setFate(ctx, tx, r.id, "automatic", because(r, "An automatic mail: never a request, never answered."))
+	case r.verdict.State == sender.Quarantine:
+		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
+	case !exact:
+		return false, d.passBy(ctx, tx, r)
+	case r.backlog && !d.cfg.OpenBacklog:
+		return false, setFate(ctx, tx, r.id, "parked", "It was in the mailbox before resetdesk first looked; nobody was mailed.")
+	}
+	if attached, err := d.attachByToken(ctx, tx, r); attached || err != nil {
+		return false, err
+	}
+	if !r.intent.Request {
+		return false, setFate(ctx, tx, r.id, "parked", "It comes from a registered address but asks for no reset.")
+	}
+	return d.openCases(ctx, tx, r)
+}
+
+// passBy gives a mail from an unregistered address its fate. Nobody is answered
+// and nothing is told; one that asks for a reset stays readable for staff.
+func (d *Desk) passBy(ctx context.Context, tx *sql.Tx, r *reading) error {
+	if r.intent.Request {
+		return setFate(ctx, tx, r.id, "passed", "It asks for a reset, but its sender is no registered admin address of any account. Nobody was answered.")
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL WHERE id = $1`, r.id); err != nil {
+		return err
+	}
+	return setFate(ctx, tx, r.id, "passed", "Not from a registered address and no request; its body was not kept.")
+}
+
+func because(r *reading, general string) string {
+	var words []string
+	for _, code := range r.verdict.Reasons {
+		if staff, _ := sender.Describe(code); staff != "" {
+			words = append(words, staff)
+		}
+	}
+	if len(words) == 0 {
+		return general
+	}
+	return general + " " + strings.Join(words, " ")
+}
+
+func setFate(ctx context.Context, tx *sql.Tx, id int64, fate, reason string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE inbound SET fate = $2, reason = $3, fated_at = $4 WHERE id = $1`, id, fate, reason, micros(time.Now()))
+	if err != nil {
+		return fmt.Errorf("set fate %s: %w", fate, err)
+	}
+	return nil
+}
+
+// seenBefore finds the same bytes under an earlier UIDVALIDITY of the same
+// folder: the mailbox was rebuilt, and this is the mail we know (promises 3.1).
+func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
+	var id int64
+	err := tx.QueryRowContext(ctx, `SELECT o.id FROM inbound n JOIN inbound o ON o.sha256 = n.sha256
+		WHERE n.id = $1 AND o.id <> n.id AND o.mailbox = n.mailbox AND o.folder = n.folder
+			AND o.uidvalidity <> n.uidvalidity AND o.internal_date = n.internal_date AND o.size = n.size
+		ORDER BY o.id LIMIT 1`, r.id).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, err
+}
+
+// checkReplay lowers the verdict of a mail whose signature was seen on another
+// one (sender-verification 4, condition 4), and remembers its signatures.
+func checkReplay(ctx context.Context, tx *sql.Tx, r *reading) error {
+	for _, f := range r.verdict.Fingerprints {
+		var first int64
+		err := tx.QueryRowContext(ctx, `INSERT INTO signature_seen (fingerprint, inbound_id) VALUES ($1, $2)
+			ON CONFLICT (fingerprint) DO UPDATE SET fingerprint = excluded.fingerprint RETURNING inbound_id`, f, r.id).Scan(&first)
+		if err != nil {
+			return fmt.Errorf("check replay: %w", err)
+		}
+		if first != r.id {
+			r.verdict.Lower(sender.Quarantine, "R_REPLAY")
+		}
+	}
+	return nil
+}
+
+func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
+	text, err := json.Marshal(evidence{r.verdict, r.intent, r.message.Problems})
+	if err != nil {
+		return fmt.Errorf("save assessment: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO assessment (inbound_id, verdict, match, from_addr, claimed, message_id, subject, excerpt,
+			request, score, language, evidence, assessed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		r.id, string(r.verdict.State), string(r.verdict.Match), r.verdict.From, strings.ToLower(r.verdict.Registered), r.verdict.MessageID,
+		clip(r.message.Subject, 300), excerpt(r.message.Text), flag(r.intent.Request), r.intent.Score, r.intent.Language,
+		string(text), micros(time.Now()))
+	if err != nil {
+		return fmt.Errorf("save assessment: %w", err)
+	}
+	return nil
+}
+
+// excerpt is the beginning of the writer's words on one line.
+func excerpt(text string) string {
+	return clip(strings.Join(strings.Fields(clip(text, 2000)), " "), 160)
+}
+
+var caseNumberPattern = regexp.MustCompile(`\bRST-[0-9A-HJKMNP-TV-Z]{6}\b`)
+
+// caseNumber returns the first case number in s, or "".
+func caseNumber(s string) string { return caseNumberPattern.FindString(s) }
+
+// attachByToken attaches a mail that names an open case of the same requester,
+// in its subject or by answering one of our letters. Such a mail never opens a
+// second case; a person reads it.
+func (d *Desk) attachByToken(ctx context.Context, tx *sql.Tx, r *reading) (bool, error) {
+	number := caseNumber(r.message.Subject)
+	for _, id := range append(append([]string{}, r.message.InReplyTo...), r.message.References...) {
+		if number == "" {
+			number = caseNumber(strings.ToUpper(id))
+		}
+	}
+	if number == "" {
+		return false, nil
+	}
+	var id int64
+	err := tx.QueryRowContext(ctx, `SELECT id FROM reset_case WHERE number = $1 AND requester = $2 AND state IN ('open', 'held')`,
+		number, strings.ToLower(r.verdict.Registered)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, d.attach(ctx, tx, r, id, number, "It belongs to the open case "+number+".")
+}
+
+func (d *Desk) attach(ctx context.Context, tx *sql.Tx, r *reading, caseID int64, number, reason string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, 'attached')`, caseID, r.id)
+	if err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	if _, err := record(ctx, tx, time.Now(), "desk", "mail.attached", number, map[string]any{"mail": r.id}); err != nil {
+		return err
+	}
+	return setFate(ctx, tx, r.id, "attached", reason)
+}

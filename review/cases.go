@@ -1,0 +1,209 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/review/intent"
+)
+
+// A target is whom a request is about; empty parts are open questions.
+type target struct{ account, user string }
+
+// openCases opens a case for each user the mail asks for, or attaches the mail
+// to the one that is open already, and queues the letters. It reports whether
+// any were queued.
+func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bool, err error) {
+	requester := strings.ToLower(r.verdict.Registered)
+	targets, err := findTargets(ctx, tx, r, requester)
+	if err != nil {
+		return false, err
+	}
+	fate, reason := "attached", ""
+	for _, t := range targets {
+		c, fresh, err := d.openCase(ctx, tx, r.id, requester, t)
+		if err != nil {
+			return false, err
+		}
+		if fresh {
+			fate, queued = "case", true
+		}
+		reason = strings.TrimSpace(reason + " " + map[bool]string{true: "It opened case ", false: "It asks again for the open case "}[fresh] + c + ".")
+	}
+	return queued, setFate(ctx, tx, r.id, fate, reason)
+}
+
+// openCase opens a case or, where one is open for the same target, attaches the
+// mail to it. The unique indexes decide, not a look before the insert.
+func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, inbound int64, requester string, t target) (number string, fresh bool, err error) {
+	now := time.Now()
+	number = "RST-" + randomText(6)
+	locale, err := localeOf(ctx, tx, t.account, requester)
+	if err != nil {
+		return "", false, err
+	}
+	expires := micros(now.Add(d.cfg.Policy.CaseLifetime))
+	var id int64
+	err = tx.QueryRowContext(ctx, `INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $6, $7) ON CONFLICT DO NOTHING RETURNING id`,
+		number, requester, null(t.account), null(t.user), locale, micros(now), expires).Scan(&id)
+	role := "opened"
+	if errors.Is(err, sql.ErrNoRows) {
+		role = "attached"
+		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE state IN ('open', 'held', 'clearing')
+			AND ((user_id IS NOT NULL AND user_id = $1) OR (user_id IS NULL AND $1 = '' AND requester = $2 AND coalesce(account_id, '') = $3))`,
+			t.user, requester, t.account).Scan(&id, &number)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("open case: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, $3)`, id, inbound, role)
+	if err != nil {
+		return "", false, fmt.Errorf("open case: %w", err)
+	}
+	if role == "attached" {
+		_, err := record(ctx, tx, now, "desk", "mail.attached", number, map[string]any{"mail": inbound})
+		return number, false, err
+	}
+	_, err = record(ctx, tx, now, "desk", "case.opened", number, map[string]any{"mail": inbound, "account": t.account, "user": t.user})
+	if err != nil {
+		return "", false, err
+	}
+	return number, true, d.announce(ctx, tx, id, now)
+}
+
+func null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// localeOf returns the language of the account, or of the first account of the
+// address while the account is open.
+func localeOf(ctx context.Context, tx *sql.Tx, account, requester string) (string, error) {
+	var locale string
+	err := tx.QueryRowContext(ctx, `SELECT a.locale FROM account a JOIN address d ON d.account_id = a.id
+		WHERE (a.id = $1 OR $1 = '') AND d.lookup = $2 AND d.until IS NULL ORDER BY a.id LIMIT 1`, account, requester).Scan(&locale)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tx.QueryRowContext(ctx, `SELECT locale FROM account WHERE id = $1`, account).Scan(&locale)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read locale: %w", err)
+	}
+	return locale, nil
+}
+
+// findTargets reads from the writer's own words which account and which users
+// are meant. What the words leave open stays open: the owner or a reviewer
+// answers it.
+func findTargets(ctx context.Context, tx *sql.Tx, r *reading, requester string) ([]target, error) {
+	accounts, err := accountsOf(ctx, tx, requester)
+	if err != nil {
+		return nil, err
+	}
+	words := r.message.Subject + "\n" + r.message.Text
+	named := map[string]bool{}
+	for _, a := range accounts {
+		if len(intent.Mentions(words, []intent.Person{{ID: a.ID, Login: a.ID, Name: a.Name}})) > 0 {
+			named[a.ID] = true
+		}
+	}
+	var found []target
+	for _, a := range accounts {
+		if len(named) > 0 && !named[a.ID] {
+			continue
+		}
+		people, err := peopleOf(ctx, tx, a.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, user := range usersNamed(words, people, requester) {
+			found = append(found, target{a.ID, user})
+		}
+	}
+	if len(found) > 0 {
+		return found, nil
+	}
+	return []target{openTarget(accounts, named)}, nil
+}
+
+// openTarget is the target of a mail that names nobody.
+func openTarget(accounts []AccountChoice, named map[string]bool) target {
+	if len(accounts) == 1 {
+		return target{account: accounts[0].ID}
+	}
+	if len(named) == 1 {
+		for id := range named {
+			return target{account: id}
+		}
+	}
+	return target{}
+}
+
+// usersNamed returns the users that the words name. An admin who names somebody
+// and also himself, as people do below a letter, means the other one.
+func usersNamed(words string, people []intent.Person, requester string) []string {
+	var users, own []string
+	seen := map[string]bool{}
+	for _, m := range intent.Mentions(words, people) {
+		if seen[m.ID] {
+			continue
+		}
+		seen[m.ID] = true
+		mine := false
+		for _, p := range people {
+			mine = mine || p.ID == m.ID && strings.ToLower(p.Email) == requester
+		}
+		if mine {
+			own = append(own, m.ID)
+		} else {
+			users = append(users, m.ID)
+		}
+	}
+	if len(users) > 0 {
+		return users
+	}
+	return own
+}
+
+func accountsOf(ctx context.Context, tx *sql.Tx, requester string) ([]AccountChoice, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT a.id, a.name FROM address d JOIN account a ON a.id = d.account_id
+		WHERE d.lookup = $1 AND d.until IS NULL AND d.role = 'admin' AND a.removed_at IS NULL ORDER BY a.id`, requester)
+	if err != nil {
+		return nil, fmt.Errorf("accounts of address: %w", err)
+	}
+	defer rows.Close()
+	var all []AccountChoice
+	for rows.Next() {
+		var a AccountChoice
+		if err := rows.Scan(&a.ID, &a.Name); err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}
+
+func peopleOf(ctx context.Context, tx *sql.Tx, account string) ([]intent.Person, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT u.id, u.login, u.full_name, coalesce(d.lookup, '') FROM panel_user u
+		LEFT JOIN address d ON d.user_id = u.id AND d.until IS NULL
+		WHERE u.account_id = $1 AND u.removed_at IS NULL ORDER BY u.id`, account)
+	if err != nil {
+		return nil, fmt.Errorf("users of account: %w", err)
+	}
+	defer rows.Close()
+	var all []intent.Person
+	for rows.Next() {
+		var p intent.Person
+		if err := rows.Scan(&p.ID, &p.Login, &p.Name, &p.Email); err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,353 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// An Approval is what a reviewer fills in to vote for a reset.
+type Approval struct {
+	Number       string
+	Version      int64
+	EvidenceHash string // hex, as it was on the page
+	Account      string // the account number, typed by hand
+	Reason       string
+	Code         string // the reviewer's own second factor, fresh
+}
+
+// An Outcome says what a vote led to.
+type Outcome struct {
+	Cleared bool
+	Message string
+}
+
+// A Decision is any other act on a case.
+type Decision struct {
+	Number  string
+	Version int64
+	Class   string
+	Note    string
+}
+
+// A Choice is an option of a form.
+type Choice struct{ Key, Title string }
+
+// RejectClasses are the reasons for rejecting. The requester is told none of
+// them: which proof failed never leaves the desk.
+var RejectClasses = []Choice{
+	{"sender", "The sender cannot be trusted"},
+	{"unconfirmed", "The owner did not confirm"},
+	{"evidence", "The evidence is not enough"},
+	{"abuse", "An attempt to deceive"},
+	{"other", "Another reason (see note)"},
+}
+
+func mayDecide(s Session) error {
+	if !s.Reviewer.Role.Decides() {
+		return fail(Denied, "Your role may look at cases and not decide them.")
+	}
+	return nil
+}
+
+func (s Session) actor() string { return fmt.Sprintf("reviewer:%d", s.Reviewer.ID) }
+
+// Approve records the vote of a reviewer with a fresh second factor, over the
+// evidence that was on the page. If nothing else is open, the desk clears in
+// the same transaction; otherwise the last requirement to fall does it.
+func (d *Desk) Approve(ctx context.Context, s Session, in Approval) (Outcome, error) {
+	if err := mayDecide(s); err != nil {
+		return Outcome{}, err
+	}
+	if strings.TrimSpace(in.Reason) == "" {
+		return Outcome{}, invalid("reason", "Write why you approve; the audit keeps it.")
+	}
+	check := func(tx *sql.Tx) error { _, err := d.votable(ctx, tx, s, in); return err }
+	if err := d.snapshot(ctx, "approve", check); err != nil {
+		return Outcome{}, err // before the code is used up
+	}
+	steppedUp, err := d.stepUp(ctx, s, in.Code)
+	if err != nil {
+		return Outcome{}, err
+	}
+	var out Outcome
+	err = d.update(ctx, "approve", func(tx *sql.Tx) error {
+		c, err := d.votable(ctx, tx, s, in)
+		if err != nil {
+			return err
+		}
+		if err := castVote(ctx, tx, s, c, in, steppedUp); err != nil {
+			return err
+		}
+		out.Cleared, err = d.advance(ctx, tx, c, time.Now())
+		return err
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	out.Message = "Your approval is recorded. The reset happens as soon as every requirement is met."
+	if out.Cleared {
+		out.Message = "The second factor was reset. Everyone concerned is being told."
+		d.lettersReady()
+	}
+	return out, nil
+}
+
+// votable checks a vote against the case as it is now.
+func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) (caseRow, error) {
+	c, err := caseByNumber(ctx, tx, in.Number)
+	if err != nil {
+		return c, err
+	}
+	if c.state != StateOpen || c.version != in.Version {
+		return c, errStale
+	}
+	if c.user == "" {
+		return c, fail(Conflict, "Choose the account and the user first.")
+	}
+	if strings.TrimSpace(in.Account) != c.account {
+		return c, invalid("account", "Type the account number exactly as it stands above.")
+	}
+	f, status, err := readFacts(ctx, tx, c)
+	if err != nil {
+		return c, err
+	}
+	for _, r := range Judge(f, d.cfg.Policy, time.Now()).Requirements {
+		if r.State == Failed {
+			return c, fail(Conflict, "This case cannot be approved: "+r.Why)
+		}
+	}
+	hash, err := evidenceHash(ctx, tx, c, f, status.Generation)
+	if err != nil {
+		return c, err
+	}
+	if encodeBytes(hash) != in.EvidenceHash {
+		return c, errStale
+	}
+	var voted, same bool
+	err = tx.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) > 0 FROM approval WHERE case_id = $1 AND round = $2 AND reviewer_id = $3),
+		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND lookup = $5)`,
+		c.id, c.round, s.Reviewer.ID, c.user, s.Reviewer.Email).Scan(&voted, &same)
+	switch {
+	case err != nil:
+		return c, err
+	case voted:
+		return c, fail(Conflict, "You approved this case already; the second approval needs another person.")
+	case same:
+		return c, fail(Denied, "You cannot approve the reset of your own second factor.")
+	}
+	return c, nil
+}
+
+func castVote(ctx context.Context, tx *sql.Tx, s Session, c caseRow, in Approval, steppedUp time.Time) error {
+	hash, err := decodeBytes(in.EvidenceHash)
+	if err != nil {
+		return errStale
+	}
+	now := time.Now()
+	status, err := totp.ReadStatus(ctx, tx, c.user)
+	if err != nil {
+		return err
+	}
+	seq, err := record(ctx, tx, now, s.actor(), "case.approved", c.number, map[string]any{
+		"user": c.user, "generation": status.Generation, "round": c.round, "reason": in.Reason, "evidence": in.EvidenceHash})
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at,
+			evidence_hash, reason, decided_at, audit_seq)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		c.id, c.round, c.user, status.Generation, s.Reviewer.ID, s.hash, micros(steppedUp), hash, in.Reason, micros(now), seq)
+	if err != nil {
+		return fmt.Errorf("record vote: %w", err)
+	}
+	return nil
+}
+
+// act runs one decision: it checks the role, the version and the state, lets f
+// do its work, and records the event. f gets the case as it was.
+func (d *Desk) act(ctx context.Context, s Session, in Decision, action string, from []State, f func(*sql.Tx, caseRow, time.Time) error) error {
+	if err := mayDecide(s); err != nil {
+		return err
+	}
+	err := d.update(ctx, action, func(tx *sql.Tx) error {
+		c, err := caseByNumber(ctx, tx, in.Number)
+		if err != nil {
+			return err
+		}
+		allowed := false
+		for _, state := range from {
+			allowed = allowed || c.state == state
+		}
+		if !allowed || c.version != in.Version {
+			return errStale
+		}
+		now := time.Now()
+		_, err = record(ctx, tx, now, s.actor(), "case."+action, c.number, map[string]any{"class": in.Class, "note": in.Note})
+		if err != nil {
+			return err
+		}
+		return f(tx, c, now)
+	})
+	if err == nil {
+		d.lettersReady()
+		d.nudge()
+	}
+	return err
+}
+
+// changed turns "no row was hit" of a compare-and-swap into the stale error.
+func changed(res sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n != 1 {
+		return errStale
+	}
+	return err
+}
+
+func (d *Desk) closeCase(ctx context.Context, tx *sql.Tx, c caseRow, to State, by, reason string, now time.Time) error {
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = $3, version = version + 1, held_by = '', held_reason = '',
+			closed_at = $4, closed_by = $5, close_reason = $6 WHERE id = $1 AND version = $2`,
+		c.id, c.version, string(to), micros(now), by, reason))
+}
+
+// Reject closes a case without a reset and tells the requester so, without the
+// reason.
+func (d *Desk) Reject(ctx context.Context, s Session, in Decision) error {
+	title := ""
+	for _, c := range RejectClasses {
+		if c.Key == in.Class {
+			title = c.Title
+		}
+	}
+	if title == "" {
+		return invalid("class", "Choose a reason.")
+	}
+	return d.act(ctx, s, in, "rejected", []State{StateOpen, StateHeld}, func(tx *sql.Tx, c caseRow, now time.Time) error {
+		if err := d.closeCase(ctx, tx, c, StateRejected, s.actor(), strings.TrimSpace(title+". "+in.Note), now); err != nil {
+			return err
+		}
+		return d.tellRejected(ctx, tx, c, now)
+	})
+}
+
+// CloseCase ends a case that needs no decision: "not_a_request", "duplicate" or
+// "withdrawn".
+func (d *Desk) CloseCase(ctx context.Context, s Session, in Decision) error {
+	to := State(in.Class)
+	if to != StateNotARequest && to != StateDuplicate && to != StateWithdrawn {
+		return invalid("class", "Choose why the case is closed.")
+	}
+	return d.act(ctx, s, in, in.Class, []State{StateOpen, StateHeld}, func(tx *sql.Tx, c caseRow, now time.Time) error {
+		return d.closeCase(ctx, tx, c, to, s.actor(), in.Note, now)
+	})
+}
+
+// Hold stops a case until a person resumes it.
+func (d *Desk) Hold(ctx context.Context, s Session, in Decision) error {
+	if strings.TrimSpace(in.Note) == "" {
+		return invalid("note", "Write why the case is on hold.")
+	}
+	return d.act(ctx, s, in, "held", []State{StateOpen}, func(tx *sql.Tx, c caseRow, now time.Time) error {
+		return d.hold(ctx, tx, c, "reviewer", in.Note)
+	})
+}
+
+func (d *Desk) hold(ctx context.Context, tx *sql.Tx, c caseRow, by, reason string) error {
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'held', version = version + 1, held_by = $3, held_reason = $4, due_at = expires_at
+		WHERE id = $1 AND version = $2`, c.id, c.version, by, reason))
+}
+
+// ResumeCase takes a case up again. After the owner's no, or a code that was used
+// meanwhile, a new round begins: every yes and every vote before it is void,
+// and the contacts are told and asked again.
+func (d *Desk) ResumeCase(ctx context.Context, s Session, in Decision) error {
+	if strings.TrimSpace(in.Note) == "" {
+		return invalid("note", "Write why the case goes on.")
+	}
+	return d.act(ctx, s, in, "resumed", []State{StateHeld}, func(tx *sql.Tx, c caseRow, now time.Time) error {
+		newRound := 0
+		if c.heldBy == "owner" || c.heldBy == "verified" {
+			newRound = 1
+		}
+		err := changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'open', version = version + 1, round = round + $3,
+				held_by = '', held_reason = '', watched_from = $4, due_at = $4 WHERE id = $1 AND version = $2`,
+			c.id, c.version, newRound, micros(now)))
+		if err != nil || newRound == 0 {
+			return err
+		}
+		return d.announce(ctx, tx, c.id, now)
+	})
+}
+
+// Ask mails the confirm link to the registered address once more.
+func (d *Desk) Ask(ctx context.Context, s Session, in Decision) error {
+	return d.act(ctx, s, in, "asked", []State{StateOpen}, func(tx *sql.Tx, c caseRow, now time.Time) error {
+		return d.askAgain(ctx, tx, c, now)
+	})
+}
+
+// A Resolution answers which account and user a case is about.
+type Resolution struct {
+	Number            string
+	Version           int64
+	AccountID, UserID string
+}
+
+// Resolve sets the account, and the user if one is given. Both are set once; a
+// wrong choice is closed and opened anew.
+func (d *Desk) Resolve(ctx context.Context, s Session, in Resolution) error {
+	if in.AccountID == "" && in.UserID == "" {
+		return invalid("user", "Choose the user that is meant.")
+	}
+	return d.act(ctx, s, Decision{Number: in.Number, Version: in.Version, Class: in.UserID}, "resolved", []State{StateOpen, StateHeld},
+		func(tx *sql.Tx, c caseRow, now time.Time) error {
+			if err := d.resolve(ctx, tx, c, in.AccountID, in.UserID, now); err != nil {
+				return err
+			}
+			return d.announce(ctx, tx, c.id, now)
+		})
+}
+
+// resolve sets account and user of an open question. The requester must be an
+// admin of that account.
+func (d *Desk) resolve(ctx context.Context, tx *sql.Tx, c caseRow, account, user string, now time.Time) error {
+	if user != "" {
+		err := tx.QueryRowContext(ctx, `SELECT account_id FROM panel_user WHERE id = $1 AND removed_at IS NULL`, user).Scan(&account)
+		if errors.Is(err, sql.ErrNoRows) {
+			return invalid("user", "There is no such user.")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var admin bool
+	err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM address WHERE account_id = $1 AND lookup = $2 AND role = 'admin' AND until IS NULL`,
+		account, c.requester).Scan(&admin)
+	if err != nil {
+		return err
+	}
+	if !admin {
+		return invalid("user", "The sender is no admin of that account.")
+	}
+	var taken bool
+	err = tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM reset_case WHERE id <> $1 AND state IN ('open', 'held', 'clearing') AND user_id = $2`,
+		c.id, user).Scan(&taken)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return fail(Conflict, "Another case for this user is open already.")
+	}
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET account_id = $3, user_id = $4, version = version + 1, due_at = $5
+		WHERE id = $1 AND version = $2`, c.id, c.version, account, null(user), micros(now)))
+}

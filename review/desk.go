@@ -1,0 +1,199 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// Config is what a desk needs to work. Zero values take the defaults named.
+type Config struct {
+	Path    string        // the database file
+	Keys    *totp.Keyring // seals secrets and letters; kept outside the database
+	Log     *slog.Logger  // default: discard
+	Policy  Policy        // default: Balanced
+	Brand   string        // the company, as users know it
+	Phone   string        // where owners can call, "" if nowhere
+	BaseURL string        // where the owner's pages are, without a trailing slash
+	Panel   string        // where users sign in, "" if unknown
+	From    mail.Address  // the support identity that writes the letters
+	// Addresses are our own addresses: the ones that requests are written to.
+	Addresses []string
+	// OpenBacklog lets mails that were in the mailbox before the first look open
+	// cases. By default they are only listed, and nobody is mailed.
+	OpenBacklog bool
+	AuthservIDs []string // see sender-verification 5.1
+	Boundary    int
+	Resolver    sender.Resolver // default: the system's
+	// LettersReady is called after a commit that queued letters, so that they
+	// go out at once. It must not block.
+	LettersReady func()
+	// UncertainWait is how long a letter whose fate nobody can know waits before
+	// it is sent again after a crash (promises 3.3). Default 15 min.
+	UncertainWait time.Duration
+	TOTP          totp.Policy
+}
+
+// A Desk is the whole of the review side, on one database. Its methods are safe
+// for concurrent use.
+type Desk struct {
+	cfg   Config
+	db    *database
+	book  *totp.Book
+	log   *slog.Logger
+	epoch string
+	wake  chan struct{}
+}
+
+// Open opens the desk: it takes the lock on the database, checks its pragmas and
+// schema, checks that the keys are the right ones, and makes ready whatever an
+// earlier run left undone.
+func Open(ctx context.Context, cfg Config) (*Desk, error) {
+	if cfg.Keys == nil || cfg.Path == "" {
+		return nil, errors.New("open desk: a database path and keys are needed")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Policy == (Policy{}) {
+		cfg.Policy = Balanced
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.UncertainWait <= 0 {
+		cfg.UncertainWait = 15 * time.Minute
+	}
+	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
+	db, err := openDatabase(ctx, cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	d := &Desk{cfg: cfg, db: db, log: cfg.Log, epoch: randomText(16), wake: make(chan struct{}, 1)}
+	if err := d.checkKeys(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	if d.book, err = totp.Open(db.write, cfg.Keys, cfg.TOTP); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return d, nil
+}
+
+// Close ends the desk. Whatever was in progress is taken up by the next start.
+func (d *Desk) Close() error { return d.db.close() }
+
+// Book returns the second factors that this desk guards.
+func (d *Desk) Book() *totp.Book { return d.book }
+
+// checkKeys opens the canary that the first start sealed: with other keys every
+// user's second factor would be unreadable, so the desk refuses to start.
+func (d *Desk) checkKeys(ctx context.Context) error {
+	var text string
+	err := d.db.write.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'canary'`).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		sealed := encodeBytes(d.cfg.Keys.Seal("canary", "meta", []byte("canary")))
+		_, err = d.db.write.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('canary', $1)`, sealed)
+		if err != nil {
+			return fmt.Errorf("write canary: %w", err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read canary: %w", err)
+	}
+	sealed, err := decodeBytes(text)
+	if err == nil {
+		_, err = d.cfg.Keys.Open("canary", "meta", sealed)
+	}
+	if err != nil {
+		return errors.New("the key file does not belong to this database: start with the key file that was made with it")
+	}
+	return nil
+}
+
+// Run assesses mail and keeps the clock until ctx ends. Any step of it may be
+// cut by a crash; the next Run goes on from the rows.
+func (d *Desk) Run(ctx context.Context) error {
+	const pause = 2 * time.Second
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-d.wake:
+		case <-timer.C:
+		}
+		if err := d.Work(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("desk pauses", "error", err)
+		}
+		timer.Reset(pause)
+	}
+}
+
+// Work does everything that is due now: it assesses every waiting mail and lets
+// the clock move the cases. A mail that cannot be assessed does not stop the
+// others.
+func (d *Desk) Work(ctx context.Context) error {
+	return errors.Join(d.assessWaiting(ctx), d.Tick(ctx))
+}
+
+// nudge wakes Run. Correctness never depends on it.
+func (d *Desk) nudge() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (d *Desk) lettersReady() {
+	if d.cfg.LettersReady != nil {
+		d.cfg.LettersReady()
+	}
+}
+
+// update runs f in one write transaction. f must not touch the network.
+func (d *Desk) update(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
+	tx, err := d.db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return err
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// snapshot runs f in one read transaction.
+func (d *Desk) snapshot(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
+	tx, err := d.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return err
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

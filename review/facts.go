@@ -1,0 +1,175 @@
+package review
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// A caseRow is one row of reset_case.
+type caseRow struct {
+	id, version, round    int64
+	number, requester     string
+	state                 State
+	account, user, locale string // account and user "" while open
+	opened, expires       time.Time
+	watched, closed       time.Time
+	heldBy, heldReason    string
+	closedBy, closeReason string
+}
+
+const caseColumns = `id, version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
+	opened_at, expires_at, watched_from, coalesce(closed_at, 0), held_by, held_reason, closed_by, close_reason`
+
+func scanCase(row interface{ Scan(...any) error }) (caseRow, error) {
+	var c caseRow
+	var opened, expires, watched, closed int64
+	err := row.Scan(&c.id, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
+		&opened, &expires, &watched, &closed, &c.heldBy, &c.heldReason, &c.closedBy, &c.closeReason)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, fail(NotFound, "There is no such case.")
+	}
+	c.opened, c.expires, c.watched, c.closed = fromMicros(opened), fromMicros(expires), fromMicros(watched), fromMicros(closed)
+	return c, err
+}
+
+func caseByNumber(ctx context.Context, tx *sql.Tx, number string) (caseRow, error) {
+	return scanCase(tx.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE number = $1`, number))
+}
+
+func caseByID(ctx context.Context, tx *sql.Tx, id int64) (caseRow, error) {
+	return scanCase(tx.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE id = $1`, id))
+}
+
+// readFacts reads everything a judgement rests on, and the user's status, in
+// the caller's transaction.
+func readFacts(ctx context.Context, tx *sql.Tx, c caseRow) (Facts, totp.Status, error) {
+	f := Facts{State: c.state, HeldReason: c.heldReason, Account: c.account, User: c.user, Opened: c.opened, Watched: c.watched}
+	var status totp.Status
+	err := tx.QueryRowContext(ctx, `SELECT s.verdict, s.match FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
+		WHERE m.case_id = $1 AND m.role = 'opened'`, c.id).Scan(&f.Verdict, &f.Match)
+	if err != nil {
+		return f, status, fmt.Errorf("read sender verdict: %w", err)
+	}
+	if err := readAddressFacts(ctx, tx, c, &f); err != nil {
+		return f, status, err
+	}
+	if err := readNotices(ctx, tx, c, &f); err != nil {
+		return f, status, err
+	}
+	if err := readAnswers(ctx, tx, c, &f); err != nil {
+		return f, status, err
+	}
+	if c.user == "" {
+		return f, status, nil
+	}
+	if status, err = totp.ReadStatus(ctx, tx, c.user); err != nil {
+		return f, status, fmt.Errorf("read 2FA status: %w", err)
+	}
+	f.Enrolled, f.VerifiedAt = status.Enrolled, status.LastUsed
+	return f, status, readUserFacts(ctx, tx, c, status.Generation, &f)
+}
+
+func readAddressFacts(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
+	var since, imported int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(d.since), 0), coalesce(max(a.created_at), 0)
+		FROM address d JOIN account a ON a.id = d.account_id
+		WHERE d.lookup = $1 AND d.until IS NULL AND d.role = 'admin' AND (d.account_id = $2 OR $2 = '')`,
+		c.requester, c.account).Scan(&since, &imported)
+	if err != nil {
+		return fmt.Errorf("read address history: %w", err)
+	}
+	f.AddressSince, f.ImportedAt = fromMicros(since), fromMicros(imported)
+	if since == 0 {
+		f.Match = "none" // the address was registered when the case opened and is not any more
+	}
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment WHERE claimed = $1 AND verdict = 'quarantine' AND assessed_at > $2`,
+		c.requester, micros(c.opened.Add(-14*24*time.Hour))).Scan(&f.Quarantined)
+	if err != nil {
+		return fmt.Errorf("read imitations: %w", err)
+	}
+	return nil
+}
+
+// readNotices finds when the last notice of this round went out. A letter that
+// failed for good was looked at by a person, who resumed the case.
+func readNotices(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
+	var all, done, last, acknowledged int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN serial = 1 THEN 1 ELSE 0 END), 0),
+			coalesce(sum(CASE WHEN serial = 1 AND state IN ('sent', 'failed') THEN 1 ELSE 0 END), 0),
+			coalesce(max(CASE WHEN serial = 1 THEN changed_at END), 0),
+			coalesce(min(CASE WHEN kind = 'acknowledgement' AND state = 'sent' THEN changed_at END), 0)
+		FROM letter WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice')`, c.id, c.round).
+		Scan(&all, &done, &last, &acknowledged)
+	if err != nil {
+		return fmt.Errorf("read notices: %w", err)
+	}
+	if all > 0 && done == all && acknowledged > 0 {
+		f.NoticesOutAt = fromMicros(max(last, acknowledged))
+	}
+	return nil
+}
+
+func readAnswers(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
+	var yes, no int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(min(CASE WHEN answer = 'yes' AND user_id = $3 THEN at END), 0),
+			coalesce(max(CASE WHEN answer = 'no' THEN at END), 0)
+		FROM answer WHERE case_id = $1 AND round = $2`, c.id, c.round, c.user).Scan(&yes, &no)
+	if err != nil {
+		return fmt.Errorf("read answers: %w", err)
+	}
+	f.ConfirmedAt, f.Objected = fromMicros(yes), no > 0
+	return nil
+}
+
+func readUserFacts(ctx context.Context, tx *sql.Tx, c caseRow, generation int64, f *Facts) error {
+	var last int64
+	err := tx.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3),
+		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
+		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL)`,
+		c.id, c.round, generation, c.user).Scan(&f.Votes, &last, &f.UserAddress)
+	if err != nil {
+		return fmt.Errorf("read votes: %w", err)
+	}
+	f.LastReset = fromMicros(last)
+	return nil
+}
+
+// evidenceHash names what a reviewer saw: everything that a vote rests on but
+// the votes, the owner's answer and the clock, which only ever complete it.
+func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generation int64) ([]byte, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT inbound_id FROM case_mail WHERE case_id = $1 ORDER BY inbound_id`, c.id)
+	if err != nil {
+		return nil, fmt.Errorf("hash evidence: %w", err)
+	}
+	defer rows.Close()
+	mails := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("hash evidence: %w", err)
+		}
+		mails = append(mails, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("hash evidence: %w", err)
+	}
+	text, err := json.Marshal(map[string]any{
+		"case": c.number, "round": c.round, "account": c.account, "user": c.user, "generation": generation,
+		"state": c.state, "requester": c.requester, "verdict": f.Verdict, "match": f.Match, "mails": mails,
+		"address_since": micros(f.AddressSince), "last_reset": micros(f.LastReset), "imitations": f.Quarantined,
+		"objected": f.Objected, "verified_after": f.VerifiedAt.After(f.Watched),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("hash evidence: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return sum[:], nil
+}

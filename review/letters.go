@@ -1,0 +1,369 @@
+package review
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+)
+
+// The words of the letters, one file a language. Translators edit these files
+// and nothing else; the HTML part is made from the text.
+//
+//go:embed letters/*.tmpl
+var letterFiles embed.FS
+
+// locales are the languages we write in; others get the first.
+var locales = []string{"en", "de", "nl"}
+
+var letterTemplates = func() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for _, l := range locales {
+		all[l] = template.Must(template.ParseFS(letterFiles, "letters/"+l+".tmpl"))
+	}
+	return all
+}()
+
+// words are what a letter may say. All are text; the templates decide.
+type words struct {
+	Brand, Phone, Panel  string
+	Number               string
+	Account, AccountID   string
+	User, UserAddress    string // login, masked address of its own
+	Requester, Requested string
+	Link, LinkUntil      string
+	When, HoldUntil      string
+	Pass, PassUntil      string
+}
+
+// A recipient is a stored address.
+type recipient struct {
+	id      int64
+	address string
+	lookup  string
+	role    string
+}
+
+// render writes subject and text of a letter in the given language.
+func render(locale, kind string, w words) (subject, text string, err error) {
+	t, ok := letterTemplates[locale]
+	if !ok {
+		t = letterTemplates[locales[0]]
+	}
+	var s, b bytes.Buffer
+	if err := errors.Join(t.ExecuteTemplate(&s, kind+".subject", w), t.ExecuteTemplate(&b, kind+".text", w)); err != nil {
+		return "", "", fmt.Errorf("render letter: %w", err)
+	}
+	return s.String(), wrap(b.String()), nil
+}
+
+// queueLetter renders a letter, seals it and puts it into the outbox, all in
+// the transaction that owes it.
+func (d *Desk) queueLetter(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipient, reset, serial int64, w words, now time.Time) error {
+	subject, text, err := render(c.locale, kind, w)
+	if err != nil {
+		return err
+	}
+	_, domain, _ := cutAddress(d.cfg.From.Address)
+	draft := mailbox.Draft{
+		From: d.cfg.From, To: mail.Address{Address: to.address}, Subject: subject,
+		MessageID: strings.ToLower(c.number+"."+kind+"."+randomText(12)) + "@" + domain,
+		Date:      now, Language: c.locale, AutoSubmitted: "auto-generated", Text: text, HTML: htmlOf(text, c.locale),
+	}
+	if kind == "acknowledgement" {
+		draft.AutoSubmitted = "auto-replied"
+		if draft.InReplyTo, err = openerID(ctx, tx, c.id); err != nil {
+			return err
+		}
+	}
+	mime, err := mailbox.Compose(draft)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(mime)
+	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, kind, address_id, recipient, message_id, subject,
+			sealed, sha256, state, next_at, queued_at, changed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, $12, $12)`,
+		c.id, nullID(reset), c.round, serial, kind, to.id, to.address, draft.MessageID, subject,
+		d.cfg.Keys.Seal("letter", draft.MessageID, mime), sum[:], micros(now))
+	if err != nil {
+		return fmt.Errorf("queue %s letter: %w", kind, err)
+	}
+	return nil
+}
+
+func nullID(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
+
+func openerID(ctx context.Context, tx *sql.Tx, caseID int64) (string, error) {
+	var id string
+	err := tx.QueryRowContext(ctx, `SELECT s.message_id FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
+		WHERE m.case_id = $1 AND m.role = 'opened'`, caseID).Scan(&id)
+	if err != nil {
+		return "", fmt.Errorf("read Message-ID: %w", err)
+	}
+	return id, nil
+}
+
+// caseWords fills in what every letter of a case says.
+func (d *Desk) caseWords(ctx context.Context, tx *sql.Tx, c caseRow) (words, error) {
+	w := words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel, Number: c.number,
+		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: when(c.opened, c.locale)}
+	if c.account != "" {
+		var name string
+		if err := tx.QueryRowContext(ctx, `SELECT name FROM account WHERE id = $1`, c.account).Scan(&name); err != nil {
+			return w, fmt.Errorf("read account: %w", err)
+		}
+		w.Account = oneLine(name) + " (" + c.account + ")"
+	}
+	if c.user != "" {
+		err := tx.QueryRowContext(ctx, `SELECT u.login, coalesce((SELECT min(lookup) FROM address WHERE user_id = u.id AND until IS NULL), '')
+			FROM panel_user u WHERE u.id = $1`, c.user).Scan(&w.User, &w.UserAddress)
+		if err != nil {
+			return w, fmt.Errorf("read user: %w", err)
+		}
+		w.User, w.UserAddress = oneLine(w.User), maskAddress(w.UserAddress)
+	}
+	return w, nil
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// contacts are the current addresses of the case's account, each mailbox once,
+// the requester's own first. While the account is open only the requester's
+// address is known.
+func contacts(ctx context.Context, tx *sql.Tx, c caseRow) ([]recipient, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role FROM address
+		WHERE until IS NULL AND ((account_id = $1 AND (role IN ('admin', 'notify') OR user_id = $2))
+			OR ($1 = '' AND lookup = $3 AND role = 'admin'))
+		ORDER BY CASE WHEN lookup = $3 THEN 0 ELSE 1 END, CASE role WHEN 'admin' THEN 0 ELSE 1 END, id`, c.account, c.user, c.requester)
+	if err != nil {
+		return nil, fmt.Errorf("read contacts: %w", err)
+	}
+	defer rows.Close()
+	var all []recipient
+	seen := map[string]bool{}
+	for rows.Next() {
+		var r recipient
+		if err := rows.Scan(&r.id, &r.address, &r.lookup, &r.role); err != nil {
+			return nil, fmt.Errorf("read contacts: %w", err)
+		}
+		if !seen[r.lookup] {
+			seen[r.lookup] = true
+			all = append(all, r)
+		}
+	}
+	return all, rows.Err()
+}
+
+// newLink stores a link of a letter and returns its address.
+func (d *Desk) newLink(ctx context.Context, tx *sql.Tx, c caseRow, purpose string, to recipient, now, expires time.Time) (string, error) {
+	token := newToken()
+	_, err := tx.ExecContext(ctx, `INSERT INTO owner_link (hash, case_id, round, purpose, address_id, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, hashToken(token), c.id, c.round, purpose, to.id, micros(now), micros(expires))
+	if err != nil {
+		return "", fmt.Errorf("make link: %w", err)
+	}
+	return d.cfg.BaseURL + "/r/" + token, nil
+}
+
+// announce tells every contact of a case that was not told in this round: the
+// requester's registered address gets the confirm link, the others a notice
+// with one way to object (design 2, promise 7). It may run again when the
+// account becomes known.
+func (d *Desk) announce(ctx context.Context, tx *sql.Tx, caseID int64, now time.Time) error {
+	c, err := caseByID(ctx, tx, caseID)
+	if err != nil {
+		return err
+	}
+	people, err := contacts(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	for _, to := range people {
+		var told bool
+		err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM letter l JOIN address a ON a.id = l.address_id
+			WHERE l.case_id = $1 AND l.round = $2 AND l.kind IN ('acknowledgement', 'notice') AND a.lookup = $3`, c.id, c.round, to.lookup).Scan(&told)
+		if err != nil {
+			return err
+		}
+		if told {
+			continue
+		}
+		if to.lookup == c.requester && to.role == "admin" {
+			err = d.acknowledge(ctx, tx, c, to, 1, now)
+		} else {
+			err = d.notify(ctx, tx, c, to, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Desk) acknowledge(ctx context.Context, tx *sql.Tx, c caseRow, to recipient, serial int64, now time.Time) error {
+	w, err := d.caseWords(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	until := now.Add(d.cfg.Policy.LinkLifetime)
+	if w.Link, err = d.newLink(ctx, tx, c, "confirm", to, now, until); err != nil {
+		return err
+	}
+	w.LinkUntil = when(until, c.locale)
+	return d.queueLetter(ctx, tx, c, "acknowledgement", to, 0, serial, w, now)
+}
+
+func (d *Desk) notify(ctx context.Context, tx *sql.Tx, c caseRow, to recipient, now time.Time) error {
+	w, err := d.caseWords(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	if w.Link, err = d.newLink(ctx, tx, c, "object", to, now, c.expires); err != nil {
+		return err
+	}
+	return d.queueLetter(ctx, tx, c, "notice", to, 0, 1, w, now)
+}
+
+// askAgain mails a fresh confirm link; the old one stays good until it expires.
+func (d *Desk) askAgain(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) error {
+	people, err := contacts(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	for _, to := range people {
+		if to.lookup == c.requester && to.role == "admin" {
+			var serial int64
+			err := tx.QueryRowContext(ctx, `SELECT count(*) + 1 FROM letter WHERE case_id = $1 AND round = $2 AND kind = 'acknowledgement'`, c.id, c.round).Scan(&serial)
+			if err != nil {
+				return err
+			}
+			if serial > 5 {
+				return fail(TooMany, "The owner was asked five times already. Call the number on file.")
+			}
+			return d.acknowledge(ctx, tx, c, to, serial, now)
+		}
+	}
+	return fail(Conflict, "The address that asked is not registered any more.")
+}
+
+// tellCleared tells every contact, and a registered address that was replaced
+// in the last 30 days, that the factor is cleared, each with a link to take it
+// back within the hold.
+func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int64, hold, now time.Time) error {
+	people, err := contacts(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	former, err := formerContacts(ctx, tx, c, now)
+	if err != nil {
+		return err
+	}
+	w, err := d.caseWords(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	w.When, w.HoldUntil = when(now, c.locale), when(hold, c.locale)
+	for _, to := range append(people, former...) {
+		if w.Link, err = d.newLink(ctx, tx, c, "undo", to, now, hold); err != nil {
+			return err
+		}
+		if err := d.queueLetter(ctx, tx, c, "cleared", to, reset, 1, w, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func formerContacts(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) ([]recipient, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT max(id), max(address), lookup, 'admin' FROM address f
+		WHERE account_id = $1 AND role = 'admin' AND until > $2
+			AND NOT EXISTS (SELECT 1 FROM address n WHERE n.account_id = f.account_id AND n.lookup = f.lookup AND n.until IS NULL)
+		GROUP BY lookup`, c.account, micros(now.Add(-30*24*time.Hour)))
+	if err != nil {
+		return nil, fmt.Errorf("read former contacts: %w", err)
+	}
+	defer rows.Close()
+	var all []recipient
+	for rows.Next() {
+		var r recipient
+		if err := rows.Scan(&r.id, &r.address, &r.lookup, &r.role); err != nil {
+			return nil, fmt.Errorf("read former contacts: %w", err)
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
+}
+
+// mailPass issues an enrollment pass and mails it to the user's own address and
+// to nobody else (design 2, promise 6).
+func (d *Desk) mailPass(ctx context.Context, tx *sql.Tx, c caseRow, reset, serial int64, now time.Time) error {
+	var to recipient
+	err := tx.QueryRowContext(ctx, `SELECT id, address, lookup, role FROM address WHERE user_id = $1 AND until IS NULL ORDER BY id LIMIT 1`, c.user).
+		Scan(&to.id, &to.address, &to.lookup, &to.role)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fail(Conflict, "The user has no e-mail address on file for the enrollment pass.")
+	}
+	if err != nil {
+		return fmt.Errorf("read user address: %w", err)
+	}
+	w, err := d.caseWords(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	pass, until, err := d.book.IssuePass(ctx, tx, c.user, reset, now)
+	if err != nil {
+		return err
+	}
+	w.Pass, w.PassUntil = pass, when(until, c.locale)
+	return d.queueLetter(ctx, tx, c, "pass", to, reset, serial, w, now)
+}
+
+func (d *Desk) tellRejected(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) error {
+	people, err := contacts(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	w, err := d.caseWords(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	for _, to := range people {
+		if to.lookup == c.requester {
+			return d.queueLetter(ctx, tx, c, "rejected", to, 0, 1, w, now)
+		}
+	}
+	return nil // the address is not registered any more: nobody to tell
+}
+
+func (d *Desk) tellUndone(ctx context.Context, tx *sql.Tx, c caseRow, reset int64, now time.Time) error {
+	people, err := contacts(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	w, err := d.caseWords(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	w.When = when(now, c.locale)
+	for _, to := range people {
+		if err := d.queueLetter(ctx, tx, c, "undone", to, reset, 1, w, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}

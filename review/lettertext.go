@@ -1,0 +1,115 @@
+package review
+
+import (
+	"fmt"
+	"html"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+var weekdays = map[string][7]string{
+	"en": {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"},
+	"de": {"So.,", "Mo.,", "Di.,", "Mi.,", "Do.,", "Fr.,", "Sa.,"},
+	"nl": {"zo", "ma", "di", "wo", "do", "vr", "za"},
+}
+
+var months = map[string][12]string{
+	"en": {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
+	"nl": {"jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec"},
+}
+
+// when writes a moment for people, in UTC and to the minute.
+func when(t time.Time, locale string) string {
+	t = t.UTC()
+	if _, ok := weekdays[locale]; !ok {
+		locale = locales[0]
+	}
+	day := weekdays[locale][t.Weekday()]
+	clock := t.Format("15:04") + " UTC"
+	if locale == "de" {
+		return fmt.Sprintf("%s %s, %s", day, t.Format("02.01.2006"), clock)
+	}
+	return fmt.Sprintf("%s %d %s %d, %s", day, t.Day(), months[locale][t.Month()-1], t.Year(), clock)
+}
+
+// wrap breaks the paragraphs of a letter at 76 characters. Lines that begin
+// with a space (the facts) and links stay as they are; so do the breaks that
+// the template makes.
+func wrap(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, " ") || strings.HasPrefix(line, "http") {
+			out.WriteString(line + "\n")
+			continue
+		}
+		width := 0
+		for i, word := range strings.Fields(line) {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case i > 0 && width+1+n > 76:
+				out.WriteString("\n")
+				width = 0
+			case i > 0:
+				out.WriteString(" ")
+				width++
+			}
+			out.WriteString(word)
+			width += n
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+var linkPattern = regexp.MustCompile(`^https?://\S+$`)
+
+// htmlOf makes the HTML part of a letter from its text: paragraphs, the facts as
+// a table, the one link shown in full. Nothing in it is loaded from anywhere.
+func htmlOf(text, locale string) string {
+	var b strings.Builder
+	b.WriteString(`<!DOCTYPE html><html lang="` + html.EscapeString(locale) + `"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"></head>` +
+		`<body style="font-family:system-ui,sans-serif;font-size:16px;line-height:1.5;max-width:600px;margin:0 auto;padding:16px">`)
+	for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		lines := strings.Split(strings.Trim(paragraph, "\n"), "\n")
+		if strings.HasPrefix(lines[0], "  ") {
+			writeFacts(&b, lines)
+			continue
+		}
+		b.WriteString("<p>")
+		for i, line := range lines {
+			if i > 0 {
+				b.WriteString(separator(lines[i-1], line))
+			}
+			e := html.EscapeString(line)
+			if linkPattern.MatchString(line) {
+				e = `<a href="` + e + `">` + e + `</a>`
+			}
+			b.WriteString(e)
+		}
+		b.WriteString("</p>")
+	}
+	b.WriteString("</body></html>")
+	return b.String()
+}
+
+// separator joins two lines of a paragraph: a wrapped line goes on with a
+// space, a line of its own is broken.
+func separator(before, line string) string {
+	if linkPattern.MatchString(line) || linkPattern.MatchString(before) || utf8.RuneCountInString(before) < 50 {
+		return "<br>"
+	}
+	return " "
+}
+
+func writeFacts(b *strings.Builder, lines []string) {
+	b.WriteString(`<table role="presentation" style="border-collapse:collapse">`)
+	for _, line := range lines {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		fmt.Fprintf(b, `<tr><td style="padding:2px 16px 2px 0;opacity:.75">%s</td><td style="padding:2px 0"><strong>%s</strong></td></tr>`,
+			html.EscapeString(name), html.EscapeString(strings.TrimSpace(value)))
+	}
+	b.WriteString("</table>")
+}

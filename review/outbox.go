@@ -1,0 +1,132 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+)
+
+var _ mailbox.Outbox = (*Desk)(nil)
+
+// Claim takes the next letter that is due. A letter that an earlier run of the
+// program held is free again at once if its dot was never written, and after
+// UncertainWait if it was: one process owns the database, so another epoch is a
+// dead one.
+func (d *Desk) Claim(ctx context.Context) (mailbox.Letter, bool, error) {
+	var l mailbox.Letter
+	var messageID string
+	var sealed []byte
+	var queued int64
+	now := time.Now()
+	err := d.db.write.QueryRowContext(ctx, `UPDATE letter SET state = 'sending', epoch = $2, attempt = attempt + 1, changed_at = $1,
+			uncertain = uncertain + CASE WHEN state = 'dot' THEN 1 ELSE 0 END
+		WHERE id = (SELECT id FROM letter WHERE next_at <= $1 AND (state = 'queued'
+				OR (state = 'sending' AND epoch <> $2)
+				OR (state = 'dot' AND epoch <> $2 AND changed_at <= $3))
+			ORDER BY next_at, id LIMIT 1)
+		RETURNING id, attempt, recipient, message_id, sealed, queued_at`,
+		micros(now), d.epoch, micros(now.Add(-d.cfg.UncertainWait))).
+		Scan(&l.ID, &l.Attempt, &l.To, &messageID, &sealed, &queued)
+	if errors.Is(err, sql.ErrNoRows) {
+		return mailbox.Letter{}, false, nil
+	}
+	if err != nil {
+		return mailbox.Letter{}, false, fmt.Errorf("claim letter: %w", err)
+	}
+	l.Queued = fromMicros(queued)
+	l.From = "" // null reverse-path: nobody's vacation program answers (RFC 3834 3.3)
+	if l.Raw, err = d.cfg.Keys.Open("letter", messageID, sealed); err != nil {
+		return mailbox.Letter{}, false, fmt.Errorf("open letter %d: %w", l.ID, err)
+	}
+	return l, true, nil
+}
+
+// AtDot commits that the final dot of this attempt is about to be written: from
+// here on a crash leaves it uncertain (promises 3.3).
+func (d *Desk) AtDot(ctx context.Context, id int64, attempt int) error {
+	res, err := d.db.write.ExecContext(ctx, `UPDATE letter SET state = 'dot', changed_at = $4
+		WHERE id = $1 AND attempt = $2 AND epoch = $3 AND state = 'sending'`, id, attempt, d.epoch, micros(time.Now()))
+	return one(res, err, "letter at dot")
+}
+
+// one turns a compare-and-swap that hit no row into an error.
+func one(res sql.Result, err error, what string) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("%s: it is not ours any more", what)
+	}
+	return nil
+}
+
+// Sent records the server's 250. When the last notice of a case is out its
+// waiting period begins, so the clock looks at it.
+func (d *Desk) Sent(ctx context.Context, id int64, attempt int, response string) error {
+	err := d.update(ctx, "letter sent", func(tx *sql.Tx) error {
+		now := time.Now()
+		res, err := tx.ExecContext(ctx, `UPDATE letter SET state = 'sent', response = $4, changed_at = $5
+			WHERE id = $1 AND attempt = $2 AND epoch = $3 AND state = 'dot'`, id, attempt, d.epoch, clip(response, 500), micros(now))
+		if err := one(res, err, "letter sent"); err != nil {
+			return err
+		}
+		return d.wakeCase(ctx, tx, id, now)
+	})
+	if err == nil {
+		d.nudge()
+	}
+	return err
+}
+
+func (d *Desk) wakeCase(ctx context.Context, tx *sql.Tx, letter int64, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE reset_case SET due_at = $2 WHERE state = 'open' AND id = (
+		SELECT case_id FROM letter WHERE id = $1 AND kind IN ('acknowledgement', 'notice'))`, letter, micros(now))
+	return err
+}
+
+// Failed records how an attempt ended otherwise. A letter that the server
+// refuses for good needs a person: if it was a notice of an open case, the case
+// is held.
+func (d *Desk) Failed(ctx context.Context, id int64, attempt int, o mailbox.Outcome) error {
+	state, next := "queued", o.Next
+	if o.Phase == mailbox.Refused {
+		state, next = "failed", time.Now()
+	}
+	uncertain := flag(o.Phase == mailbox.Uncertain)
+	return d.update(ctx, "letter failed", func(tx *sql.Tx) error {
+		now := time.Now()
+		res, err := tx.ExecContext(ctx, `UPDATE letter SET state = $4, response = $5, next_at = $6, changed_at = $7, uncertain = uncertain + $8
+			WHERE id = $1 AND attempt = $2 AND epoch = $3 AND state IN ('sending', 'dot')`,
+			id, attempt, d.epoch, state, clip(o.Text, 500), micros(next), micros(now), uncertain)
+		if err := one(res, err, "letter failed"); err != nil || state != "failed" {
+			return err
+		}
+		return d.letterRefused(ctx, tx, id, o, now)
+	})
+}
+
+func (d *Desk) letterRefused(ctx context.Context, tx *sql.Tx, id int64, o mailbox.Outcome, now time.Time) error {
+	var caseID int64
+	var kind, recipient string
+	err := tx.QueryRowContext(ctx, `SELECT case_id, kind, recipient FROM letter WHERE id = $1`, id).Scan(&caseID, &kind, &recipient)
+	if err != nil {
+		return err
+	}
+	c, err := caseByID(ctx, tx, caseID)
+	if err != nil {
+		return err
+	}
+	_, err = record(ctx, tx, now, "desk", "letter.refused", c.number, map[string]any{
+		"kind": kind, "recipient": maskAddress(recipient), "code": o.Code})
+	if err != nil {
+		return err
+	}
+	if c.state != StateOpen || (kind != "acknowledgement" && kind != "notice") {
+		return nil
+	}
+	return d.hold(ctx, tx, c, "bounce", "A notice to "+maskAddress(recipient)+" could not be delivered.")
+}

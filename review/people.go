@@ -1,0 +1,335 @@
+package review
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/resetdesk/resetdesk/totp"
+	"golang.org/x/crypto/argon2"
+)
+
+// Lifetimes of sessions and invitations (libraries: Sessions; interface 3.5).
+const (
+	sessionIdle        = 30 * time.Minute
+	sessionLifetime    = 12 * time.Hour
+	invitationLifetime = 72 * time.Hour
+	stepUpLifetime     = 5 * time.Minute
+)
+
+// errSignIn is the one answer to every sign-in that fails, whatever failed.
+var errSignIn = fail(Denied, "The e-mail address, password or code is not right.")
+
+// Invite adds a reviewer and returns the token of a link, good for 72 h and one
+// use, with which that person sets a password and a second factor. actor is who
+// invites, for the audit. Inviting an address again renews its link as long as
+// the first was not used.
+func (d *Desk) Invite(ctx context.Context, actor, email, name string, role Role) (string, error) {
+	email = strings.ToLower(strings.TrimSpace(email))
+	if !strings.Contains(email, "@") || name == "" {
+		return "", invalid("email", "A reviewer needs an e-mail address and a name.")
+	}
+	switch role {
+	case Viewer, Auditor, Decider, Lead, Admin:
+	default:
+		return "", invalid("role", "The role is one of viewer, auditor, reviewer, lead, admin.")
+	}
+	token, now := newToken(), time.Now()
+	err := d.update(ctx, "invite reviewer", func(tx *sql.Tx) error {
+		id, err := addReviewer(ctx, tx, email, name, role, now)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO invitation (hash, reviewer_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
+			hashToken(token), id, micros(now), micros(now.Add(invitationLifetime)))
+		if err != nil {
+			return err
+		}
+		_, err = record(ctx, tx, now, actor, "reviewer.invited", fmt.Sprintf("reviewer:%d", id), map[string]any{"role": role})
+		return err
+	})
+	return token, err
+}
+
+func addReviewer(ctx context.Context, tx *sql.Tx, email, name string, role Role, now time.Time) (int64, error) {
+	var id int64
+	var password sql.NullString
+	err := tx.QueryRowContext(ctx, `SELECT id, password FROM reviewer WHERE email = $1`, email).Scan(&id, &password)
+	if err == nil {
+		if password.Valid {
+			return 0, fail(Conflict, "This reviewer already has a password.")
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE reviewer_id = $1 AND used_at IS NULL`, id, micros(now))
+		return id, err
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) + 1 FROM reviewer`).Scan(&id); err != nil {
+		return 0, err
+	}
+	holder := fmt.Sprintf("staff:%d", id)
+	if err := totp.Register(ctx, tx, holder, false); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO reviewer (id, holder_id, email, name, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		id, holder, email, name, role, micros(now))
+	return id, err
+}
+
+// Invitation returns whom a live invitation is for.
+func (d *Desk) Invitation(ctx context.Context, token string) (Reviewer, error) {
+	var r Reviewer
+	err := d.db.read.QueryRowContext(ctx, `SELECT r.id, r.name, r.email, r.role, r.holder_id
+		FROM invitation i JOIN reviewer r ON r.id = i.reviewer_id
+		WHERE i.hash = $1 AND i.used_at IS NULL AND i.expires_at > $2 AND r.disabled_at IS NULL`,
+		hashToken(token), micros(time.Now())).Scan(&r.ID, &r.Name, &r.Email, &r.Role, &r.Holder)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Reviewer{}, fail(NotFound, "This invitation is unknown, used or older than 72 hours. Ask an admin for a new one.")
+	}
+	if err != nil {
+		return Reviewer{}, fmt.Errorf("read invitation: %w", err)
+	}
+	return r, nil
+}
+
+// AcceptInvitation sets the password. The invitation stays live until
+// [Desk.FinishInvitation], after the second factor was proved; until then the
+// reviewer cannot sign in, because sign-in needs both.
+func (d *Desk) AcceptInvitation(ctx context.Context, token, password string) (Reviewer, error) {
+	if n := utf8.RuneCountInString(password); n < 12 || len(password) > 1024 {
+		return Reviewer{}, invalid("password", "Choose a password of at least 12 characters.")
+	}
+	r, err := d.Invitation(ctx, token)
+	if err != nil {
+		return Reviewer{}, err
+	}
+	hash := hashPassword(password)
+	err = d.update(ctx, "accept invitation", func(tx *sql.Tx) error {
+		now := time.Now()
+		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET password = $2 WHERE id = $1`, r.ID, hash); err != nil {
+			return err
+		}
+		_, err := record(ctx, tx, now, fmt.Sprintf("reviewer:%d", r.ID), "reviewer.password_set", fmt.Sprintf("reviewer:%d", r.ID), nil)
+		return err
+	})
+	return r, err
+}
+
+// FinishInvitation ends the invitation. It refuses while the second factor is
+// not proved.
+func (d *Desk) FinishInvitation(ctx context.Context, token string) error {
+	r, err := d.Invitation(ctx, token)
+	if err != nil {
+		return err
+	}
+	return d.update(ctx, "finish invitation", func(tx *sql.Tx) error {
+		status, err := totp.ReadStatus(ctx, tx, r.Holder)
+		if err != nil {
+			return err
+		}
+		if !status.Enrolled {
+			return fail(Conflict, "Set up your second factor first.")
+		}
+		now := time.Now()
+		_, err = tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE hash = $1`, hashToken(token), micros(now))
+		if err != nil {
+			return err
+		}
+		_, err = record(ctx, tx, now, fmt.Sprintf("reviewer:%d", r.ID), "reviewer.joined", fmt.Sprintf("reviewer:%d", r.ID), nil)
+		return err
+	})
+}
+
+// SignIn is what a reviewer types to sign in.
+type SignIn struct{ Email, Password, Code, IP, Agent string }
+
+// SignIn checks password and second factor and returns the token of a new
+// session. Every failure gives the same answer but the one that says to wait:
+// after five wrong tries a reviewer waits, longer each time.
+func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
+	r, stored, err := d.countSignIn(ctx, strings.ToLower(strings.TrimSpace(in.Email)))
+	if err != nil {
+		return "", err
+	}
+	if !checkPassword(stored, in.Password) || r.ID == 0 {
+		return "", errSignIn
+	}
+	if _, err := d.book.Verify(ctx, r.Holder, in.Code, totp.Web); err != nil {
+		return "", signInError(err)
+	}
+	token, now := newToken(), time.Now()
+	err = d.update(ctx, "sign in", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent)
+			VALUES ($1, $2, $3, $3, $4, $5, $6)`,
+			hashToken(token), r.ID, micros(now), micros(now.Add(sessionLifetime)), in.IP, clip(in.Agent, 200))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET failures = 0, locked_until = 0 WHERE id = $1`, r.ID); err != nil {
+			return err
+		}
+		actor := fmt.Sprintf("reviewer:%d", r.ID)
+		_, err = record(ctx, tx, now, actor, "reviewer.signed_in", actor, map[string]string{"ip": in.IP})
+		return err
+	})
+	return token, err
+}
+
+// countSignIn counts the try before anything is compared, so that neither a
+// crash nor a parallel try gets one for free. An unknown address costs the same
+// time: its stored hash is a decoy.
+func (d *Desk) countSignIn(ctx context.Context, email string) (Reviewer, string, error) {
+	r, stored := Reviewer{}, decoyPassword
+	err := d.update(ctx, "sign in", func(tx *sql.Tx) error {
+		now := time.Now()
+		var failures int
+		var password sql.NullString
+		var lockedUntil int64
+		err := tx.QueryRowContext(ctx, `SELECT id, holder_id, password, failures, locked_until FROM reviewer
+			WHERE email = $1 AND disabled_at IS NULL`, email).Scan(&r.ID, &r.Holder, &password, &failures, &lockedUntil)
+		if errors.Is(err, sql.ErrNoRows) || (err == nil && !password.Valid) {
+			r = Reviewer{}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if wait := fromMicros(lockedUntil).Sub(now); lockedUntil > 0 && wait > 0 {
+			return fail(TooMany, fmt.Sprintf("Too many tries. Wait %s and try again.", wait.Round(time.Second)))
+		}
+		stored = password.String
+		if failures++; failures > 4 {
+			lockedUntil = micros(now.Add(min(15*time.Minute, 30*time.Second<<min(failures-5, 10))))
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE reviewer SET failures = $2, locked_until = $3 WHERE id = $1`, r.ID, failures, lockedUntil)
+		return err
+	})
+	return r, stored, err
+}
+
+// signInError keeps what helps an honest person and hides the rest.
+func signInError(err error) error {
+	var used *totp.UsedError
+	var locked *totp.LockedError
+	switch {
+	case errors.As(err, &used):
+		return fail(TooMany, fmt.Sprintf("This code was just used. Wait for the next one (up to %d seconds).", seconds(used.RetryAfter)))
+	case errors.As(err, &locked):
+		return fail(TooMany, fmt.Sprintf("Too many tries. Wait %s and try again.", locked.RetryAfter.Round(time.Second)))
+	case errors.Is(err, totp.ErrInvalidCode), errors.Is(err, totp.ErrNotEnrolled), errors.Is(err, totp.ErrFrozen):
+		return errSignIn
+	}
+	return err
+}
+
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// Authenticate returns the session of a token, and notes that it was used, at
+// most once a minute.
+func (d *Desk) Authenticate(ctx context.Context, token string) (Session, error) {
+	now := time.Now()
+	s := Session{hash: hashToken(token)}
+	var seen, expires, stepUp int64
+	err := d.db.read.QueryRowContext(ctx, `SELECT s.seen_at, s.expires_at, s.step_up_at, r.id, r.name, r.email, r.role, r.holder_id
+		FROM session s JOIN reviewer r ON r.id = s.reviewer_id
+		WHERE s.hash = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND s.seen_at > $3 AND r.disabled_at IS NULL`,
+		s.hash, micros(now), micros(now.Add(-sessionIdle))).
+		Scan(&seen, &expires, &stepUp, &s.Reviewer.ID, &s.Reviewer.Name, &s.Reviewer.Email, &s.Reviewer.Role, &s.Reviewer.Holder)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Session{}, fail(Denied, "Sign in first.")
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("authenticate: %w", err)
+	}
+	s.Expires, s.StepUpAt = fromMicros(expires), fromMicros(stepUp)
+	if now.Sub(fromMicros(seen)) > time.Minute {
+		_, err := d.db.write.ExecContext(ctx, `UPDATE session SET seen_at = $2 WHERE hash = $1 AND ended_at IS NULL AND seen_at < $2`, s.hash, micros(now))
+		if err != nil {
+			return Session{}, fmt.Errorf("authenticate: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// SignOut ends the session.
+func (d *Desk) SignOut(ctx context.Context, s Session) error {
+	_, err := d.db.write.ExecContext(ctx, `UPDATE session SET ended_at = $2 WHERE hash = $1 AND ended_at IS NULL`, s.hash, micros(time.Now()))
+	if err != nil {
+		return fmt.Errorf("sign out: %w", err)
+	}
+	return nil
+}
+
+// stepUp proves a fresh second factor of the session's reviewer. The returned
+// time is what the approval records.
+func (d *Desk) stepUp(ctx context.Context, s Session, code string) (time.Time, error) {
+	_, err := d.book.Verify(ctx, s.Reviewer.Holder, code, totp.Web)
+	if err != nil {
+		err = signInError(err)
+		if err == errSignIn {
+			err = invalid("code", "The code is not right.")
+		}
+		return time.Time{}, err
+	}
+	now := time.Now()
+	_, err = d.db.write.ExecContext(ctx, `UPDATE session SET step_up_at = $2 WHERE hash = $1 AND ended_at IS NULL`, s.hash, micros(now))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("step up: %w", err)
+	}
+	return now, nil
+}
+
+// Argon2id as RFC 9106 recommends where memory is scarce: 64 MiB, 3 passes, 4
+// lanes. At most two run at a time, so that sign-ins cannot exhaust memory.
+const (
+	argonTime, argonMemory, argonThreads = 3, 64 * 1024, 4
+	argonPrefix                          = "$argon2id$v=19$m=65536,t=3,p=4$"
+)
+
+var argonSlots = make(chan struct{}, 2)
+
+// decoyPassword is the hash of a password that nobody has.
+var decoyPassword = hashWith(make([]byte, 16), rand.Text())
+
+func hashPassword(password string) string {
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	return hashWith(salt, password)
+}
+
+func hashWith(salt []byte, password string) string {
+	argonSlots <- struct{}{}
+	defer func() { <-argonSlots }()
+	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, 32)
+	b := base64.RawStdEncoding
+	return argonPrefix + b.EncodeToString(salt) + "$" + b.EncodeToString(key)
+}
+
+func checkPassword(stored, password string) bool {
+	rest, ok := strings.CutPrefix(stored, argonPrefix)
+	salt64, _, found := strings.Cut(rest, "$")
+	salt, err := base64.RawStdEncoding.DecodeString(salt64)
+	if !ok || !found || err != nil {
+		return false
+	}
+	return subtle.ConstantTimeCompare([]byte(hashWith(salt, password)), []byte(stored)) == 1
+}
+
+// clip shortens s to at most n bytes, at a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

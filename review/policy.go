@@ -1,0 +1,244 @@
+package review
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Tier is what a policy asks at one risk level.
+type Tier struct {
+	Approvals int           // distinct reviewers
+	Wait      time.Duration // from the moment the notices are out
+}
+
+// Policy is what must hold before the desk clears (design 4). Owner
+// confirmation is always required and therefore no field of it.
+type Policy struct {
+	Name              string
+	Low, Medium, High Tier
+	Threat            bool          // two approvals for everything, waiting doubled
+	Hold              time.Duration // after a reset: undo possible, sensitive acts refused
+	LinkLifetime      time.Duration // of the confirm link
+	CaseLifetime      time.Duration // an open case expires then
+	FreshAddress      time.Duration // a registered address younger than this is High
+	RepeatReset       time.Duration // a second reset within this is High
+}
+
+// The presets of design 4.
+var (
+	Balanced  = preset("balanced", Tier{1, 2 * time.Hour}, Tier{1, 12 * time.Hour}, Tier{2, 24 * time.Hour})
+	Cautious  = preset("cautious", Tier{2, 24 * time.Hour}, Tier{2, 48 * time.Hour}, Tier{2, 72 * time.Hour})
+	SmallTeam = preset("small-team", Tier{1, 4 * time.Hour}, Tier{1, 24 * time.Hour}, Tier{1, 72 * time.Hour})
+)
+
+func preset(name string, low, medium, high Tier) Policy {
+	const day = 24 * time.Hour
+	return Policy{Name: name, Low: low, Medium: medium, High: high, Hold: 72 * time.Hour, LinkLifetime: day,
+		CaseLifetime: 14 * day, FreshAddress: 14 * day, RepeatReset: 30 * day}
+}
+
+// tier returns what p asks at level, threat mode included.
+func (p Policy) tier(level RiskLevel) Tier {
+	t := p.Low
+	switch level {
+	case Medium:
+		t = p.Medium
+	case High:
+		t = p.High
+	}
+	if p.Threat {
+		t.Approvals, t.Wait = max(2, t.Approvals), 2*t.Wait
+	}
+	return t
+}
+
+// Facts are everything that a judgement rests on, read in one transaction.
+type Facts struct {
+	State           State
+	HeldReason      string
+	Account, User   string    // "" while unresolved
+	Verdict, Match  string    // of the mail that opened the case
+	Enrolled        bool      // the user's second factor is on
+	UserAddress     bool      // the user has an address of his own, for the pass
+	ConfirmedAt     time.Time // the owner's yes of this round
+	Objected        bool      // the owner's no of this round
+	Votes           int       // distinct approvals of this round and generation
+	NoticesOutAt    time.Time // zero until every notice is sent or given up
+	Opened, Watched time.Time // Watched: from when an accepted code is contrary evidence
+	VerifiedAt      time.Time // the user's last accepted code
+	AddressSince    time.Time // of the registered address that asked
+	ImportedAt      time.Time // of the account: its first addresses are not a change
+	LastReset       time.Time // an earlier reset of this user
+	Quarantined     int       // mails that imitated this address lately
+}
+
+// A Judgement is what policy says of the facts at one moment.
+type Judgement struct {
+	Risk         Risk
+	Requirements []Requirement
+	Approvals    int       // votes needed
+	WaitUntil    time.Time // zero while the notices are not out
+	Contrary     string    // reason to hold the case at once, or ""
+}
+
+// Clears reports whether every requirement is met.
+func (j Judgement) Clears() bool {
+	for _, r := range j.Requirements {
+		if r.State != Met {
+			return false
+		}
+	}
+	return len(j.Requirements) > 0
+}
+
+// Judge computes risk and requirements. It is pure: the same facts, policy and
+// time always give the same judgement.
+func Judge(f Facts, p Policy, now time.Time) Judgement {
+	j := Judgement{Risk: risk(f, p)}
+	tier := p.tier(j.Risk.Level)
+	j.Approvals = tier.Approvals
+	if !f.NoticesOutAt.IsZero() {
+		j.WaitUntil = f.NoticesOutAt.Add(tier.Wait)
+	}
+	if !f.VerifiedAt.IsZero() && f.VerifiedAt.After(f.Watched) {
+		j.Contrary = "The user signed in with the second factor after the request came in."
+	}
+	j.Requirements = []Requirement{
+		senderRequirement(f), resolvedRequirement(f), enrolledRequirement(f), confirmedRequirement(f),
+		approvalsRequirement(f, j.Approvals), waitingRequirement(j, now), nothingHeldRequirement(f, j),
+	}
+	return j
+}
+
+func risk(f Facts, p Policy) Risk {
+	r := Risk{Level: Low}
+	raise := func(l RiskLevel, reason string) {
+		if l == High || r.Level == Low {
+			r.Level = l
+		}
+		r.Reasons = append(r.Reasons, reason)
+	}
+	if f.AddressSince.After(f.ImportedAt) && f.Opened.Sub(f.AddressSince) < p.FreshAddress {
+		raise(High, fmt.Sprintf("The registered address was changed %s before the request.", days(f.Opened.Sub(f.AddressSince))))
+	}
+	if !f.LastReset.IsZero() && f.Opened.Sub(f.LastReset) < p.RepeatReset {
+		raise(High, fmt.Sprintf("The same user was reset %s earlier.", days(f.Opened.Sub(f.LastReset))))
+	}
+	if f.Quarantined > 0 {
+		raise(High, fmt.Sprintf("%d mails lately imitated this registered address.", f.Quarantined))
+	}
+	if p.Threat {
+		raise(High, "Threat mode is on.")
+	}
+	if f.Verdict != "authenticated" {
+		if f.ConfirmedAt.IsZero() {
+			raise(High, "Nothing proves that the mail comes from the registered address, and the owner has not confirmed yet.")
+		} else {
+			raise(Medium, "Nothing proves that the mail comes from the registered address, but the owner confirmed the request.")
+		}
+	}
+	if f.Match == "case_variant" {
+		raise(Medium, "The address is written in other capitals than the registered one.")
+	}
+	if len(r.Reasons) == 0 {
+		r.Reasons = []string{"Nothing unusual was found."}
+	}
+	return r
+}
+
+func days(d time.Duration) string {
+	switch n := int(d.Hours() / 24); n {
+	case 0:
+		return "less than a day"
+	case 1:
+		return "1 day"
+	default:
+		return fmt.Sprintf("%d days", n)
+	}
+}
+
+func require(name, title string, state ReqState, why string) Requirement {
+	return Requirement{Name: name, Title: title, State: state, Why: why}
+}
+
+func senderRequirement(f Facts) Requirement {
+	const title = "The mail comes from exactly a registered address"
+	exact := f.Match == "exact" || f.Match == "case_variant"
+	switch f.Verdict {
+	case "authenticated", "partial", "unverified":
+		if exact {
+			return require("sender", title, Met, "Sender check: "+f.Verdict+".")
+		}
+		return require("sender", title, Failed, "The From address is not a registered address of the account.")
+	}
+	return require("sender", title, Failed, "Sender check: "+f.Verdict+". This mail can never lead to a reset.")
+}
+
+func resolvedRequirement(f Facts) Requirement {
+	const title = "Account and user are known"
+	switch {
+	case f.Account == "":
+		return require("user", title, Unmet, "Several accounts have this address; choose the one that is meant.")
+	case f.User == "":
+		return require("user", title, Unmet, "The mail names no user; the owner or you choose who is meant.")
+	}
+	return require("user", title, Met, "")
+}
+
+func enrolledRequirement(f Facts) Requirement {
+	const title = "Two-factor authentication is on"
+	switch {
+	case f.User == "":
+		return require("enrolled", title, Unmet, "Known when the user is.")
+	case !f.Enrolled:
+		return require("enrolled", title, Failed, "The user has no second factor: there is nothing to reset.")
+	case !f.UserAddress:
+		return require("enrolled", title, Failed, "The user has no e-mail address on file for the enrollment pass: import one first.")
+	}
+	return require("enrolled", title, Met, "")
+}
+
+func confirmedRequirement(f Facts) Requirement {
+	const title = "The owner confirmed through the link"
+	switch {
+	case f.Objected:
+		return require("confirmed", title, Failed, "An owner said: that was not us.")
+	case f.ConfirmedAt.IsZero():
+		return require("confirmed", title, Unmet, "A link was mailed to the registered address and is not answered.")
+	}
+	return require("confirmed", title, Met, "Confirmed at "+f.ConfirmedAt.Format("2006-01-02 15:04 MST")+".")
+}
+
+func approvalsRequirement(f Facts, needed int) Requirement {
+	title := "A reviewer approved"
+	if needed > 1 {
+		title = fmt.Sprintf("%d different reviewers approved", needed)
+	}
+	if f.Votes < needed {
+		return require("approvals", title, Unmet, fmt.Sprintf("%d of %d.", f.Votes, needed))
+	}
+	return require("approvals", title, Met, "")
+}
+
+func waitingRequirement(j Judgement, now time.Time) Requirement {
+	const title = "The waiting period since the notices is over"
+	switch {
+	case j.WaitUntil.IsZero():
+		return require("waiting", title, Unmet, "It begins when the notices are out.")
+	case now.Before(j.WaitUntil):
+		return require("waiting", title, Unmet, "It ends at "+j.WaitUntil.UTC().Format("2006-01-02 15:04 MST")+".")
+	}
+	return require("waiting", title, Met, "")
+}
+
+func nothingHeldRequirement(f Facts, j Judgement) Requirement {
+	const title = "Nothing speaks against it"
+	switch {
+	case f.State == StateHeld:
+		return require("held", title, Failed, strings.TrimSpace("The case is on hold. "+f.HeldReason))
+	case j.Contrary != "":
+		return require("held", title, Failed, j.Contrary)
+	}
+	return require("held", title, Met, "")
+}

@@ -1,0 +1,272 @@
+package review
+
+import "time"
+
+// Role says what a reviewer may do. Viewers and auditors only look; reviewers
+// decide; leads also see quarantined mail; admins also manage people.
+type Role string
+
+// The roles, from the least to the most entitled.
+const (
+	Viewer  Role = "viewer"
+	Auditor Role = "auditor"
+	Decider Role = "reviewer"
+	Lead    Role = "lead"
+	Admin   Role = "admin"
+)
+
+// Decides reports whether the role may vote on cases.
+func (r Role) Decides() bool { return r == Decider || r == Lead || r == Admin }
+
+// A Reviewer is one person of the support staff.
+type Reviewer struct {
+	ID     int64
+	Name   string
+	Email  string
+	Role   Role
+	Holder string // the reviewer's id in package totp, "staff:<n>"
+}
+
+// A Session is a signed-in reviewer.
+type Session struct {
+	Reviewer Reviewer
+	StepUpAt time.Time // last fresh second factor
+	Expires  time.Time
+	hash     []byte
+}
+
+// State is the state of a case (design 4).
+type State string
+
+// The states of a case.
+const (
+	StateOpen        State = "open"
+	StateHeld        State = "held"
+	StateClearing    State = "clearing"
+	StateCleared     State = "cleared"
+	StateUndone      State = "undone"
+	StateRejected    State = "rejected"
+	StateWithdrawn   State = "withdrawn"
+	StateDuplicate   State = "duplicate"
+	StateNotARequest State = "not_a_request"
+	StateExpired     State = "expired"
+)
+
+// Closed reports whether no further decision can be made.
+func (s State) Closed() bool { return s != StateOpen && s != StateHeld && s != StateClearing }
+
+// Tab is one list of the queue page.
+type Tab string
+
+// The tabs of the queue page. Review, Owner and Waiting divide the open cases
+// by what they wait for; Closed are decided cases; Parked and Quarantine are
+// mails without a case.
+const (
+	TabReview     Tab = "review"
+	TabOwner      Tab = "owner"
+	TabWaiting    Tab = "waiting"
+	TabHeld       Tab = "held"
+	TabClosed     Tab = "closed"
+	TabParked     Tab = "parked"
+	TabQuarantine Tab = "quarantine"
+)
+
+// A QueuePage is one page of one tab. Cases is filled for the tabs of cases,
+// Mails for the tabs of mails. Counts are capped at 100 ("99+").
+type QueuePage struct {
+	Tab    Tab
+	Counts map[Tab]int
+	Cases  []QueueRow
+	Mails  []MailRow
+	Next   string // cursor of the next page; "" at the end
+}
+
+// A QueueRow is one case in the queue.
+type QueueRow struct {
+	Number      string
+	State       State
+	AccountID   string // "" while unresolved
+	AccountName string
+	UserLogin   string // "" while unresolved
+	Requester   string
+	Verdict     string // sender verdict of the mail that opened it
+	Match       string
+	Subject     string
+	Excerpt     string
+	Risk        Risk
+	Opened      time.Time
+	Due         time.Time // end of the waiting period, or expiry
+	WaitsFor    string    // in words
+	Approvals   int
+	Needed      int
+}
+
+// A MailRow is one mail that has no case.
+type MailRow struct {
+	ID       int64
+	Received time.Time
+	From     string
+	Subject  string
+	Excerpt  string
+	Fate     string
+	Reason   string
+	Verdict  string
+}
+
+// RiskLevel is Low, Medium or High.
+type RiskLevel string
+
+// The risk levels (design 4).
+const (
+	Low    RiskLevel = "low"
+	Medium RiskLevel = "medium"
+	High   RiskLevel = "high"
+)
+
+// Risk is a level, never without its reasons in words.
+type Risk struct {
+	Level   RiskLevel `json:"level"`
+	Reasons []string  `json:"reasons"`
+}
+
+// ReqState says how far a requirement is.
+type ReqState string
+
+// The states of a requirement. Failed cannot become met by waiting.
+const (
+	Met    ReqState = "met"
+	Unmet  ReqState = "open"
+	Failed ReqState = "failed"
+)
+
+// A Requirement is one safeguard of the transition that clears. The desk clears
+// when all are met.
+type Requirement struct {
+	Name  string   `json:"name"`
+	Title string   `json:"title"`
+	State ReqState `json:"state"`
+	Why   string   `json:"why"`
+}
+
+// A Check is one row of evidence for the reviewer.
+type Check struct {
+	Title    string
+	Result   string // pass, warn, fail, unknown
+	Evidence string
+	Why      string // why it matters
+}
+
+// A CaseView is everything the case page shows, read in one snapshot.
+type CaseView struct {
+	Number, Requester      string
+	State                  State
+	Version                int64
+	EvidenceHash           string // hex; the vote says that this was on the screen
+	AccountID, AccountName string
+	UserID, UserLogin      string
+	UserName               string
+	AccountChoices         []AccountChoice // while the account is open
+	UserChoices            []UserChoice    // while the user is open
+	Risk                   Risk
+	Requirements           []Requirement
+	Checks                 []Check
+	Mails                  []MailView // the opening mail first
+	Approvals              []Vote
+	Letters                []LetterView
+	Timeline               []Event
+	Opened, Expires        time.Time
+	WaitUntil              time.Time // zero until the notices are out
+	ApprovalsNeeded        int
+	HeldBy, HeldReason     string
+	ClosedAt               time.Time
+	ClosedBy, CloseReason  string
+	HoldUntil              time.Time // of a cleared case: until then it can be undone
+	Frozen                 bool      // the user is locked since an undo
+	PassOpen               bool      // a pass was mailed and not used yet
+	Enrolled               bool      // the user has an active factor now
+	Contacts               []string  // masked, who is told
+	PreviewSubject         string    // the "cleared" mail as it would go out
+	PreviewText            string
+}
+
+// An AccountChoice is a candidate while the account is open.
+type AccountChoice struct{ ID, Name string }
+
+// A UserChoice is a user of the case's account.
+type UserChoice struct{ ID, Login, Name string }
+
+// A MailView is a mail as the reviewer reads it. All text is untrusted.
+type MailView struct {
+	ID                          int64
+	Role                        string // opened, attached, or the fate of a mail without a case
+	Received                    time.Time
+	FromLine, From, Registered  string // From is the address, Registered what it is compared with
+	FromPoints                  string // non-ASCII characters of the From line by code point
+	ReplyTo, To                 string
+	Subject, Text, Quoted       string
+	Header, Source              string // raw, made printable
+	Verdict, Match              string
+	Reasons, Flags              []Reason
+	Signatures                  []SignatureView
+	Score                       float64
+	Language                    string
+	Signals                     []string
+	HiddenText                  string
+	LinkMismatches, Attachments []string
+	Problems                    []string
+	Truncated, HTMLOnly         bool
+	Fate, FateReason            string
+}
+
+// A Reason is a code of mailbox/sender with its sentence for staff.
+type Reason struct{ Code, Text string }
+
+// A SignatureView is one DKIM signature of a mail.
+type SignatureView struct{ Domain, Selector, Algorithm, Result, Reason, Signed string }
+
+// A Vote is a recorded approval.
+type Vote struct {
+	Reviewer string
+	At       time.Time
+	Reason   string
+	Counts   bool // made in the present round
+}
+
+// A LetterView is a letter of the case; the recipient is masked.
+type LetterView struct {
+	Kind, Recipient, Subject, State, Response string
+	At                                        time.Time
+	Attempt                                   int
+}
+
+// An Event is one audit event in words.
+type Event struct {
+	Seq           int64
+	At            time.Time
+	Actor, Action string
+	Object        string
+	Detail        string
+}
+
+// An OwnerView is the page behind a link of a letter. Found is false for an
+// unknown, foreign or expired link alike: such a page says nothing else.
+type OwnerView struct {
+	Found        bool
+	Purpose      string // confirm, object, undo
+	Locale       string
+	Brand, Phone string
+	Number       string
+	Account      string // masked
+	User         string // login; "" while unresolved
+	Requester    string // masked
+	Requested    time.Time
+	Expires      time.Time
+	State        State
+	Step         int // 1 received, 2 confirmed, 3 review, 4 done
+	CanAnswer    bool
+	CanUndo      bool
+	Answered     string // yes, no, or ""
+	Choices      []UserChoice
+	WaitUntil    time.Time
+	Ahead        int // open cases before this one
+}
