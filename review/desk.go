@@ -73,6 +73,9 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if cfg.UncertainWait <= 0 {
 		cfg.UncertainWait = 15 * time.Minute
 	}
+	if cfg.TOTP.Issuer == "" {
+		cfg.TOTP.Issuer = cfg.Brand
+	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	db, err := openDatabase(ctx, cfg.Path)
 	if err != nil {
