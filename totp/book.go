@@ -149,9 +149,21 @@ type standing struct {
 }
 
 type factor struct {
-	id       int64
-	key      Key
-	lastStep int64
+	id         int64
+	generation int64
+	key        Key
+	lastStep   int64
+}
+
+// current tells whether a factor was enrolled in the present generation, as the
+// schema asks of those who get backup codes.
+func (s standing) current() bool {
+	for _, f := range s.factors {
+		if f.generation == s.generation {
+			return true
+		}
+	}
+	return false
 }
 
 // stand reads and unseals. It returns ErrUnknownUser for an unknown user.
@@ -181,6 +193,7 @@ func (b *Book) stand(ctx context.Context, tx *sql.Tx, user string) (standing, er
 		if f.id == 0 {
 			continue
 		}
+		f.generation = r.generation
 		if f.key, err = b.unseal(user, r); err != nil {
 			return s, fmt.Errorf("read holder: %w", err)
 		}

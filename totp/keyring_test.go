@@ -1,0 +1,160 @@
+package totp_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+func newKeyring(t testing.TB) *totp.Keyring {
+	t.Helper()
+	k, err := totp.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// A sealed value opens with its purpose and id only, and no bit may change.
+func TestSealBindsAndDetects(t *testing.T) {
+	k := newKeyring(t)
+	plain := []byte("a secret")
+	sealed := k.Seal("totp secret", "1:jane", plain)
+	if got, err := k.Open("totp secret", "1:jane", sealed); err != nil || !bytes.Equal(got, plain) {
+		t.Fatalf("%q, %v", got, err)
+	}
+	for _, other := range [][2]string{{"totp secret", "2:jane"}, {"totp secret", "1:mallory"}, {"letter", "1:jane"},
+		{"totp secret1", ":jane"}, {"", "totp secret1:jane"}} {
+		if _, err := k.Open(other[0], other[1], sealed); err == nil {
+			t.Errorf("opened as %q", other)
+		}
+	}
+	for i := range len(sealed) * 8 {
+		bad := bytes.Clone(sealed)
+		bad[i/8] ^= 1 << (i % 8)
+		if _, err := k.Open("totp secret", "1:jane", bad); err == nil {
+			t.Errorf("opened with bit %d flipped", i)
+		}
+	}
+	for n := range sealed {
+		if _, err := k.Open("totp secret", "1:jane", sealed[:n]); err == nil {
+			t.Errorf("opened with %d bytes", n)
+		}
+	}
+	if _, err := newKeyring(t).Open("totp secret", "1:jane", sealed); err == nil {
+		t.Error("opened with another keyring")
+	}
+	if bytes.Equal(sealed, k.Seal("totp secret", "1:jane", plain)) {
+		t.Error("sealing twice gives the same bytes")
+	}
+}
+
+func TestMACKeepsPartsApart(t *testing.T) {
+	k := newKeyring(t)
+	b := func(s string) []byte { return []byte(s) }
+	seen := map[string]bool{}
+	for _, m := range [][]byte{k.MAC("p", b("ab"), b("c")), k.MAC("p", b("a"), b("bc")), k.MAC("p", b("abc")), k.MAC("p", b("abc"), nil),
+		k.MAC("p", nil, b("abc")), k.MAC("p"), k.MAC("q", b("ab"), b("c")), newKeyring(t).MAC("p", b("ab"), b("c"))} {
+		if len(m) != 32 || seen[string(m)] {
+			t.Error("two inputs, one MAC")
+		}
+		seen[string(m)] = true
+	}
+	if !bytes.Equal(k.MAC("p", b("a")), k.MAC("p", b("a"))) {
+		t.Error("a MAC differs from itself")
+	}
+}
+
+func TestKeyringFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	k := newKeyring(t)
+	sealed, mac := k.Seal("p", "i", []byte("x")), k.MAC("p", []byte("i"))
+	rotated, err := k.Rotate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rotated.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("mode %v, %v", info.Mode(), err)
+	}
+	if err := k.Write(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("overwritten: %v", err)
+	}
+	loaded, err := totp.LoadKeyring(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := loaded.Open("p", "i", sealed); err != nil || string(got) != "x" || !bytes.Equal(loaded.MAC("p", []byte("i")), mac) {
+		t.Errorf("after rotating and loading: %q, %v", got, err)
+	}
+	if _, err := k.Open("p", "i", loaded.Seal("p", "i", nil)); err == nil {
+		t.Error("the first key is not the primary")
+	}
+	for _, mode := range []os.FileMode{0o644, 0o602, 0o660, 0o604} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := totp.LoadKeyring(path); err == nil {
+			t.Errorf("loaded with mode %v", mode)
+		}
+	}
+	if _, err := totp.LoadKeyring(path + "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestKeyringRefusesDamage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := newKeyring(t).Write(path); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := totp.ParseKeyring(good); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(good), "\n")
+	bad := []string{"", "x", lines[0], lines[0] + lines[2], lines[0] + lines[3], strings.Join(lines[1:], ""),
+		string(good) + lines[2], string(good) + lines[3], string(good) + "key 1 2\n", string(good) + "other\n",
+		strings.Replace(string(good), "\nkey ", "\nkey g", 1), string(good[:len(good)-4]), strings.Replace(string(good), "=", "", 1)}
+	for _, text := range bad {
+		if _, err := totp.ParseKeyring([]byte(text)); err == nil {
+			t.Errorf("read: %q", text)
+		} else if k := strings.Fields(lines[2])[2]; strings.Contains(err.Error(), k[:8]) {
+			t.Errorf("the error shows a key: %v", err)
+		}
+	}
+}
+
+func FuzzKeyring(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "keys")
+	if err := newKeyring(f).Write(path); err != nil {
+		f.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte("resetdesk keyring 1\nkey\npepper\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		k, err := totp.ParseKeyring(text)
+		if err != nil {
+			return
+		}
+		if got, err := k.Open("p", "i", k.Seal("p", "i", []byte("x"))); err != nil || string(got) != "x" {
+			t.Errorf("a keyring that does not open what it seals: %v", err)
+		}
+	})
+}

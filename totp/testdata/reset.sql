@@ -1,0 +1,23 @@
+-- A legal row of reset: case {{n}} of {{user}}, confirmed by the owner and
+-- approved by a reviewer at {{at}}, for {{generation}}; held for an hour.
+INSERT INTO reset_case (id, number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ({{n}}, 'RST-00000{{n}}', 'open', 'jane@acme.example', 'A-1', '{{user}}', 'en', {{at}}, {{at}} + 86400000000, {{at}}, {{at}});
+INSERT INTO owner_link (hash, case_id, round, purpose, address_id, created_at, expires_at)
+    VALUES (CAST(printf('confirm%025d', {{n}}) AS BLOB), {{n}}, 1, 'confirm', 1, {{at}}, {{at}} + 86400000000);
+INSERT INTO answer (id, case_id, round, link, answer, user_id, at, ip)
+    VALUES ({{n}}, {{n}}, 1, CAST(printf('confirm%025d', {{n}}) AS BLOB), 'yes', '{{user}}', {{at}}, '192.0.2.1');
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, step_up_at, ip, agent)
+    VALUES (CAST(printf('session%025d', {{n}}) AS BLOB), 1, {{at}}, {{at}}, {{at}} + 3600000000, {{at}}, '192.0.2.2', 'test');
+INSERT INTO audit (seq, at, actor, action, object, detail, prev, hash)
+    SELECT s.n, {{at}}, 'reviewer:1', 'case.approved', 'RST-00000{{n}}', '{}',
+        coalesce((SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), zeroblob(32)), CAST(printf('%032d', s.n) AS BLOB)
+    FROM (SELECT coalesce(max(seq), 0) + 1 AS n FROM audit) s;
+INSERT INTO approval (id, case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, reason, decided_at, audit_seq)
+    SELECT {{n}}, {{n}}, 1, '{{user}}', {{generation}}, 1, CAST(printf('session%025d', {{n}}) AS BLOB), {{at}}, zeroblob(32),
+        'called back', {{at}}, max(seq) FROM audit;
+INSERT INTO audit (seq, at, actor, action, object, detail, prev, hash)
+    SELECT s.n, {{at}}, 'desk', 'case.cleared', 'RST-00000{{n}}', '{}',
+        (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), CAST(printf('%032d', s.n) AS BLOB)
+    FROM (SELECT max(seq) + 1 AS n FROM audit) s;
+INSERT INTO reset (id, case_id, approval_id, answer_id, user_id, generation, approvals_required, wait_until, cleared_at, hold_until, audit_seq)
+    SELECT {{n}}, {{n}}, {{n}}, {{n}}, '{{user}}', {{generation}}, 1, {{at}}, {{at}}, {{at}} + 3600000000, max(seq) FROM audit;
