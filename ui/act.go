@@ -176,10 +176,17 @@ func readTyped(r *http.Request) typed {
 	f := r.PostForm
 	version, _ := strconv.ParseInt(f.Get("version"), 10, 64) // 0 is a version no case has
 	seen, _ := strconv.ParseInt(f.Get("seen"), 10, 64)
+	var account, user string
+	switch kind, id, _ := strings.Cut(f.Get("choice"), ":"); kind {
+	case "account":
+		account = id
+	case "user":
+		user = id
+	}
 	return typed{
 		Version: version, Hash: f.Get("evidence"), Seen: seen,
 		Account: strings.TrimSpace(f.Get("account")), Reason: f.Get("reason"), Note: f.Get("note"), Class: f.Get("class"),
-		AccountID: f.Get("account_id"), UserID: f.Get("user_id"),
+		AccountID: account, UserID: user,
 		code: typedCode(f.Get("code")), number: r.PathValue("number"),
 	}
 }

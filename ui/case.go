@@ -62,7 +62,7 @@ func headline(v review.CaseView) (text, tone string) {
 	}
 	if len(open) > 0 {
 		return fmt.Sprintf("%d of %d requirements are met. Still open: %s.",
-			len(v.Requirements)-len(open), len(v.Requirements), strings.Join(open, "; ")), "warn"
+			len(v.Requirements)-len(open), len(v.Requirements), strings.Join(open, "; ")), "calm"
 	}
 	return "Every requirement is met.", "ok"
 }
@@ -86,7 +86,7 @@ func voteWords(a act, v review.CaseView) act {
 		}
 	}
 	whom := fmt.Sprintf("%s of %s (%s)", v.UserLogin, v.AccountName, v.AccountID)
-	effect := "The authenticator and all backup codes stop working, every session is signed out, and a one-time enrollment pass is mailed to the user's own registered address. A notice goes to every contact of the account."
+	effect := "the authenticator and all backup codes stop working, every session is signed out, and a one-time enrollment pass is mailed to the user's own registered address. A notice goes to every contact of the account."
 	switch {
 	case counted < v.ApprovalsNeeded:
 		a.Title = "Approve the reset of two-factor authentication for " + whom
@@ -94,15 +94,15 @@ func voteWords(a act, v review.CaseView) act {
 		if counted == 1 {
 			a.Verb = "Record first approval"
 		}
-		a.Consequence = fmt.Sprintf("This is approval %d of %d. Nothing is reset yet: another person has to approve as well. Then: %s", counted, v.ApprovalsNeeded, effect)
+		a.Consequence = fmt.Sprintf("This is approval %d of %d. Nothing is reset yet: another person has to approve as well. Then %s", counted, v.ApprovalsNeeded, effect)
 	case waits > 0:
 		a.Title = "Approve the reset of two-factor authentication for " + whom
 		a.Verb = "Approve the reset for " + v.AccountID
-		a.Consequence = "The reset happens by itself as soon as the requirements below that are still open are met. Then: " + effect
+		a.Consequence = "The reset happens by itself as soon as the requirements that are still open are met. Then " + effect
 	default:
 		a.Title = "Reset two-factor authentication for " + whom
 		a.Verb = "Reset 2FA for " + v.AccountID
-		a.Consequence = "This happens at once. " + effect
+		a.Consequence = "This happens at once: " + effect
 	}
 	return a
 }

@@ -214,7 +214,11 @@ func words(code any) string {
 	if w, ok := spelled[s]; ok {
 		return w
 	}
-	return strings.ReplaceAll(s, "_", " ")
+	s = strings.NewReplacer("_", " ", ".", " ").Replace(s)
+	if s == "" {
+		return "Unknown"
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 var spelled = map[string]string{
@@ -236,12 +240,18 @@ type sign struct{ Class, Glyph string }
 // mark returns the sign of a code.
 func mark(code any) sign {
 	switch fmt.Sprint(code) {
-	case "authenticated", "exact", "pass", "met", "cleared", "sent", "low", "case":
+	case "low":
+		return sign{"ok", "●"}
+	case "high":
+		return sign{"bad", "▲"}
+	case "authenticated", "exact", "pass", "met", "cleared", "sent", "case":
 		return sign{"ok", "✔"}
-	case "partial", "case_variant", "warn", "medium", "held", "deferred", "clearing", "uncertain", "unknown":
+	case "partial", "case_variant", "warn", "medium", "held", "deferred", "clearing", "uncertain":
 		return sign{"warn", "▲"}
-	case "unverified", "lookalike", "none", "fail", "failed", "high", "quarantine", "undone", "rejected", "bounced":
+	case "unverified", "lookalike", "none", "fail", "failed", "quarantine", "quarantined", "undone", "rejected", "bounced":
 		return sign{"bad", "✖"}
+	case "unknown", "":
+		return sign{"calm", "?"}
 	}
 	return sign{"calm", "○"}
 }
