@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -147,4 +148,18 @@ func readEvents(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]E
 		events = append(events, e)
 	}
 	return events, rows.Err()
+}
+
+// VerifyAuditFile verifies the audit of the database at path, by its own
+// read-only connection: it takes no lock and works beside a running desk.
+func VerifyAuditFile(ctx context.Context, path string) (AuditHead, error) {
+	if _, err := os.Stat(path); err != nil {
+		return AuditHead{}, fmt.Errorf("verify audit: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "&_pragma=query_only(on)"))
+	if err != nil {
+		return AuditHead{}, fmt.Errorf("verify audit: %w", err)
+	}
+	defer db.Close()
+	return (&Desk{db: &database{read: db}}).VerifyAudit(ctx)
 }
