@@ -1,0 +1,182 @@
+package mailtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// Dovecot is a private instance of the real IMAP server, with one user and a Maildir.
+type Dovecot struct {
+	User, Password string
+	MailDir        string // the Maildir of the INBOX
+
+	dir, addr, path string
+	proc            *process
+}
+
+// StartDovecot starts an instance whose every file lies in dir, an absolute path. The caller stops it.
+func StartDovecot(dir string) (*Dovecot, error) {
+	path, err := lookup("dovecot", "apt-get install dovecot-imapd")
+	if err != nil {
+		return nil, err
+	}
+	d := &Dovecot{User: "reset@support.example", Password: "secret", MailDir: filepath.Join(dir, "Maildir"),
+		dir: dir, path: path}
+	if d.addr, err = freeAddr(); err != nil {
+		return nil, fmt.Errorf("start dovecot: %w", err)
+	}
+	if err := d.configure(); err != nil {
+		return nil, fmt.Errorf("start dovecot: %w", err)
+	}
+	if err := d.Start(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// dovecotConfig is the whole configuration. The login processes run as who started them: nothing here faces strangers.
+const dovecotConfig = `base_dir = {dir}/run
+state_dir = {dir}/run
+log_path = {dir}/dovecot.log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+default_internal_user = {internal}
+default_login_user = {login}
+default_internal_group = {group}
+first_valid_uid = 1
+mail_location = maildir:{dir}/Maildir
+mail_fsync = never
+mail_max_userip_connections = 100
+mailbox_list_index = no
+auth_cache_size = 0
+auth_failure_delay = 0
+passdb {
+  driver = static
+  args = password={password}
+}
+userdb {
+  driver = static
+  args = uid={uid} gid={gid} home={dir}/home
+}
+service imap-login {
+  chroot =
+  inet_listener imap {
+    address = 127.0.0.1
+    port = {port}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service anvil {
+  chroot =
+}
+`
+
+func (d *Dovecot) configure() error {
+	name, uid, gid, err := owner(d.MailDir, filepath.Join(d.dir, "home"))
+	if err != nil {
+		return err
+	}
+	internal, login, group := name, name, fmt.Sprint(gid)
+	if os.Getuid() == 0 {
+		internal, login, group = "dovecot", "dovenull", "dovecot"
+	}
+	_, port, _ := strings.Cut(d.addr, ":")
+	text := strings.NewReplacer("{dir}", d.dir, "{internal}", internal, "{login}", login, "{group}", group,
+		"{uid}", fmt.Sprint(uid), "{gid}", fmt.Sprint(gid), "{port}", port, "{password}", d.Password,
+	).Replace(dovecotConfig)
+	return os.WriteFile(filepath.Join(d.dir, "dovecot.conf"), []byte(text), 0o644)
+}
+
+// Start starts the instance again after Stop or Kill, on the same port.
+func (d *Dovecot) Start() error {
+	p, err := launch(d.addr, filepath.Join(d.dir, "output.log"), d.path, "-F", "-c", filepath.Join(d.dir, "dovecot.conf"))
+	if err != nil {
+		return fmt.Errorf("start dovecot: %w", err)
+	}
+	d.proc = p
+	return nil
+}
+
+// Addr is the server's host:port.
+func (d *Dovecot) Addr() string { return d.addr }
+
+// Pid is the master process, whose group holds all others.
+func (d *Dovecot) Pid() int { return d.proc.cmd.Process.Pid }
+
+// Stop ends the instance.
+func (d *Dovecot) Stop() error { return d.proc.stop() }
+
+// Kill ends the instance with SIGKILL, as a crash would.
+func (d *Dovecot) Kill() error { return d.proc.kill() }
+
+// Log is what the server has written so far.
+func (d *Dovecot) Log() string {
+	b, err := os.ReadFile(filepath.Join(d.dir, "dovecot.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// Deliver puts mails into the INBOX by APPEND, as another client would.
+func (d *Dovecot) Deliver(mails ...[]byte) (err error) {
+	c, err := imapclient.DialInsecure(d.addr, nil)
+	if err != nil {
+		return fmt.Errorf("deliver: %w", err)
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := c.Login(d.User, d.Password).Wait(); err != nil {
+		return fmt.Errorf("deliver: %w", err)
+	}
+	for _, raw := range mails {
+		a := c.Append("INBOX", int64(len(raw)), nil)
+		if _, err := a.Write(raw); err != nil {
+			return fmt.Errorf("deliver: %w", err)
+		}
+		if err := a.Close(); err != nil {
+			return fmt.Errorf("deliver: %w", err)
+		}
+		if _, err := a.Wait(); err != nil {
+			return fmt.Errorf("deliver: %w", err)
+		}
+	}
+	return c.Logout().Wait()
+}
+
+// RebuildIndex drops what the server knows about the INBOX beside the mails themselves, so that UIDVALIDITY changes and
+// UIDs are given anew. Open connections to the folder end.
+func (d *Dovecot) RebuildIndex() error {
+	if err := d.Stop(); err != nil {
+		return err
+	}
+	for _, pattern := range []string{"dovecot-uidlist*", "dovecot.index*"} {
+		files, err := filepath.Glob(filepath.Join(d.MailDir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if err := os.Remove(f); err != nil {
+				return fmt.Errorf("rebuild index: %w", err)
+			}
+		}
+	}
+	return d.Start()
+}
+
+// Own gives a file that was put into the Maildir to the mail user.
+func (d *Dovecot) Own(path string) error {
+	_, uid, gid, err := owner()
+	if err != nil {
+		return err
+	}
+	return os.Chown(path, uid, gid)
+}
