@@ -77,7 +77,15 @@ func (s *session) fetch(set imap.UIDSet, p part, expect int64, keep func(piece))
 	}
 	cmd := s.c.Fetch(set, opts)
 	for m := cmd.Next(); m != nil; m = cmd.Next() {
-		if got, ok := readPiece(m, p); ok && set.Contains(imap.UID(got.uid)) {
+		got, err := readPiece(m, p)
+		if err != nil {
+			// The library reads on as soon as a section has failed, so nobody else may touch that section again until
+			// its reader has ended.
+			s.close()
+			<-s.c.Closed()
+			break
+		}
+		if set.Contains(imap.UID(got.uid)) {
 			keep(got)
 		}
 	}
@@ -94,8 +102,8 @@ func (s *session) fetch(set imap.UIDSet, p part, expect int64, keep func(piece))
 }
 
 // readPiece reads one FETCH answer. It keeps the first section of the asked kind, at most p.most bytes of it; the rest
-// streams by. It reports false for an answer that names no UID or breaks off in the middle.
-func readPiece(m *imapclient.FetchMessageData, p part) (piece, bool) {
+// streams by. An error means that a section broke off in the middle.
+func readPiece(m *imapclient.FetchMessageData, p part) (piece, error) {
 	var got piece
 	for item := m.Next(); item != nil; item = m.Next() {
 		switch item := item.(type) {
@@ -106,20 +114,31 @@ func readPiece(m *imapclient.FetchMessageData, p part) (piece, bool) {
 		case imapclient.FetchItemDataRFC822Size:
 			got.size = item.Size
 		case imapclient.FetchItemDataBodySection:
-			if item.Literal == nil || got.data != nil || item.Section.Specifier != p.section.Specifier {
+			if item.Literal == nil {
 				continue
 			}
-			size := item.Literal.Size()
-			data := make([]byte, max(0, min(size, int64(p.most))))
-			if _, err := io.ReadFull(item.Literal, data); err != nil {
-				return piece{}, false
+			data, err := readSection(item.Literal, p.most)
+			if err != nil {
+				return piece{}, err
 			}
-			// To the end: a mail whose last bytes never came has not been read.
-			if n, err := io.Copy(io.Discard, item.Literal); err != nil || n != size-int64(len(data)) {
-				return piece{}, false
+			if got.data == nil && item.Section.Specifier == p.section.Specifier {
+				got.data, got.overflow = data, item.Literal.Size() > int64(len(data))
 			}
-			got.data, got.overflow = data, size > int64(len(data))
 		}
 	}
-	return got, got.uid != 0
+	return got, nil
+}
+
+// readSection reads a section to its end and keeps the first most bytes: a mail whose last bytes never came has not
+// been read.
+func readSection(r imap.LiteralReader, most int) ([]byte, error) {
+	data := make([]byte, max(0, min(r.Size(), int64(most))))
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, err
+	}
+	n, err := io.Copy(io.Discard, r)
+	if err == nil && n != r.Size()-int64(len(data)) {
+		err = io.ErrUnexpectedEOF
+	}
+	return data, err
 }
