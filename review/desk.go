@@ -40,7 +40,10 @@ type Config struct {
 	// UncertainWait is how long a letter whose fate nobody can know waits before
 	// it is sent again after a crash (promises 3.3). Default 15 min.
 	UncertainWait time.Duration
-	TOTP          totp.Policy
+	// KeepBodies and KeepParked are how long the bytes of mails are kept: after
+	// the case was closed, and of mails without a case. 0: for ever.
+	KeepBodies, KeepParked time.Duration
+	TOTP                   totp.Policy
 }
 
 // A Desk is the whole of the review side, on one database. Its methods are safe
@@ -129,6 +132,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	const pause = 2 * time.Second
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var purged time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -138,6 +142,12 @@ func (d *Desk) Run(ctx context.Context) error {
 		}
 		if err := d.Work(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("desk pauses", "error", err)
+		}
+		if time.Since(purged) > time.Hour && ctx.Err() == nil {
+			if err := d.purge(ctx); err != nil {
+				d.log.Error("old mail was not forgotten", "error", err)
+			}
+			purged = time.Now()
 		}
 		timer.Reset(pause)
 	}
