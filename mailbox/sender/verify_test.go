@@ -1,0 +1,285 @@
+package sender_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+)
+
+// known is a Resolver over a zone, for where no wire is needed.
+type known zone
+
+func (k known) LookupTXT(_ context.Context, name string) ([]string, error) {
+	if r, ok := k[strings.TrimSuffix(name, ".")]; ok {
+		return r, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+// TestLibrarySigner lets go-msgauth sign, so that the signer of this test
+// cannot be wrong in the same way as the verifier.
+func TestLibrarySigner(t *testing.T) {
+	n := startDNS(t, defaultZone())
+	for _, canon := range []dkim.Canonicalization{"simple", "relaxed"} {
+		var out bytes.Buffer
+		m := base()
+		m.top = nil
+		err := dkim.Sign(&out, strings.NewReader(m.raw()), &dkim.SignOptions{
+			Domain: "legit.example", Selector: "sel", Signer: keys.rsa2048,
+			HeaderCanonicalization: canon, BodyCanonicalization: canon, HeaderKeys: strings.Split(baseSigned, ":"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := request(n, out.String())
+		r.Boundary, r.Received = 0, clock
+		// The library stamps its own clock into t=.
+		r.Now = time.Now()
+		r.Received = r.Now
+		v := sender.Verify(context.Background(), r)
+		if len(v.Signatures) != 1 || v.Signatures[0].Result != sender.Pass {
+			t.Errorf("%s: %+v %v", canon, v.Signatures, v.Reasons)
+		}
+	}
+}
+
+// TestEvidence looks at everything else a verdict carries.
+func TestEvidence(t *testing.T) {
+	n := startDNS(t, defaultZone())
+	v := verify(n, base().raw(base().sign(sig{d: "attack.example", key: keys.attacker}), base().sign(sig{extra: "t=1795428000; "})))
+	if v.State != sender.Authenticated || v.From != registered || v.Registered != registered || v.MessageID != "m1@legit.example" || len(v.SHA256) != 64 {
+		t.Errorf("%+v", v)
+	}
+	if len(v.Signatures) != 2 || v.Signatures[0].Result != sender.NotChecked || v.Signatures[0].Reason != "D_NOT_ALIGNED" {
+		t.Fatalf("signatures %+v", v.Signatures)
+	}
+	s := v.Signatures[1]
+	if s.Result != sender.Pass || s.KeyBits != 2048 || s.SignedAt != 1795428000 || s.KeyRecord != rsaRecord(keys.rsa2048, "") || s.BodyHash == "" || len(s.SignedHeaders) != 9 {
+		t.Errorf("signature %+v", s)
+	}
+	if len(v.Fingerprints) != 1 || !strings.HasPrefix(v.Fingerprints[0], "legit.example/sel/") {
+		t.Errorf("fingerprints %v", v.Fingerprints)
+	}
+	if q := n.questions(); !slices.Equal(q, []string{"sel._domainkey.legit.example"}) {
+		t.Errorf("asked %v; only the key of the From domain may be looked up", q)
+	}
+	b, err := json.Marshal(v)
+	var back sender.Verdict
+	if err != nil || json.Unmarshal(b, &back) != nil || back.State != v.State || !strings.Contains(string(b), `"verdict":"authenticated","match":"exact"`) {
+		t.Errorf("JSON %s", b)
+	}
+}
+
+// TestFingerprintSurvivesRespelling: a copy with other unsigned fields and
+// another folding of b= is the same signature.
+func TestFingerprintSurvivesRespelling(t *testing.T) {
+	n := startDNS(t, defaultZone())
+	line := base().sign(sig{})
+	first := verify(n, base().raw(line))
+	copied := base()
+	copied.top = append(copied.top, "X-Other: 1")
+	second := verify(n, copied.raw(line[:len(line)-20]+"\r\n "+line[len(line)-20:]))
+	if len(first.Fingerprints) != 1 || !slices.Equal(first.Fingerprints, second.Fingerprints) || first.SHA256 == second.SHA256 {
+		t.Errorf("%v and %v", first.Fingerprints, second.Fingerprints)
+	}
+	second.Lower(sender.Quarantine, "R_REPLAY")
+	if second.State != sender.Quarantine {
+		t.Errorf("state %s", second.State)
+	}
+}
+
+func TestTemporaryFailure(t *testing.T) {
+	failing := zone{"sel._domainkey.legit.example": {"SERVFAIL"}, "sel._domainkey.attack.example": {"SERVFAIL"}}
+	n := startDNS(t, failing)
+	mail := base().raw(base().sign(sig{}))
+	if v := verify(n, mail); v.State != sender.Deferred || !slices.Contains(v.Reasons, "D_TEMPERROR") {
+		t.Errorf("%s %v, want deferred", v.State, v.Reasons)
+	}
+	last := request(n, mail)
+	last.LastTry = true
+	if v := sender.Verify(context.Background(), last); v.State != sender.Unverified || !slices.Contains(v.Reasons, "D_TEMPERROR") {
+		t.Errorf("last try: %s %v, want unverified", v.State, v.Reasons)
+	}
+	stranger := base().with("From: ann@attack.example")
+	if v := verify(n, stranger.raw(stranger.sign(sig{d: "attack.example"}))); v.State != sender.Unverified {
+		t.Errorf("stranger: %s, want unverified: no key could make it better", v.State)
+	}
+	dead := request(n, mail)
+	dead.Resolver = &sender.DNS{Server: "127.0.0.1:1", Timeout: 100 * time.Millisecond}
+	if v := sender.Verify(context.Background(), dead); v.State != sender.Deferred {
+		t.Errorf("dead server: %s, want deferred", v.State)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if v := sender.Verify(ctx, request(n, mail)); v.State != sender.Deferred {
+		t.Errorf("cancelled: %s, want deferred", v.State)
+	}
+	failing["ed._domainkey.legit.example"] = defaultZone()["ed._domainkey.legit.example"]
+	n.set(failing)
+	both := base().raw(base().sign(sig{}), base().sign(sig{a: "ed25519-sha256", s: "ed", key: keys.ed}))
+	if v := verify(n, both); v.State != sender.Authenticated {
+		t.Errorf("another signature passes: %s %v", v.State, v.Reasons)
+	}
+}
+
+// TestDNS reads records over UDP and, when cut, over TCP.
+func TestDNS(t *testing.T) {
+	long := "v=DKIM1; n=" + strings.Repeat("x", 3000) + "; p="
+	n := startDNS(t, zone{"a.example": {long}, "b.example": {`a;"b\c`, "two"}, "c.example": {}, "d.example": {"SERVFAIL"}})
+	d := &sender.DNS{Server: n.addr, Timeout: 2 * time.Second}
+	ctx := context.Background()
+	if got, err := d.LookupTXT(ctx, "a.example."); err != nil || len(got) != 1 || got[0] != long {
+		t.Errorf("long record: %d records, %v", len(got), err)
+	}
+	if got, err := d.LookupTXT(ctx, "b.example."); err != nil || !slices.Equal(got, []string{`a;"b\c`, "two"}) {
+		t.Errorf("two records: %q %v", got, err)
+	}
+	for name, notFound := range map[string]bool{"c.example.": true, "nx.example.": true, "d.example.": false} {
+		_, err := d.LookupTXT(ctx, name)
+		if e, ok := err.(*net.DNSError); !ok || e.IsNotFound != notFound || e.IsTemporary == notFound {
+			t.Errorf("%s: %#v", name, err)
+		}
+	}
+}
+
+func TestTruncated(t *testing.T) {
+	n := startDNS(t, defaultZone())
+	r := request(n, base().raw(base().sign(sig{})))
+	r.Truncated = true
+	v := sender.Verify(context.Background(), r)
+	if v.State != sender.Unverified || v.Match != sender.MatchExact || !slices.Contains(v.Reasons, "T_TRUNCATED") {
+		t.Errorf("%s %v", v.State, v.Reasons)
+	}
+	if q := n.questions(); len(q) != 0 {
+		t.Errorf("asked %v for a signature that cannot be checked", q)
+	}
+}
+
+type panicking struct{}
+
+func (panicking) LookupTXT(context.Context, string) ([]string, error) { panic("boom") }
+
+func TestPanicIsQuarantine(t *testing.T) {
+	v := sender.Verify(context.Background(), sender.Request{
+		Raw: []byte(base().raw(base().sign(sig{}))), Registered: []string{registered}, Mailboxes: []string{mailbox},
+		Now: clock, Boundary: 1, Resolver: panicking{},
+	})
+	if v.State != sender.Quarantine || !slices.Contains(v.Reasons, "X_PANIC") {
+		t.Errorf("%s %v", v.State, v.Reasons)
+	}
+}
+
+// TestLattice: the zero verdict is the worst, and nothing climbs.
+func TestLattice(t *testing.T) {
+	order := []sender.State{sender.Authenticated, sender.Partial, sender.Unverified, sender.Deferred, sender.Automated, sender.Quarantine}
+	for i, a := range order {
+		for j, b := range order {
+			v := sender.Verdict{State: a}
+			v.Lower(b, "X")
+			if want := order[max(i, j)]; v.State != want || len(v.Reasons) != 1 {
+				t.Errorf("%s lowered to %s is %s", a, b, v.State)
+			}
+			if a.AtLeast(b) != (i <= j) {
+				t.Errorf("AtLeast(%s, %s)", a, b)
+			}
+		}
+	}
+	var zero sender.Verdict
+	if zero.Lower(sender.Authenticated, "X"); zero.State.AtLeast(sender.Automated) {
+		t.Errorf("the zero verdict became %q", zero.State)
+	}
+}
+
+// TestReceived: the boundary field goes before INTERNALDATE, and neither may
+// lie in the future.
+func TestReceived(t *testing.T) {
+	late := base()
+	late.top[2] = "Received: from x by mx.support.example; Fri, 27 Nov 2026 10:00:05 +0000"
+	for _, c := range []struct {
+		name     string
+		boundary int
+		received time.Time
+		now      time.Time
+		want     sender.State
+	}{
+		{"boundary", 1, time.Time{}, clock.AddDate(0, 0, 5), sender.Quarantine},
+		{"INTERNALDATE", 0, clock, clock.AddDate(0, 0, 5), sender.Authenticated},
+		{"INTERNALDATE, late", 0, clock.AddDate(0, 0, 4), clock.AddDate(0, 0, 5), sender.Quarantine},
+		{"boundary in the future", 1, time.Time{}, clock, sender.Authenticated},
+		{"boundary not there", 7, clock, clock.AddDate(0, 0, 5), sender.Authenticated},
+	} {
+		r := sender.Request{
+			Raw: []byte(late.raw(late.sign(sig{}))), Registered: []string{registered}, Mailboxes: []string{mailbox},
+			Now: c.now, Received: c.received, Boundary: c.boundary, Resolver: known(defaultZone()),
+		}
+		if v := sender.Verify(context.Background(), r); v.State != c.want {
+			t.Errorf("%s: %s %v, want %s", c.name, v.State, v.Reasons, c.want)
+		}
+	}
+}
+
+func TestAmbiguousCase(t *testing.T) {
+	r := sender.Request{
+		Raw:        []byte(signed(base().with("From: ADMIN@legit.example"), sig{})),
+		Registered: []string{registered, "Admin@legit.example"}, Mailboxes: []string{mailbox},
+		Now: clock, Boundary: 1, Resolver: known(defaultZone()),
+	}
+	if v := sender.Verify(context.Background(), r); v.State != sender.Unverified || !slices.Contains(v.Reasons, "F_CASE_AMBIGUOUS") {
+		t.Errorf("%s %v", v.State, v.Reasons)
+	}
+}
+
+// TestCodes: every code in the sources is in the table, and nothing else is.
+func TestCodes(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`^[A-Z]_[A-Z0-9_]+$`)
+	used := map[string]bool{"R_REPLAY": true} // the caller's to find
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || file == "codes.go" {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if s, err := strconv.Unquote(lit.Value); err == nil && code.MatchString(s) {
+					used[s] = true
+				}
+			}
+			return true
+		})
+	}
+	for c := range used {
+		if staff, operator := sender.Describe(c); staff == "" || operator == "" {
+			t.Errorf("%s is used but not described", c)
+		}
+	}
+	for c := range sender.Codes {
+		if !used[c] {
+			t.Errorf("%s is described but not used", c)
+		}
+	}
+	if len(used) < 60 {
+		t.Errorf("only %d codes found in the sources", len(used))
+	}
+}
