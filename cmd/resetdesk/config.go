@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/mail"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+)
+
+// Config is the whole configuration. Each key is [section] name in the file and
+// RESETDESK_SECTION_NAME in the environment, which wins. Durations are written
+// with units: "90s", "2h", "14d". Relative paths start at the folder of the
+// file. README and ExampleConfig explain the keys to operators.
+type Config struct {
+	Server    ServerConfig    `toml:"server"`
+	Database  DatabaseConfig  `toml:"database"`
+	Keys      KeysConfig      `toml:"keys"`
+	Mailbox   MailboxConfig   `toml:"mailbox"`
+	SMTP      SMTPConfig      `toml:"smtp"`
+	DNS       DNSConfig       `toml:"dns"`
+	Accounts  AccountsConfig  `toml:"accounts"`
+	Policy    PolicyConfig    `toml:"policy"`
+	TOTP      TOTPConfig      `toml:"totp"`
+	API       APIConfig       `toml:"api"`
+	Retention RetentionConfig `toml:"retention"`
+}
+
+// ServerConfig is [server].
+type ServerConfig struct {
+	Listen         string   `toml:"listen"`    // host:port
+	BaseURL        string   `toml:"base_url"`  // without a trailing slash
+	Panel          string   `toml:"panel_url"` // where users sign in, "" if not told
+	Brand          string   `toml:"brand"`     // the company, as users know it
+	Phone          string   `toml:"phone"`     // "" if there is none
+	TrustedProxies []string `toml:"trusted_proxies"`
+	// Trusted is TrustedProxies as read.
+	Trusted []netip.Prefix `toml:"-"`
+}
+
+// DatabaseConfig is [database].
+type DatabaseConfig struct {
+	Path string `toml:"path"`
+}
+
+// KeysConfig is [keys].
+type KeysConfig struct {
+	File string `toml:"file"`
+}
+
+// MailboxConfig is [mailbox].
+type MailboxConfig struct {
+	Host         string           `toml:"host"`
+	Port         int              `toml:"port"` // 993 or 143 when not given
+	Security     mailbox.Security `toml:"security"`
+	User         string           `toml:"user"`
+	PasswordFile string           `toml:"password_file"`
+	Folders      []string         `toml:"folders"`
+	Dedicated    bool             `toml:"dedicated"` // nothing but requests arrives there
+	Addresses    []string         `toml:"addresses"` // our own, which requests are written to
+	Backlog      string           `toml:"backlog"`   // "park" or "open"
+	AuthservIDs  []string         `toml:"authserv_ids"`
+	Boundary     int              `toml:"boundary"` // which Received field from the top is our own, 0 unknown
+	// Password comes from RESETDESK_MAILBOX_PASSWORD; it cannot stand in the file.
+	Password Secret `toml:"-"`
+}
+
+// SMTPConfig is [smtp].
+type SMTPConfig struct {
+	Host          string           `toml:"host"`
+	Port          int              `toml:"port"` // 465 or 587 when not given
+	Security      mailbox.Security `toml:"security"`
+	User          string           `toml:"user"` // "" for no sign-in
+	PasswordFile  string           `toml:"password_file"`
+	From          string           `toml:"from"`
+	UncertainWait time.Duration    `toml:"uncertain_wait"` // promises 3.3
+	// Password comes from RESETDESK_SMTP_PASSWORD; it cannot stand in the file.
+	Password Secret `toml:"-"`
+	// Sender is From as read.
+	Sender mail.Address `toml:"-"`
+}
+
+// DNSConfig is [dns].
+type DNSConfig struct {
+	Resolver string `toml:"resolver"` // host:port, "" for the system's
+}
+
+// AccountsConfig is [accounts].
+type AccountsConfig struct {
+	File string `toml:"file"` // "" when accounts are imported by hand
+}
+
+// PolicyConfig is [policy]: a preset of design 4 and what differs from it.
+type PolicyConfig struct {
+	Preset              string          `toml:"preset"`
+	ThreatMode          bool            `toml:"threat_mode"`
+	Hold                *time.Duration  `toml:"hold"`
+	ConfirmLinkLifetime *time.Duration  `toml:"confirm_link_lifetime"`
+	Waiting             WaitingConfig   `toml:"waiting"`
+	Approvals           ApprovalsConfig `toml:"approvals"`
+}
+
+// WaitingConfig is [policy.waiting]; nil keeps the preset's period.
+type WaitingConfig struct {
+	Low    *time.Duration `toml:"low"`
+	Medium *time.Duration `toml:"medium"`
+	High   *time.Duration `toml:"high"`
+}
+
+// ApprovalsConfig is [policy.approvals]; nil keeps the preset's number.
+type ApprovalsConfig struct {
+	Low    *int `toml:"low"`
+	Medium *int `toml:"medium"`
+	High   *int `toml:"high"`
+}
+
+// TOTPConfig is [totp].
+type TOTPConfig struct {
+	Issuer        string    `toml:"issuer"`         // the brand when not given
+	MandatoryFrom time.Time `toml:"mandatory_from"` // zero: not mandatory
+}
+
+// APIConfig is [api]. It has no keys: the section is known so that a file that
+// names it stays valid.
+type APIConfig struct{}
+
+// RetentionConfig is [retention].
+type RetentionConfig struct {
+	MailBodies time.Duration `toml:"mail_bodies"` // after the case is closed
+	Parked     time.Duration `toml:"parked"`
+}
+
+const day = 24 * time.Hour
+
+func defaultConfig() Config {
+	return Config{
+		Server:    ServerConfig{Listen: "127.0.0.1:8080"},
+		Database:  DatabaseConfig{Path: "resetdesk.db"},
+		Keys:      KeysConfig{File: "resetdesk.keys"},
+		Mailbox:   MailboxConfig{Security: mailbox.TLS, Folders: []string{"INBOX"}, Backlog: "park"},
+		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},
+		Policy:    PolicyConfig{Preset: "balanced"},
+		Retention: RetentionConfig{MailBodies: 30 * day, Parked: 7 * day},
+	}
+}
+
+// maxConfigFile bounds the file, in bytes.
+const maxConfigFile = 1 << 20
+
+// LoadConfig reads the file at path and the environment (os.Environ()). An empty
+// path reads the environment alone. The error is a *ConfigError with everything
+// that is wrong at once, or a plain one when the file cannot be read. Secrets are
+// not read here, so that the file can be checked where they are not mounted.
+func LoadConfig(path string, environ []string) (Config, error) {
+	c := defaultConfig()
+	l := &loader{file: path, env: environment(environ)}
+	if path != "" {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return Config{}, fmt.Errorf("read configuration: %s does not exist; resetdesk init writes one", path)
+		}
+		if err != nil {
+			return Config{}, fmt.Errorf("read configuration: %w", err)
+		}
+		if !info.Mode().IsRegular() || info.Size() > maxConfigFile {
+			return Config{}, fmt.Errorf("read configuration: %s is not a file of at most %d KiB", path, maxConfigFile>>10)
+		}
+		if l.data, err = os.ReadFile(path); err != nil {
+			return Config{}, fmt.Errorf("read configuration: %w", err)
+		}
+	}
+	l.load(&c)
+	if len(l.problems) > 0 {
+		return Config{}, &ConfigError{File: path, Problems: l.sorted()}
+	}
+	return c, nil
+}
+
+// resolve makes a relative path start at the folder of the configuration file.
+func (l *loader) resolve(path string) string {
+	if path == "" || filepath.IsAbs(path) || l.file == "" {
+		return path
+	}
+	return filepath.Join(filepath.Dir(l.file), path)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// check looks at what the values mean, all of them, and completes them.
+func (l *loader) check(c *Config) {
+	l.checkServer(&c.Server)
+	l.checkMailbox(&c.Mailbox)
+	l.checkSMTP(&c.SMTP)
+	if r := c.DNS.Resolver; r != "" && !hostPort(r) {
+		l.complain("dns.resolver", "is %q, write host:port such as 127.0.0.1:53, or nothing for the system's", r)
+	}
+	l.required("database.path", c.Database.Path, "resetdesk.db")
+	l.required("keys.file", c.Keys.File, "resetdesk.keys")
+	c.Database.Path, c.Keys.File, c.Accounts.File = l.resolve(c.Database.Path), l.expand("keys.file", c.Keys.File), l.resolve(c.Accounts.File)
+	l.checkPolicy(c.Policy)
+	if c.TOTP.Issuer == "" {
+		c.TOTP.Issuer = c.Server.Brand
+	}
+	if strings.Contains(c.TOTP.Issuer, ":") {
+		l.complain("totp.issuer", "is %q, write a name without a colon (it is the brand when not given)", c.TOTP.Issuer)
+	}
+	l.within("retention.mail_bodies", c.Retention.MailBodies, day, maxDuration)
+	l.within("retention.parked", c.Retention.Parked, day, maxDuration)
+}
+
+func (l *loader) required(key, value, example string) {
+	if strings.TrimSpace(value) == "" {
+		l.complain(key, "is missing, write for example %q", example)
+	}
+}
+
+// within checks a duration. Both ends are allowed.
+func (l *loader) within(key string, d, from, to time.Duration) {
+	if d < from || d > to {
+		l.complain(key, "is %s, write at least %s and at most %s", shortDuration(d), shortDuration(from), shortDuration(to))
+	}
+}
+
+// shortDuration writes d as the file does: "14d", "2h", "1h30m".
+func shortDuration(d time.Duration) string {
+	if d > 0 && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
+	s := d.String()
+	if before, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = before + "m"
+	}
+	if before, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = before + "h"
+	}
+	return s
+}
+
+func (l *loader) checkServer(s *ServerConfig) {
+	if _, port, err := net.SplitHostPort(s.Listen); err != nil || !isPort(port, true) {
+		l.complain("server.listen", "is %q, write host:port such as 127.0.0.1:8080", s.Listen)
+	}
+	l.required("server.brand", s.Brand, "Example")
+	for key, address := range map[string]*string{"server.base_url": &s.BaseURL, "server.panel_url": &s.Panel} {
+		if *address == "" {
+			continue
+		}
+		u, err := url.Parse(*address)
+		switch {
+		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			l.complain(key, "is %q, write https://name such as https://reset.example.net", *address)
+		case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+			l.complain(key, "is %q, write https:// (http is for loopback only)", *address)
+		}
+		*address = strings.TrimRight(*address, "/")
+	}
+	l.required("server.base_url", s.BaseURL, "https://reset.example.net")
+	for _, p := range s.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			addr, failed := netip.ParseAddr(p)
+			if failed != nil {
+				l.complain("server.trusted_proxies", "holds %q, write networks such as 127.0.0.1/32", p)
+				continue
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if prefix.Bits() == 0 {
+			l.complain("server.trusted_proxies", "holds %q, which trusts the whole world; write the addresses of your proxies", p)
+		}
+		s.Trusted = append(s.Trusted, prefix.Masked())
+	}
+}
+
+func (l *loader) checkMailbox(m *MailboxConfig) {
+	l.endpoint("mailbox", m.Host, &m.Port, m.Security, 993, 143, "imap.example.net")
+	l.required("mailbox.user", m.User, "support@example.net")
+	if m.PasswordFile == "" && m.Password.IsZero() {
+		l.complain("mailbox.password_file", "is missing, write the file that holds the password, or set RESETDESK_MAILBOX_PASSWORD")
+	}
+	m.PasswordFile = l.expand("mailbox.password_file", m.PasswordFile)
+	if len(m.Folders) == 0 || slices.Contains(m.Folders, "") {
+		l.complain("mailbox.folders", `is empty, write at least ["INBOX"]`)
+	}
+	if len(m.Addresses) == 0 {
+		l.complain("mailbox.addresses", `is missing, write the addresses that requests are sent to: ["support@example.net"]`)
+	}
+	for _, a := range m.Addresses {
+		if _, _, err := sender.ParseAddrSpec(a); err != nil {
+			l.complain("mailbox.addresses", "holds %q, which is %v", a, err)
+		}
+	}
+	if m.Backlog != "park" && m.Backlog != "open" {
+		l.complain("mailbox.backlog", "is %q, write park (old mails are listed) or open (old mails open cases)", m.Backlog)
+	}
+	if m.Boundary < 0 || m.Boundary > 20 {
+		l.complain("mailbox.boundary", "is %d, write how many Received fields from the top are your own, 0 to 20", m.Boundary)
+	}
+}
+
+func (l *loader) checkSMTP(s *SMTPConfig) {
+	l.endpoint("smtp", s.Host, &s.Port, s.Security, 465, 587, "smtp.example.net")
+	if s.User != "" && s.PasswordFile == "" && s.Password.IsZero() {
+		l.complain("smtp.password_file", "is missing though there is a user, write the file that holds the password, or set RESETDESK_SMTP_PASSWORD")
+	}
+	s.PasswordFile = l.expand("smtp.password_file", s.PasswordFile)
+	const example = `"Example Support <support@example.net>"`
+	if s.From == "" {
+		l.complain("smtp.from", "is missing, write for example %s", example)
+	} else if a, err := mail.ParseAddress(s.From); err != nil {
+		l.complain("smtp.from", "is %q, write for example %s", s.From, example)
+	} else if _, _, err := sender.ParseAddrSpec(a.Address); err != nil {
+		l.complain("smtp.from", "has the address %q, which is %v", a.Address, err)
+	} else {
+		s.Sender = *a
+	}
+	l.within("smtp.uncertain_wait", s.UncertainWait, time.Minute, day)
+}
+
+// endpoint checks host, port and security of a server and fills in the port.
+// Passwords and mail cross a network encrypted or not at all (design 6).
+func (l *loader) endpoint(section, host string, port *int, s mailbox.Security, implicit, explicit int, example string) {
+	l.required(section+".host", host, example)
+	switch s {
+	case mailbox.TLS, mailbox.StartTLS:
+	case mailbox.Plain:
+		if host != "" && !isLoopback(host) {
+			l.complain(section+".security", "is plain towards %q, write tls or starttls (plain is for loopback only)", host)
+		}
+	default:
+		l.complain(section+".security", "is %q, write tls, starttls or plain", string(s))
+	}
+	if strings.ContainsAny(host, "/ ") || strings.Count(host, ":") == 1 {
+		l.complain(section+".host", "is %q, write the name alone (the port has its own key)", host)
+	}
+	switch {
+	case !l.given[section+".port"] && s == mailbox.TLS:
+		*port = implicit
+	case !l.given[section+".port"]:
+		*port = explicit
+	case *port < 1 || *port > 65535:
+		l.complain(section+".port", "is %d, write 1 to 65535 (or leave it out for %d)", *port, implicit)
+	}
+}
+
+func (l *loader) checkPolicy(p PolicyConfig) {
+	if _, ok := presets[p.Preset]; !ok {
+		l.complain("policy.preset", "is %q, write balanced, cautious or small-team", p.Preset)
+	}
+	if p.Hold != nil {
+		l.within("policy.hold", *p.Hold, time.Hour, 30*day)
+	}
+	if p.ConfirmLinkLifetime != nil {
+		l.within("policy.confirm_link_lifetime", *p.ConfirmLinkLifetime, 15*time.Minute, day)
+	}
+	for key, d := range map[string]*time.Duration{"low": p.Waiting.Low, "medium": p.Waiting.Medium, "high": p.Waiting.High} {
+		if d != nil {
+			l.within("policy.waiting."+key, *d, 0, 14*day)
+		}
+	}
+	for key, n := range map[string]*int{"low": p.Approvals.Low, "medium": p.Approvals.Medium, "high": p.Approvals.High} {
+		if n != nil && (*n < 1 || *n > 5) {
+			l.complain("policy.approvals."+key, "is %d, write 1 to 5: nothing is cleared without a person's approval", *n)
+		}
+	}
+}
+
+var presets = map[string]review.Policy{"balanced": review.Balanced, "cautious": review.Cautious, "small-team": review.SmallTeam}
+
+// Review returns the preset with what the file changes in it.
+func (p PolicyConfig) Review() review.Policy {
+	r := presets[p.Preset]
+	r.Threat = p.ThreatMode
+	set(&r.Hold, p.Hold)
+	set(&r.LinkLifetime, p.ConfirmLinkLifetime)
+	set(&r.Low.Wait, p.Waiting.Low)
+	set(&r.Medium.Wait, p.Waiting.Medium)
+	set(&r.High.Wait, p.Waiting.High)
+	set(&r.Low.Approvals, p.Approvals.Low)
+	set(&r.Medium.Approvals, p.Approvals.Medium)
+	set(&r.High.Approvals, p.Approvals.High)
+	return r
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// isLoopback is for host names as an operator writes them. A name other than
+// localhost could lead anywhere.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.IsLoopback()
+}
+
+func hostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && host != "" && isPort(port, false)
+}
+
+// isPort allows 0, a port of the kernel's choice, for listening only.
+func isPort(s string, listen bool) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && (n > 0 || listen)
+}

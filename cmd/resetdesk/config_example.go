@@ -1,0 +1,129 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Example is what is known when a configuration file is written for somebody.
+// Empty fields get a value that shows the form.
+type Example struct {
+	Listen, BaseURL, Brand string
+	MailboxHost, SMTPHost  string
+	Address                string // our own mail address
+}
+
+// ExampleConfig returns a commented configuration file that loads as it stands.
+// Keys that are commented out show their defaults.
+func ExampleConfig(e Example) string {
+	or := func(value, example string) string {
+		if value == "" {
+			value = example
+		}
+		return quoteTOML(value)
+	}
+	address := e.Address
+	if address == "" {
+		address = "support@example.net"
+	}
+	brand := or(e.Brand, "Example")
+	from := e.Brand
+	if from == "" {
+		from = "Example"
+	}
+	return strings.NewReplacer(
+		"LISTEN", or(e.Listen, "127.0.0.1:8080"), "BASE_URL", or(e.BaseURL, "https://reset.example.net"), "BRAND", brand,
+		"IMAP", or(e.MailboxHost, "imap.example.net"), "SMTP_HOST", or(e.SMTPHost, "smtp.example.net"),
+		"ADDRESS", quoteTOML(address), "FROM", quoteTOML(strconv.Quote(from+" Support")+" <"+address+">"),
+	).Replace(exampleText)
+}
+
+// quoteTOML writes a TOML basic string. JSON's escapes are TOML's, and what TOML
+// cannot hold (control characters) is dropped.
+func quoteTOML(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range strings.ToValidUTF8(s, "") {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r >= ' ' && r != 0x7f:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+const exampleText = `# Configuration of resetdesk. The file is strict: an unknown key is an error.
+# Try it with: resetdesk config check -config FILE, then resetdesk doctor.
+# Every key can come from the environment too, where it wins: RESETDESK_MAILBOX_HOST.
+# Durations carry their unit: "15m", "2h", "14d". Relative paths start in this folder.
+
+[server]
+listen = LISTEN
+base_url = BASE_URL   # what owners and staff open; https unless on loopback
+brand = BRAND                  # your company, as your users know it
+# panel_url = "https://panel.example.net"    # where users sign in
+# phone = "+49 30 1234567"                   # where owners can call
+# trusted_proxies = ["127.0.0.1/32"]         # whose X-Forwarded-For counts
+
+[database]
+path = "resetdesk.db"
+
+[keys]
+file = "resetdesk.keys"                # keep a copy of it apart from the database
+
+[mailbox]                              # only read: no mail is changed or marked
+host = IMAP
+# port = 993                           # 143 with starttls
+# security = "tls"                     # tls | starttls | plain (loopback only)
+user = ADDRESS
+password_file = "mailbox.password"     # or "${CREDENTIALS_DIRECTORY}/mailbox" with systemd
+folders = ["INBOX"]
+# dedicated = false                    # true when nothing but requests arrives there
+addresses = [ADDRESS]    # all addresses that requests are sent to
+# backlog = "park"                     # mails from before the first start: park | open
+# authserv_ids = ["mx.example.net"]    # whose Authentication-Results count; doctor tells
+# boundary = 0                         # which Received field from the top your own server wrote
+
+[smtp]
+host = SMTP_HOST
+# port = 465                           # 587 with starttls
+# security = "tls"
+user = ADDRESS
+password_file = "smtp.password"
+from = FROM
+# uncertain_wait = "15m"               # before a letter is sent again whose fate is unknown
+
+[dns]
+# resolver = "127.0.0.1:53"            # the system's when not given
+
+[accounts]
+# file = "accounts.csv"                # imported at start; or use: resetdesk accounts import
+
+[policy]
+preset = "balanced"                    # balanced | cautious | small-team (one person on duty)
+# threat_mode = false                  # two approvals for everything, waiting doubled
+# hold = "72h"                         # how long a reset can be undone
+# confirm_link_lifetime = "24h"
+
+# [policy.waiting]                     # these two override the preset
+# low = "2h"
+# medium = "12h"
+# high = "24h"
+
+# [policy.approvals]
+# low = 1
+# medium = 1
+# high = 2
+
+[totp]
+# issuer = "Example"                   # shown in the authenticator; the brand when not given
+# mandatory_from = 2027-01-31          # when every user must have a second factor
+
+[retention]
+# mail_bodies = "30d"                  # after a case is closed
+# parked = "7d"                        # mails that were no request
+`
