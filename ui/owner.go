@@ -14,12 +14,12 @@ type ownerPage struct {
 	review.OwnerView
 	Problem string // a key of the texts
 	Answer  string // what was chosen, kept when the form comes back
-	User    string
 	Months  string
+	Date    string
 }
 
 // When is a time in the words of the page's language.
-func (p ownerPage) When(t time.Time) string { return localTime(p.Months, t) }
+func (p ownerPage) When(t time.Time) string { return localTime(p.Date, p.Months, t) }
 
 // A progress is one of the four steps from the mail to the end.
 type progress struct{ Key, Class string }
@@ -44,10 +44,10 @@ func (p ownerPage) Steps() []progress {
 func (p ownerPage) Waits() bool { return p.State == review.StateOpen && time.Now().Before(p.WaitUntil) }
 
 // localTime writes a time with the month's name of the language, in UTC.
-func localTime(months string, t time.Time) string {
+func localTime(layout, months string, t time.Time) string {
 	names := strings.Split(months, ",")
 	t = t.UTC()
-	return fmt.Sprintf("%d %s %d, %02d:%02d UTC", t.Day(), names[(int(t.Month())-1)%len(names)], t.Year(), t.Hour(), t.Minute())
+	return fmt.Sprintf(layout, t.Day(), names[(int(t.Month())-1)%len(names)], t.Year(), t.Hour(), t.Minute())
 }
 
 func (s *site) showOwner(w http.ResponseWriter, r *http.Request, _ review.Session) error {
@@ -66,7 +66,7 @@ func (s *site) renderOwner(w http.ResponseWriter, r *http.Request, status int, p
 		lang = s.book.language(r.Header.Get("Accept-Language"))
 		status, p = http.StatusNotFound, ownerPage{}
 	}
-	p.Months = s.book.texts[lang]["months"]
+	p.Months, p.Date = s.book.texts[lang]["months"], s.book.texts[lang]["date"]
 	title := s.book.texts[lang]["owner.title"]
 	if p.Number != "" {
 		title += " · " + p.Number

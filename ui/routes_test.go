@@ -1,0 +1,270 @@
+package ui_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui"
+)
+
+// noDNS answers that no name exists: nothing is signed in these tests.
+type noDNS struct{}
+
+func (noDNS) LookupTXT(_ context.Context, name string) ([]string, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+// needs says, apart from the code's own table, who may use which route.
+var needs = map[string]string{
+	"GET /healthz": "anyone", "GET /static/{file}": "anyone", "GET /sign-in": "anyone", "POST /sign-in": "anyone",
+	"GET /r/{token}": "anyone", "POST /r/{token}": "anyone", "GET /invite/{token}": "anyone", "POST /invite/{token}": "anyone",
+	"GET /invite/{token}/enroll": "anyone", "GET /invite/{token}/enroll/{step}": "anyone", "POST /invite/{token}/enroll/{step}": "anyone",
+	"GET /": "looks", "GET /audit": "looks", "GET /cases/{number}": "looks", "GET /cases/{number}/mails/{id}": "looks",
+	"GET /mails/{id}": "looks", "GET /mails/{id}/source": "looks", "POST /sign-out": "looks",
+	"POST /mails/{id}/case":       "decides",
+	"GET /cases/{number}/approve": "decides", "POST /cases/{number}/approve": "decides",
+	"GET /cases/{number}/reject": "decides", "POST /cases/{number}/reject": "decides",
+	"GET /cases/{number}/hold": "decides", "POST /cases/{number}/hold": "decides",
+	"GET /cases/{number}/resume": "decides", "POST /cases/{number}/resume": "decides",
+	"GET /cases/{number}/close": "decides", "POST /cases/{number}/close": "decides",
+	"GET /cases/{number}/ask": "decides", "POST /cases/{number}/ask": "decides",
+	"GET /cases/{number}/resolve": "decides", "POST /cases/{number}/resolve": "decides",
+	"GET /cases/{number}/pass": "decides", "POST /cases/{number}/pass": "decides",
+	"GET /cases/{number}/unfreeze": "leads", "POST /cases/{number}/unfreeze": "leads",
+}
+
+var may = map[review.Role][]string{
+	"":             {"anyone"},
+	review.Viewer:  {"anyone", "looks"},
+	review.Auditor: {"anyone", "looks"},
+	review.Decider: {"anyone", "looks", "decides"},
+	review.Lead:    {"anyone", "looks", "decides", "leads"},
+	review.Admin:   {"anyone", "looks", "decides", "leads"},
+}
+
+// Every route is asked by every role and by nobody.
+func TestRolesAndRoutes(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		number, _ := h.request()
+		h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
+		fill := strings.NewReplacer("{number}", number, "{id}", "2", "{token}", strings.Repeat("0", 52), "{file}", "desk.css", "{step}", "start")
+		routes := ui.Routes()
+		if len(routes) != len(needs) {
+			t.Errorf("%d routes, the test knows %d", len(routes), len(needs))
+		}
+		for role, allowed := range may {
+			b := h.browser()
+			if role != "" {
+				b, _ = h.signIn(string(role), role)
+			}
+			slices.SortFunc(routes, func(a, _ string) int { // signing out comes last
+				if a == "POST /sign-out" {
+					return 1
+				}
+				return 0
+			})
+			for _, route := range routes {
+				if route != "POST /sign-out" {
+					knock(t, b, role, route, fill.Replace(route), slices.Contains(allowed, needs[route]))
+				}
+			}
+			knock(t, b, role, "POST /sign-out", "POST /sign-out", role != "")
+		}
+	})
+}
+
+func knock(t *testing.T, b *browser, role review.Role, route, filled string, allowed bool) {
+	t.Helper()
+	method, path, _ := strings.Cut(filled, " ")
+	a := b.do(b.request(method, path, nil))
+	door := a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), "/sign-in") && route != "POST /sign-out"
+	switch {
+	case role == "" && !allowed:
+		if a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "/sign-in") {
+			t.Errorf("nobody: %s answers %d", route, a.status)
+		}
+	case allowed && (a.status == http.StatusForbidden || door || a.status >= 500):
+		t.Errorf("%s: %s answers %d", role, route, a.status)
+	case !allowed && a.status != http.StatusForbidden:
+		t.Errorf("%s: %s answers %d, want 403", role, route, a.status)
+	}
+}
+
+// visit lists one address for each GET route, and error pages.
+func (h *house) visit() []string {
+	h.t.Helper()
+	number, confirm := h.request()
+	h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
+	invite, err := h.desk.Invite(h.t.Context(), "host", "new@host.example", "New", review.Viewer)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.browser().post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll")
+	paths := []string{"/", "/?live=1&q=acme", "/audit", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
+		"/cases/" + number, "/cases/" + number + "/mails/1", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
+		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
+	for _, tab := range []string{"review", "owner", "waiting", "held", "closed", "parked", "quarantine"} {
+		paths = append(paths, "/?tab="+tab)
+	}
+	for _, act := range []string{"approve", "reject", "hold", "resume", "close", "ask", "resolve", "pass", "unfreeze"} {
+		paths = append(paths, "/cases/"+number+"/"+act)
+	}
+	return paths
+}
+
+// Scanners, prefetchers and reloads open everything, often.
+func TestGetChangesNothing(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rita, _ := h.signIn("rita", review.Admin)
+		paths := h.visit()
+		before := h.dump()
+		for _, b := range []*browser{rita, h.browser()} {
+			for _, path := range paths {
+				for range 5 {
+					if a := b.get(path); a.status >= 500 {
+						t.Errorf("GET %s: %d", path, a.status)
+					}
+				}
+				if a := b.do(b.request("HEAD", path, nil)); a.body != "" && path != "/healthz" && !strings.Contains(path, "source") && !strings.Contains(path, "/mails/1") {
+					t.Errorf("HEAD %s has a body", path)
+				}
+				if h.dump() != before {
+					t.Fatalf("GET or HEAD %s changed the database", path)
+				}
+			}
+		}
+	})
+}
+
+const wantPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+var (
+	inline  = regexp.MustCompile(`(?i)<style|\sstyle=|<script>|\son[a-z]+=|javascript:`)
+	foreign = regexp.MustCompile(`(?i)(src|href)="(https?:)?//`)
+)
+
+func TestEveryPageIsHardened(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rita, _ := h.signIn("rita", review.Admin)
+		for _, path := range h.visit() {
+			a := rita.get(path)
+			for name, want := range map[string]string{"Content-Security-Policy": wantPolicy, "Referrer-Policy": "no-referrer",
+				"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000"} {
+				if got := a.header.Get(name); got != want {
+					t.Errorf("%s: %s is %q", path, name, got)
+				}
+			}
+			static := strings.HasPrefix(path, "/static/desk")
+			if cache := a.header.Get("Cache-Control"); (cache == "no-store") == static {
+				t.Errorf("%s: Cache-Control is %q", path, cache)
+			}
+			if n := len(a.body); n > 60<<10 || (path == "/static/desk.css" && n > 12<<10) || (path == "/static/desk.js" && n > 6<<10) {
+				t.Errorf("%s weighs %d bytes", path, n)
+			}
+			if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+				if m := inline.FindString(a.body); m != "" {
+					t.Errorf("%s has %q inline", path, m)
+				}
+				if m := foreign.FindString(a.body); m != "" {
+					t.Errorf("%s loads from elsewhere: %s", path, m)
+				}
+			}
+		}
+	})
+}
+
+func TestOtherSitesAreRefused(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		number, confirm := h.request()
+		rita, _ := h.signIn("rita", review.Admin)
+		before := h.dump()
+		for _, path := range []string{"/sign-in", "/sign-out", "/r/" + confirm, "/cases/" + number + "/reject", "/cases/" + number + "/ask", "/mails/1/case"} {
+			for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+				r := rita.request("POST", path, url.Values{"answer": {"no"}, "version": {"1"}, "class": {"sender"}})
+				r.Header.Del("Sec-Fetch-Site")
+				r.Header.Set(header[0], header[1])
+				if a := rita.do(r); a.status != http.StatusForbidden {
+					t.Errorf("POST %s with %s: %d", path, header, a.status)
+				}
+			}
+		}
+		if h.dump() != before {
+			t.Error("a request from another site changed the database")
+		}
+	})
+}
+
+func TestOtherHostsAreRefused(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		for host, want := range map[string]int{"reset.example": 200, "RESET.example:443": 200, "evil.example": 421, "reset.example:8443": 421, "reset.example.evil.example": 421, "127.0.0.1": 421} {
+			r := httptest.NewRequest("GET", "/sign-in", nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			h.pages.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("Host %s: %d, want %d", host, w.Code, want)
+			}
+		}
+		r := httptest.NewRequest("GET", "/healthz", nil)
+		r.Host = "10.0.0.9:8080"
+		w := httptest.NewRecorder()
+		if h.pages.ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "ok\n" {
+			t.Errorf("health check by address: %d %q", w.Code, w.Body)
+		}
+	})
+}
+
+func TestLargeBodiesAreRefused(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		h.browser().post("/sign-in", "password", strings.Repeat("x", 65<<10)).want(t, http.StatusRequestEntityTooLarge, "too much text")
+	})
+}
+
+func TestBaseURL(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		for base, ok := range map[string]bool{"https://reset.example": true, "https://reset.example/": true, "http://127.0.0.1:8080": true, "http://localhost:1": true,
+			"http://[::1]:8080": true, "http://reset.example": false, "reset.example": false, "ftp://reset.example": false, "https://reset.example/desk": false, "https://u@reset.example": false, "": false} {
+			if _, err := ui.New(ui.Config{Desk: h.desk, BaseURL: base}); (err == nil) != ok {
+				t.Errorf("%q: %v", base, err)
+			}
+		}
+		if _, err := ui.New(ui.Config{BaseURL: base}); err == nil {
+			t.Error("pages without a desk")
+		}
+	})
+}
+
+// The address of a client is the proxy's word only where the proxy is trusted.
+func TestClientAddress(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		_, confirm := h.request()
+		pages, err := ui.New(ui.Config{Desk: h.desk, BaseURL: base, Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBrowser(t, pages)
+		r := b.request("POST", "/r/"+confirm, url.Values{"answer": {"yes"}})
+		r.Header.Set("X-Forwarded-For", "203.0.113.9, 198.51.100.4")
+		b.do(r).leads(t, "/r/"+confirm)
+		if got := h.text(`SELECT ip FROM answer`); got != "198.51.100.4" {
+			t.Errorf("recorded %s", got)
+		}
+		time.Sleep(time.Minute)
+		r = h.browser().request("POST", "/r/"+confirm, url.Values{"answer": {"no"}})
+		r.Header.Set("X-Forwarded-For", "203.0.113.9")
+		h.browser().do(r)
+		if got := h.text(`SELECT ip FROM answer ORDER BY id DESC`); got != "192.0.2.7" {
+			t.Errorf("recorded %s from an untrusted header", got)
+		}
+	})
+}
