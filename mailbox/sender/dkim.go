@@ -205,7 +205,7 @@ func (c *checker) alone(s *signature) []byte {
 // cannot pass then.
 func (c *checker) badNewlines() bool {
 	if c.newlines == nil {
-		bad := bytes.Contains(c.body, bytes.Repeat(crlf, maxNewlines/len(crlf)))
+		bad := len(c.body) >= maxNewlines && bytes.Contains(c.body, bytes.Repeat(crlf, maxNewlines/len(crlf)))
 		for i, b := range c.body {
 			if b == '\n' && (i == 0 || c.body[i-1] != '\r') || b == '\r' && (i+1 == len(c.body) || c.body[i+1] != '\n') {
 				bad = true

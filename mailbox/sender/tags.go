@@ -194,6 +194,6 @@ func methods(tags map[string]string) bool {
 func canonical(s string) bool { return s == "simple" || s == "relaxed" }
 
 // stripWSP removes the folding space that base64 values may contain.
-func stripWSP(s string) string {
-	return strings.NewReplacer(" ", "", "\t", "").Replace(s)
-}
+func stripWSP(s string) string { return folding.Replace(s) }
+
+var folding = strings.NewReplacer(" ", "", "\t", "")
