@@ -93,13 +93,13 @@ func (b *Book) claimBackupCode(ctx context.Context, tx *sql.Tx, user, code strin
 	if err != nil {
 		return fmt.Errorf("claim backup code: %w", err)
 	}
-	n, err := affected(ctx, tx, `
+	found, err := hit(tx.ExecContext(ctx, `
 		UPDATE backup_code SET used_at = $1 WHERE set_id = $2 AND hash = $3 AND used_at IS NULL`,
-		now.UnixMicro(), set, b.backupHash(user, salt, code))
+		now.UnixMicro(), set, b.backupHash(user, salt, code)))
 	if err != nil {
 		return fmt.Errorf("claim backup code: %w", err)
 	}
-	if n != 1 {
+	if !found {
 		return ErrInvalidCode
 	}
 	return nil

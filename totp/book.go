@@ -25,6 +25,56 @@ type Book struct {
 	mu    sync.Mutex
 	queue []*job
 	busy  bool
+
+	prepared [len(hot)]*sql.Stmt // of drain alone
+}
+
+// The statements of every login. Parsing them costs more than running them, so
+// they are prepared once.
+const (
+	readStanding = iota
+	countAttempt
+	claimTimeStep
+	endFailures
+)
+
+var hot = [...]string{
+	readStanding: `
+		SELECT h.generation, h.locked_until, h.frozen_at IS NOT NULL,
+			(SELECT count(*) FROM backup_set b JOIN backup_code n ON n.set_id = b.id
+				WHERE b.user_id = h.id AND b.state = 'active' AND n.used_at IS NULL),
+			coalesce(c.id, 0), coalesce(c.generation, 0), c.sealed, coalesce(c.label, ''),
+			coalesce(c.algorithm, ''), coalesce(c.digits, 0), coalesce(c.period, 0), coalesce(c.last_step, 0)
+		FROM holder h LEFT JOIN credential c ON c.user_id = h.id AND c.state = 'active'
+		WHERE h.id = $1`,
+	countAttempt: `
+		UPDATE holder SET failures = failures + 1
+		WHERE id = $1 AND locked_until <= $2 AND frozen_at IS NULL
+		RETURNING failures`,
+	claimTimeStep: `
+		UPDATE credential SET last_step = $1 WHERE id = $2 AND state = 'active' AND last_step < $1`,
+	endFailures: `
+		UPDATE holder SET failures = 0, locked_until = 0, verified_at = $1 WHERE id = $2`,
+}
+
+// prepare makes the hot statements ready. It uses the handle itself, so it
+// comes before a transaction, never inside one.
+func (b *Book) prepare(ctx context.Context) error {
+	for i, text := range hot {
+		if b.prepared[i] != nil {
+			continue
+		}
+		stmt, err := b.db.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+		b.prepared[i] = stmt
+	}
+	return nil
+}
+
+func (b *Book) hot(ctx context.Context, tx *sql.Tx, i int) *sql.Stmt {
+	return tx.StmtContext(ctx, b.prepared[i])
 }
 
 // A Querier reads: a *sql.DB or a *sql.Tx.
@@ -118,6 +168,9 @@ func (b *Book) settle(batch []*job) {
 // that rolled all of them back.
 func (b *Book) transact(batch []*job) (answers []error, err error) {
 	ctx := context.Background()
+	if err := b.prepare(ctx); err != nil {
+		return nil, err
+	}
 	tx, err := b.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
@@ -169,14 +222,7 @@ func (s standing) current() bool {
 // stand reads and unseals. It returns ErrUnknownUser for an unknown user.
 func (b *Book) stand(ctx context.Context, tx *sql.Tx, user string) (standing, error) {
 	var s standing
-	rows, err := tx.QueryContext(ctx, `
-		SELECT h.generation, h.locked_until, h.frozen_at IS NOT NULL,
-			(SELECT count(*) FROM backup_set b JOIN backup_code n ON n.set_id = b.id
-				WHERE b.user_id = h.id AND b.state = 'active' AND n.used_at IS NULL),
-			coalesce(c.id, 0), coalesce(c.generation, 0), c.sealed, coalesce(c.label, ''),
-			coalesce(c.algorithm, ''), coalesce(c.digits, 0), coalesce(c.period, 0), coalesce(c.last_step, 0)
-		FROM holder h LEFT JOIN credential c ON c.user_id = h.id AND c.state = 'active'
-		WHERE h.id = $1`, user)
+	rows, err := b.hot(ctx, tx, readStanding).QueryContext(ctx, user)
 	if err != nil {
 		return s, fmt.Errorf("read holder: %w", err)
 	}
@@ -241,13 +287,13 @@ func (b *Book) unseal(user string, r sealedKey) (Key, error) {
 		Issuer: b.policy.Issuer, Account: r.label, Algorithm: a, Digits: r.digits, Period: r.period}}, nil
 }
 
-// affected runs a statement that must be refused or hit rows, and returns how many.
-func affected(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
-	res, err := tx.ExecContext(ctx, query, args...)
+// hit tells whether a conditional statement found its row.
+func hit(res sql.Result, err error) (bool, error) {
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	return res.RowsAffected()
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 func instant(micros int64) time.Time {

@@ -28,8 +28,8 @@ func Register(ctx context.Context, tx *sql.Tx, user string, apiOnly bool) error 
 	if apiOnly {
 		flag = 1
 	}
-	n, err := affected(ctx, tx, `UPDATE holder SET api_only = $1 WHERE id = $2`, flag, user)
-	if err == nil && n == 0 {
+	found, err := hit(tx.ExecContext(ctx, `UPDATE holder SET api_only = $1 WHERE id = $2`, flag, user))
+	if err == nil && !found {
 		_, err = tx.ExecContext(ctx, `INSERT INTO holder (id, api_only) VALUES ($1, $2)`, user, flag)
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (b *Book) admit(ctx context.Context, tx *sql.Tx, user string, p Proof, now 
 // present looks at an enrollment pass. Confirm uses it up. A right pass does
 // not end a row of failures: only a code does.
 func (b *Book) present(ctx context.Context, tx *sql.Tx, user string, generation int64, pass string, now time.Time) (admission, error) {
-	failures, err := count(ctx, tx, user, now)
+	failures, err := b.count(ctx, tx, user, now)
 	if err != nil {
 		return admission{}, err
 	}
@@ -226,7 +226,7 @@ func (b *Book) Confirm(ctx context.Context, user string, id int64, code string) 
 		if codes, err = b.renew(ctx, tx, user, p.generation, now); err != nil {
 			return err
 		}
-		return passed(ctx, tx, user, now)
+		return b.passed(ctx, tx, user, now)
 	})
 	if err != nil {
 		return nil, fault("confirm enrollment", err)
@@ -247,7 +247,7 @@ func (b *Book) proveKey(ctx context.Context, tx *sql.Tx, user string, id int64, 
 	case p.expires <= now.UnixMicro():
 		return p, 0, ErrExpired
 	}
-	failures, err := count(ctx, tx, user, now)
+	failures, err := b.count(ctx, tx, user, now)
 	if err != nil {
 		return p, 0, err
 	}
@@ -275,24 +275,24 @@ func (b *Book) gone(ctx context.Context, tx *sql.Tx, user string, id int64) erro
 // refuses it without the pass where a pass is due.
 func activate(ctx context.Context, tx *sql.Tx, user string, p pending, step, at int64) error {
 	if p.pass.Valid {
-		n, err := affected(ctx, tx, `
+		found, err := hit(tx.ExecContext(ctx, `
 			UPDATE enrollment_pass SET used_at = $1, used_by = $2
-			WHERE id = $3 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $1`, at, p.id, p.pass.Int64)
+			WHERE id = $3 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $1`, at, p.id, p.pass.Int64))
 		if err != nil {
 			return fmt.Errorf("use enrollment pass: %w", err)
 		}
-		if n != 1 {
+		if !found {
 			return ErrInvalidPass
 		}
 	}
-	n, err := affected(ctx, tx, `
+	found, err := hit(tx.ExecContext(ctx, `
 		UPDATE credential SET state = 'active', activated_at = $1, last_step = $2
 		WHERE id = $3 AND user_id = $4 AND state = 'pending'
-			AND generation = (SELECT generation FROM holder WHERE id = $4)`, at, step, p.id, user)
+			AND generation = (SELECT generation FROM holder WHERE id = $4)`, at, step, p.id, user))
 	if err != nil {
 		return fmt.Errorf("activate factor: %w", err)
 	}
-	if n != 1 {
+	if !found {
 		return errors.New("activate factor: the enrollment is gone") // rolls the pass back
 	}
 	if _, err := tx.ExecContext(ctx, `

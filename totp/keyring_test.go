@@ -2,12 +2,15 @@ package totp_test
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/resetdesk/resetdesk/totp"
 )
@@ -155,6 +158,46 @@ func FuzzKeyring(f *testing.F) {
 		}
 		if got, err := k.Open("p", "i", k.Seal("p", "i", []byte("x"))); err != nil || string(got) != "x" {
 			t.Errorf("a keyring that does not open what it seals: %v", err)
+		}
+	})
+}
+
+// After rotating and resealing, no stored secret needs an older key, and every
+// factor, the cleared ones too, still works.
+func TestReseal(t *testing.T) {
+	inBubble(t, func(d *desk) {
+		const users = 120
+		keys := map[string]totp.Key{}
+		for i := range users {
+			user := fmt.Sprint("user ", i)
+			d.register(user, false)
+			keys[user], _ = d.enroll(user, totp.Proof{})
+		}
+		lost, _ := d.enroll(jane, totp.Proof{})
+		d.reset(1)
+		old := d.keys
+		rotated, err := old.Rotate()
+		d.must(err)
+		d.keys = rotated
+		d.book = d.open(d.db)
+		n, err := d.book.Reseal(d.Context())
+		if err != nil || n != users+1 {
+			d.Fatalf("%d resealed, %v", n, err)
+		}
+		if n, err := d.book.Reseal(d.Context()); err != nil || n != 0 {
+			d.Errorf("%d resealed again, %v", n, err)
+		}
+		time.Sleep(time.Minute)
+		for user, k := range keys {
+			_, err := d.book.Verify(d.Context(), user, at(k, time.Now()), totp.Web)
+			d.must(err)
+		}
+		d.must(d.undo(1))
+		d.must(d.tx(func(tx *sql.Tx) error { return totp.Unfreeze(d.Context(), tx, jane) }))
+		d.must(d.verify(at(lost, time.Now())))
+		d.keys = old
+		if _, err := d.open(d.db).Reseal(d.Context()); err == nil {
+			d.Error("the old keyring still opens the secrets")
 		}
 	})
 }

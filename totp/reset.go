@@ -27,13 +27,13 @@ func Clear(ctx context.Context, tx *sql.Tx, user string, generation int64, r Rea
 		r.At = time.Now()
 	}
 	at := r.At.UnixMicro()
-	n, err := affected(ctx, tx, `
+	found, err := hit(tx.ExecContext(ctx, `
 		UPDATE holder SET generation = generation + 1, sessions_from = $1, hold_until = $2, failures = 0, locked_until = 0
-		WHERE id = $3 AND generation = $4`, at, micros(r.HoldUntil), user, generation)
+		WHERE id = $3 AND generation = $4`, at, micros(r.HoldUntil), user, generation))
 	if err != nil {
 		return fmt.Errorf("clear factor: %w", err)
 	}
-	if n != 1 {
+	if !found {
 		return fmt.Errorf("clear factor: %w", ErrConflict)
 	}
 	if err := expirePending(ctx, tx, user, at); err != nil {
@@ -70,14 +70,14 @@ func (b *Book) IssuePass(ctx context.Context, tx *sql.Tx, user string, resetID i
 		return "", time.Time{}, fmt.Errorf("issue pass: %w", err)
 	}
 	until := at.Add(b.policy.PassLifetime).UnixMicro()
-	n, err := affected(ctx, tx, `
+	found, err := hit(tx.ExecContext(ctx, `
 		INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
 		SELECT id, generation, $1, $2, $3, $4 FROM holder WHERE id = $5`,
-		resetID, b.passHash(user, code), at.UnixMicro(), until, user)
+		resetID, b.passHash(user, code), at.UnixMicro(), until, user))
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("issue pass: %w", err)
 	}
-	if n != 1 {
+	if !found {
 		return "", time.Time{}, fmt.Errorf("issue pass: %w", ErrUnknownUser)
 	}
 	return group(code, "-"), instant(until), nil
@@ -101,13 +101,13 @@ func Undo(ctx context.Context, tx *sql.Tx, user string, generation int64, at tim
 		return fmt.Errorf("undo reset: %w", err)
 	}
 	// hold_until = 0 makes it happen once.
-	n, err := affected(ctx, tx, `
+	found, err := hit(tx.ExecContext(ctx, `
 		UPDATE holder SET frozen_at = $1, sessions_from = $1, hold_until = 0, failures = 0, locked_until = 0
-		WHERE id = $2 AND generation = $3 AND hold_until >= $1`, now, user, generation+1)
+		WHERE id = $2 AND generation = $3 AND hold_until >= $1`, now, user, generation+1))
 	if err != nil {
 		return fmt.Errorf("undo reset: %w", err)
 	}
-	if n != 1 {
+	if !found {
 		return fmt.Errorf("undo reset: %w", ErrConflict)
 	}
 	if err := expirePending(ctx, tx, user, now); err != nil {
@@ -139,11 +139,11 @@ func Undo(ctx context.Context, tx *sql.Tx, user string, generation int64, at tim
 // only a person can lift the lock, in the caller's transaction. It is a
 // person's word: write it to the audit.
 func Unfreeze(ctx context.Context, tx *sql.Tx, user string) error {
-	n, err := affected(ctx, tx, `UPDATE holder SET frozen_at = NULL, failures = 0, locked_until = 0 WHERE id = $1`, user)
+	found, err := hit(tx.ExecContext(ctx, `UPDATE holder SET frozen_at = NULL, failures = 0, locked_until = 0 WHERE id = $1`, user))
 	if err != nil {
 		return fmt.Errorf("unfreeze: %w", err)
 	}
-	if n != 1 {
+	if !found {
 		return fmt.Errorf("unfreeze: %w", ErrUnknownUser)
 	}
 	return nil

@@ -51,11 +51,8 @@ func locked(until int64, now time.Time) *LockedError {
 // behind each other's row. The caller's transaction commits it together with
 // the outcome, and nobody learns an outcome before that commit: a crash can
 // take back only an attempt that was never answered.
-func count(ctx context.Context, tx *sql.Tx, user string, now time.Time) (failures int, err error) {
-	err = tx.QueryRowContext(ctx, `
-		UPDATE holder SET failures = failures + 1
-		WHERE id = $1 AND locked_until <= $2 AND frozen_at IS NULL
-		RETURNING failures`, user, now.UnixMicro()).Scan(&failures)
+func (b *Book) count(ctx context.Context, tx *sql.Tx, user string, now time.Time) (failures int, err error) {
+	err = b.hot(ctx, tx, countAttempt).QueryRowContext(ctx, user, now.UnixMicro()).Scan(&failures)
 	if err == nil {
 		return failures, nil
 	}
@@ -91,9 +88,8 @@ func missed(ctx context.Context, tx *sql.Tx, user string, failures int, now time
 }
 
 // passed ends a row of failures.
-func passed(ctx context.Context, tx *sql.Tx, user string, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `
-		UPDATE holder SET failures = 0, locked_until = 0, verified_at = $1 WHERE id = $2`, now.UnixMicro(), user)
+func (b *Book) passed(ctx context.Context, tx *sql.Tx, user string, now time.Time) error {
+	_, err := b.hot(ctx, tx, endFailures).ExecContext(ctx, now.UnixMicro(), user)
 	if err != nil {
 		return fmt.Errorf("reset failures: %w", err)
 	}

@@ -95,7 +95,7 @@ func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, g guess, now 
 	case len(s.factors) == 0:
 		return Result{}, s, ErrNotEnrolled
 	}
-	failures, err := count(ctx, tx, user, now)
+	failures, err := b.count(ctx, tx, user, now)
 	if err != nil {
 		return Result{}, s, err
 	}
@@ -108,7 +108,7 @@ func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, g guess, now 
 	var used *UsedError
 	switch {
 	case err == nil:
-		return res, s, passed(ctx, tx, user, now)
+		return res, s, b.passed(ctx, tx, user, now)
 	case errors.As(err, &used):
 		return Result{}, s, uncounted(ctx, tx, user, err)
 	case errors.Is(err, ErrInvalidCode):
@@ -127,12 +127,11 @@ func (b *Book) claimStep(ctx context.Context, tx *sql.Tx, factors []factor, code
 		case matchNone:
 			continue
 		case matchFresh:
-			n, err := affected(ctx, tx, `
-				UPDATE credential SET last_step = $1 WHERE id = $2 AND state = 'active' AND last_step < $1`, step, f.id)
+			won, err := hit(b.hot(ctx, tx, claimTimeStep).ExecContext(ctx, step, f.id))
 			if err != nil {
 				return fmt.Errorf("claim step: %w", err)
 			}
-			if n == 1 {
+			if won {
 				return nil
 			}
 			f.lastStep = step // somebody was faster
