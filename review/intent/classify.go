@@ -137,7 +137,7 @@ func (p *prose) signals() []Signal {
 			}
 		})
 	}
-	var found []Signal
+	found := []Signal{}
 	for i := range rules {
 		r := &rules[i]
 		if where[i][1] == 0 || r.needs != 0 && present&r.needs == 0 {

@@ -20,15 +20,15 @@ package intent
 
 // Signal is one reason for or against taking a text for a request.
 type Signal struct {
-	Name   string  // which rule, such as "asks-reset"
-	Text   string  // the words found, as the writer wrote them
-	Weight float64 // positive for a request, negative against
+	Name   string  `json:"name"`   // which rule, such as "asks-reset"
+	Text   string  `json:"text"`   // the words found, as the writer wrote them
+	Weight float64 `json:"weight"` // positive for a request, negative against
 }
 
 // Result is what [Classify] found.
 type Result struct {
-	Request  bool    // the text asks for a reset: Score is at least 0.5
-	Score    float64 // 0 to 1, the sum of the weights on a logistic scale
-	Language string  // "en", "nl", "de", or "" when the words do not tell
-	Signals  []Signal
+	Request  bool     `json:"request"`  // the text asks for a reset
+	Score    float64  `json:"score"`    // 0 to 1, at least 0.5 for a request: the sum of the weights on a logistic scale
+	Language string   `json:"language"` // "en", "nl", "de", or "" when the words do not tell
+	Signals  []Signal `json:"signals"`
 }

@@ -19,9 +19,10 @@ type Person struct {
 
 // Mention is one place in a text that names a person.
 type Mention struct {
-	ID         string // the person's ID
-	Field      string // "login", "email" or "name"
-	Start, End int    // bytes in the text
+	ID    string `json:"id"`    // the person's ID
+	Field string `json:"field"` // "login", "email" or "name"
+	Start int    `json:"start"` // bytes in the text
+	End   int    `json:"end"`
 }
 
 // maxNameWords bounds a full name; a longer one names nobody.
@@ -129,7 +130,7 @@ func (r *roster) handles(found []Mention, text string) []Mention {
 				marked = run[1]
 			}
 			for _, id := range ids {
-				found = append(found, Mention{id, field, run[0], run[1]})
+				found = append(found, Mention{ID: id, Field: field, Start: run[0], End: run[1]})
 			}
 			break
 		}
@@ -230,7 +231,7 @@ func (r *roster) fullNames(found []Mention, text string) []Mention {
 				continue
 			}
 			for _, id := range r.names[string(key)] {
-				found = append(found, Mention{id, "name", start, end})
+				found = append(found, Mention{ID: id, Field: "name", Start: start, End: end})
 			}
 		}
 	}
