@@ -26,6 +26,7 @@ type guard struct {
 	got    int64
 	budget int64
 	hush   time.Duration // silence of the present answer
+	failed error         // the first error of a Read
 }
 
 func newGuard(c net.Conn, silence time.Duration) *guard {
@@ -63,9 +64,14 @@ func (g *guard) deadline(now time.Time) time.Time {
 	return d
 }
 
-// Read implements net.Conn under the deadline and the budget of the present command.
+// Read implements net.Conn under the deadline and the budget of the present command. Its first error is final: the IMAP
+// library reads on after a timeout, and would wait as long again, several times.
 func (g *guard) Read(p []byte) (int, error) {
 	g.mu.Lock()
+	if g.failed != nil {
+		defer g.mu.Unlock()
+		return 0, g.failed
+	}
 	_ = g.Conn.SetReadDeadline(g.deadline(time.Now()))
 	g.mu.Unlock()
 	n, err := g.Conn.Read(p)
@@ -75,6 +81,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	if err == nil && g.got > g.budget {
 		err = errFlood
 	}
+	g.failed = err
 	return n, err
 }
 

@@ -1,0 +1,12 @@
+package mailbox
+
+import (
+	"context"
+	"net"
+)
+
+// SetDial makes w connect through dial, so that a test can run it over pipes in virtual time.
+func (w *Watcher) SetDial(dial func(context.Context) (net.Conn, error)) { w.dial = dial }
+
+// SetDial makes p connect through dial, so that a test can run it over pipes in virtual time.
+func (p *Postman) SetDial(dial func(context.Context) (net.Conn, error)) { p.dial = dial }
