@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/message"
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/intent"
+	"github.com/spf13/cobra"
+)
+
+// maxInspected bounds one mail, in bytes; of a longer one the beginning is read.
+const maxInspected = 32 << 20
+
+// inspectFlags are the flags of inspect (design 6).
+type inspectFlags struct {
+	json       bool
+	registered []string
+	mailboxes  []string
+	authserv   []string
+	boundary   int
+	resolver   string
+	now        string
+	accounts   string
+}
+
+func inspectCommand() *cobra.Command {
+	var f inspectFlags
+	c := &cobra.Command{
+		Use:   "inspect FILE|DIR|-",
+		Short: "Explain one mail: who wrote it, and does it ask for a reset",
+		Long: `Explain one mail, each *.eml of a folder, or standard input: who really wrote it,
+whether it asks for a reset of a second factor, and for whom. No configuration and
+no database are needed, and nothing is changed.
+
+Without -resolver the system's DNS is asked for the keys of signatures. Without
+-authserv no Authentication-Results field is trusted. With -accounts the registered
+addresses are those of the admins in the file.
+
+The exit code is 0 when every mail was explained, whatever the verdict, 75 when DNS
+gave no answer for a single mail that depends on it, 1 when a file cannot be read.`,
+		Example: `  resetdesk inspect -registered admin@legit.example -mailbox reset@support.example mail.eml
+  resetdesk inspect -json -accounts accounts.csv -mailbox reset@support.example folder/`,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
+	}
+	flags := c.Flags()
+	flags.BoolVar(&f.json, "json", false, "print a JSON object a line")
+	flags.StringArrayVar(&f.registered, "registered", nil, "a registered `address`; repeats")
+	flags.StringArrayVar(&f.mailboxes, "mailbox", nil, "our own `address`, which the mail was sent to; repeats")
+	flags.StringArrayVar(&f.authserv, "authserv", nil, "the `id` that our own mail server writes into Authentication-Results; repeats")
+	flags.IntVar(&f.boundary, "boundary", 0, "which Received field from the top our own server wrote; 0 is unknown")
+	flags.StringVar(&f.resolver, "resolver", "", "the DNS server, `host:port`")
+	flags.StringVar(&f.now, "now", "", "judge as if it were this `time`, such as 2026-11-23T10:00:10Z")
+	flags.StringVar(&f.accounts, "accounts", "", "the accounts `file` (CSV)")
+	return c
+}
+
+// wrongUse is an error of the command line.
+func wrongUse(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func (f *inspectFlags) run(c *cobra.Command, target string) error {
+	in, err := f.inspector()
+	if err != nil {
+		return err
+	}
+	files, single, err := mailsAt(target)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	deferred := false
+	for _, name := range files {
+		raw, truncated, err := readMail(name, c.InOrStdin())
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		r := in.inspect(c.Context(), name, raw, truncated)
+		deferred = deferred || r.Verdict == sender.Deferred
+		if err := f.print(c.OutOrStdout(), r); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+		if c.Context().Err() != nil {
+			return c.Context().Err()
+		}
+	}
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	if deferred && single {
+		return &exitError{exitLater, errors.New("DNS gave no answer; try again later")}
+	}
+	return nil
+}
+
+func (f *inspectFlags) print(w io.Writer, r inspection) error {
+	if f.json {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	}
+	_, err := io.WriteString(w, r.text())
+	return err
+}
+
+// mailsAt lists the mails that target names, in name order. single tells that it
+// is no folder.
+func mailsAt(target string) (files []string, single bool, err error) {
+	if target == "-" {
+		return []string{"-"}, true, nil
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return nil, false, fmt.Errorf("inspect: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{target}, true, nil
+	}
+	entries, err := os.ReadDir(target) // sorted by name
+	if err != nil {
+		return nil, false, fmt.Errorf("inspect: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() && strings.HasSuffix(e.Name(), ".eml") {
+			files = append(files, filepath.Join(target, e.Name()))
+		}
+	}
+	if len(files) == 0 {
+		return nil, false, fmt.Errorf("inspect: no *.eml in %s", target)
+	}
+	return files, false, nil
+}
+
+func readMail(name string, stdin io.Reader) (raw []byte, truncated bool, err error) {
+	r := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, false, fmt.Errorf("inspect: %w", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	raw, err = io.ReadAll(io.LimitReader(r, maxInspected+1))
+	if err != nil {
+		return nil, false, fmt.Errorf("inspect: %w", err)
+	}
+	if len(raw) > maxInspected {
+		return raw[:maxInspected], true, nil
+	}
+	return raw, false, nil
+}
+
+// inspector is what is known before the first mail is looked at.
+type inspector struct {
+	request sender.Request
+	book    *accountBook
+}
+
+func (f *inspectFlags) inspector() (*inspector, error) {
+	in := &inspector{request: sender.Request{
+		Registered: f.registered, Mailboxes: f.mailboxes, AuthservIDs: f.authserv, Boundary: f.boundary, Resolver: net.DefaultResolver,
+	}}
+	for _, list := range [][]string{f.registered, f.mailboxes} {
+		for _, a := range list {
+			if _, _, err := sender.ParseAddrSpec(a); err != nil {
+				return nil, wrongUse("inspect: %q is %w", a, err)
+			}
+		}
+	}
+	if f.boundary < 0 {
+		return nil, wrongUse("inspect: -boundary is %d, want 0 or more", f.boundary)
+	}
+	if f.resolver != "" {
+		if !hostPort(f.resolver) {
+			return nil, wrongUse("inspect: -resolver is %q, want host:port", f.resolver)
+		}
+		in.request.Resolver = &sender.DNS{Server: f.resolver}
+	}
+	if f.now != "" {
+		now, err := time.Parse(time.RFC3339, f.now)
+		if err != nil {
+			return nil, wrongUse("inspect: -now is %q, want a time such as 2026-11-23T10:00:10Z", f.now)
+		}
+		in.request.Now = now
+	}
+	if f.accounts != "" {
+		file, err := os.Open(f.accounts)
+		if err != nil {
+			return nil, fmt.Errorf("inspect: %w", err)
+		}
+		defer file.Close()
+		rows, err := review.ReadAccounts(file)
+		if err != nil {
+			return nil, fmt.Errorf("inspect: %s:\n%w", f.accounts, err)
+		}
+		in.book = newAccountBook(rows)
+	}
+	return in, nil
+}
+
+// inspect explains one mail.
+func (in *inspector) inspect(ctx context.Context, name string, raw []byte, truncated bool) inspection {
+	q := in.request
+	q.Raw, q.Truncated = raw, truncated
+	if in.book != nil {
+		q.Registered = append(in.book.registeredFor(raw), q.Registered...)
+	}
+	v := sender.Verify(ctx, q)
+	m := message.Read(raw)
+	r := inspection{
+		File: name, Verdict: v.State, Match: v.Match, From: v.From, Reasons: v.Reasons, Flags: v.Flags,
+		Intent: intent.Classify(m.Subject, m.Text), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
+	}
+	r.Problems = append(r.Problems, m.Problems...)
+	if in.book != nil && (v.Match == sender.MatchExact || v.Match == sender.MatchCaseVariant) {
+		in.book.resolve(&r, v.Registered, m.Subject+"\n"+m.Text)
+	}
+	return r
+}
