@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -187,7 +188,7 @@ func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
 // crash nor a parallel try gets one for free. An unknown address costs the same
 // time: its stored hash is a decoy.
 func (d *Desk) countSignIn(ctx context.Context, email string) (Reviewer, string, error) {
-	r, stored := Reviewer{}, decoyPassword
+	r, stored := Reviewer{}, decoyPassword()
 	err := d.update(ctx, "sign in", func(tx *sql.Tx) error {
 		now := time.Now()
 		var failures int
@@ -297,7 +298,7 @@ const (
 var argonSlots = make(chan struct{}, 2)
 
 // decoyPassword is the hash of a password that nobody has.
-var decoyPassword = hashWith(make([]byte, 16), rand.Text())
+var decoyPassword = sync.OnceValue(func() string { return hashWith(make([]byte, 16), rand.Text()) })
 
 func hashPassword(password string) string {
 	salt := make([]byte, 16)
