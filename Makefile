@@ -1,0 +1,38 @@
+# resetdesk: the commands that matter. Both of the first two need only Go and make.
+#
+#   make demo    play the whole story in a browser, everything embedded
+#   make test    every test; installs the servers it needs when run as root
+GO     ?= go
+KILLS  ?= 200
+FUZZ   ?= 10m
+RACE   := -race -shuffle=on
+
+.PHONY: build demo test bench lint soak needs
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/resetdesk ./cmd/resetdesk
+
+demo: build
+	bin/resetdesk demo
+
+needs:
+	@sh .ci/needs
+
+test: needs
+	@test -z "$$(gofmt -l cmd mailbox review totp ui schema.go)" || { gofmt -l cmd mailbox review totp ui schema.go; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) build ./...
+	RESETDESK_KILLS=$(KILLS) $(GO) test $(RACE) -timeout 14m ./...
+	cd cmd/resetdesk/browser && $(GO) vet ./... && $(GO) test -timeout 5m ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+# The same tests, longer: more kills, and minutes of fuzzing each parser.
+soak: needs
+	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk
+	sh .ci/fuzz $(FUZZ)
