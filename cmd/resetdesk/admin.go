@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/resetdesk/resetdesk"
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/spf13/cobra"
+)
+
+// withDesk opens the desk of a configuration file, runs f and closes it again.
+// While serve runs, the desk is taken and the error says so.
+func withDesk(ctx context.Context, config string, f func(cfg Config, d *review.Desk) error) error {
+	cfg, err := LoadConfig(config, os.Environ())
+	if err != nil {
+		return err
+	}
+	d, err := openDesk(ctx, cfg, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return f(cfg, d)
+}
+
+func configFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "config", "resetdesk.toml", "the configuration file")
+}
+
+func printJSON(c *cobra.Command, v any) error {
+	return json.NewEncoder(c.OutOrStdout()).Encode(v)
+}
+
+func accountsCommand() *cobra.Command {
+	group := &cobra.Command{Use: "accounts", Short: "The accounts, users and addresses that the desk guards"}
+	var config string
+	var dryRun, force, asJSON bool
+	imp := &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Make the accounts those of a file",
+		Long: "Make the accounts those of a file: " + "account_id,account_name,locale,user_id,login,email,role,api_only, a row a user,\n" +
+			"and optionally notify (addresses separated by ;) and full_name. While serve runs, name the file in\n" +
+			"[accounts] file instead: serve imports it whenever it changes.",
+		Example: "  resetdesk accounts import accounts.csv -config /etc/resetdesk/resetdesk.toml -dry-run",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
+				r, err := importAccounts(c.Context(), d, args[0], force, dryRun)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(c, r)
+				}
+				verb := "imported"
+				if r.DryRun {
+					verb = "would import"
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s %d accounts with %d users: %d new, %d users removed, %d addresses new, %d ended\n",
+					verb, r.Accounts, r.Users, r.Added, r.Removed, r.AddressesAdded, r.AddressesEnded)
+				return nil
+			})
+		},
+	}
+	configFlag(imp, &config)
+	imp.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
+	imp.Flags().BoolVar(&force, "force", false, "allow the removal of more than a fifth of the users")
+	imp.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	group.AddCommand(imp)
+	return group
+}
+
+func reviewerCommand() *cobra.Command {
+	group := &cobra.Command{Use: "reviewer", Short: "The people who review cases"}
+	var config, name, role string
+	var asJSON bool
+	add := &cobra.Command{
+		Use:     "add EMAIL",
+		Short:   "Invite a reviewer: prints a one-time link, good for 72 hours",
+		Example: "  resetdesk reviewer add mia@example.net -name Mia -role reviewer -config /etc/resetdesk/resetdesk.toml",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if name == "" {
+				name, _, _ = strings.Cut(args[0], "@")
+			}
+			return withDesk(c.Context(), config, func(cfg Config, d *review.Desk) error {
+				link, err := invite(c.Context(), cfg, d, args[0], name, review.Role(role))
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(c, map[string]string{"email": args[0], "role": role, "link": link})
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s may set a password and a second factor here, once, within 72 hours:\n%s\n", args[0], link)
+				return nil
+			})
+		},
+	}
+	configFlag(add, &config)
+	add.Flags().StringVar(&name, "name", "", "how colleagues know the person")
+	add.Flags().StringVar(&role, "role", "reviewer", "viewer, auditor, reviewer, lead or admin")
+	add.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	group.AddCommand(add)
+	return group
+}
+
+func invite(ctx context.Context, cfg Config, d *review.Desk, email, name string, role review.Role) (string, error) {
+	token, err := d.Invite(ctx, "host", email, name, role)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(cfg.Server.BaseURL, "/") + "/invite/" + token, nil
+}
+
+func auditCommand() *cobra.Command {
+	group := &cobra.Command{Use: "audit", Short: "The append-only record of everything the desk did"}
+	var config string
+	var asJSON bool
+	verify := &cobra.Command{
+		Use:     "verify",
+		Short:   "Recompute the whole chain; works while serve runs",
+		Example: "  resetdesk audit verify -config /etc/resetdesk/resetdesk.toml",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := LoadConfig(config, os.Environ())
+			if err != nil {
+				return err
+			}
+			head, err := review.VerifyAuditFile(c.Context(), cfg.Database.Path)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c, head)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "the chain of %d events is whole; head %s\n", head.Seq, head.Hash)
+			return nil
+		},
+	}
+	configFlag(verify, &config)
+	verify.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	group.AddCommand(verify)
+	return group
+}
+
+func versionCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "version",
+		Short:   "Print version, commit and schema number",
+		Example: "  resetdesk version -json",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			v := map[string]any{"version": "unreleased", "commit": "", "go": "", "schema": resetdesk.Version}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v["go"] = info.GoVersion
+				if info.Main.Version != "" && info.Main.Version != "(devel)" {
+					v["version"] = info.Main.Version
+				}
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						v["commit"] = s.Value
+					}
+				}
+			}
+			if asJSON {
+				return printJSON(c, v)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "resetdesk %s %s, %s, schema %d\n", v["version"], v["commit"], v["go"], resetdesk.Version)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}

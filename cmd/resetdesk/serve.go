@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui"
+	"github.com/spf13/cobra"
+)
+
+func serveCommand() *cobra.Command {
+	var config, only string
+	c := &cobra.Command{
+		Use:     "serve",
+		Short:   "Read the mailbox, send letters and serve the pages",
+		Example: "  resetdesk serve -config /etc/resetdesk/resetdesk.toml",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if only != "" && only != "mail" && only != "web" {
+				return &exitError{exitUsage, fmt.Errorf("-only is mail or web, not %q", only)}
+			}
+			cfg, err := LoadConfig(config, os.Environ())
+			if err != nil {
+				return err
+			}
+			return serve(c.Context(), cfg, only, slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)))
+		},
+	}
+	c.Flags().StringVar(&config, "config", "resetdesk.toml", "the configuration file")
+	c.Flags().StringVar(&only, "only", "", "run one half: mail or web")
+	return c
+}
+
+// serve runs until ctx ends. Its parts meet only through the database; the
+// first that cannot go on ends them all.
+func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	postman := &mailbox.Postman{Config: postmanConfig(cfg), Log: log}
+	desk, err := openDesk(ctx, cfg, log, postman.Kick)
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	postman.Outbox = desk
+	watcher := &mailbox.Watcher{Config: watcherConfig(cfg), Inbox: desk, Log: log}
+
+	parts := map[string]func(context.Context) error{"desk": desk.Run}
+	if only != "web" {
+		parts["watcher"], parts["postman"] = watcher.Run, postman.Run
+	}
+	if cfg.Accounts.File != "" {
+		parts["accounts"] = func(ctx context.Context) error { return watchAccounts(ctx, desk, cfg.Accounts.File, log) }
+	}
+	if only != "mail" {
+		server, err := webServer(cfg, desk, watcher, postman, log)
+		if err != nil {
+			return err
+		}
+		parts["web"] = server
+	}
+	done := make(chan error)
+	for name, run := range parts {
+		go func() {
+			err := run(ctx)
+			if ctx.Err() == nil {
+				stop(fmt.Errorf("%s: %w", name, err))
+			}
+			done <- err
+		}()
+	}
+	for range parts {
+		<-done
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// webServer listens at once, so that a taken port is an error at start, and
+// returns the function that serves.
+func webServer(cfg Config, desk *review.Desk, watcher *mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
+	handler, err := ui.New(ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
+		Status: func() []ui.Line { return mailLights(watcher, postman) }, Trusted: cfg.Server.Trusted})
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", cfg.Server.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("serve pages: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	log.Info("serving pages", "listen", listener.Addr().String(), "base_url", cfg.Server.BaseURL)
+	return func(ctx context.Context) error {
+		go func() {
+			<-ctx.Done()
+			late, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if server.Shutdown(late) != nil {
+				server.Close()
+			}
+		}()
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, nil
+}
+
+// mailLights says in words how the mail is doing.
+func mailLights(watcher *mailbox.Watcher, postman *mailbox.Postman) []ui.Line {
+	w, p := watcher.Status(), postman.Status()
+	in := ui.Line{OK: w.Connected && !w.Alarm, Text: "Mailbox connected"}
+	switch {
+	case w.LastError != "":
+		in.Text = "Mailbox: " + w.LastError
+	case !w.Connected:
+		in.Text = "Mailbox: connecting"
+	case !w.LastPoll.IsZero():
+		in.Text = "Mailbox connected, last looked " + w.LastPoll.UTC().Format("15:04 UTC")
+	}
+	out := ui.Line{OK: !p.Alarm && p.LastError == "", Text: "Outgoing mail works"}
+	if p.LastError != "" {
+		out.Text = "Outgoing mail: " + p.LastError
+	}
+	return []ui.Line{in, out}
+}
+
+// watchAccounts imports the accounts file at start and whenever it changes. A
+// file that cannot be imported is an error in the log, and the accounts stay as
+// they were.
+func watchAccounts(ctx context.Context, desk *review.Desk, path string, log *slog.Logger) error {
+	var last time.Time
+	for {
+		if info, err := os.Stat(path); err != nil {
+			log.Error("accounts file cannot be read", "error", err)
+		} else if !info.ModTime().Equal(last) {
+			last = info.ModTime()
+			if report, err := importAccounts(ctx, desk, path, false, false); err != nil {
+				log.Error("accounts were not imported", "error", err)
+			} else {
+				log.Info("accounts imported", "accounts", report.Accounts, "users", report.Users, "added", report.Added, "removed", report.Removed)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Minute):
+		}
+	}
+}
+
+func importAccounts(ctx context.Context, desk *review.Desk, path string, force, dryRun bool) (review.ImportReport, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return review.ImportReport{}, err
+	}
+	defer f.Close()
+	rows, err := review.ReadAccounts(f)
+	if err != nil {
+		return review.ImportReport{}, err
+	}
+	return desk.Import(ctx, rows, "csv", force, dryRun)
+}
