@@ -1,0 +1,189 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// check reads the promises from outside (promises 4, the checker): the database
+// by plain SQL, the letters as files, the mailbox as files.
+func (k *killing) check(kills int) {
+	t := k.w.t
+	t.Helper()
+	none := func(promise, query string) {
+		t.Helper()
+		var n int
+		if err := k.w.plainSQL().QueryRow(query).Scan(&n); err != nil {
+			t.Fatalf("%s: %v", promise, err)
+		}
+		if n != 0 {
+			t.Errorf("%s: broken %d times (%s)", promise, n, query)
+		}
+	}
+	number := func(query string) (n int) {
+		t.Helper()
+		if err := k.w.plainSQL().QueryRow(query).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	lost, doubled := k.mailsLost()
+	if lost > 0 || doubled > 0 {
+		t.Errorf("promise 1 and 2: %d mails lost, %d doubled", lost, doubled)
+	}
+	none("promise 1, every mail has a fate", `SELECT count(*) FROM inbound WHERE fate IS NULL OR reason = ''`)
+	none("promise 2, one open case a user", `SELECT count(*) FROM (SELECT 1 FROM reset_case WHERE state IN ('open','held','clearing') GROUP BY user_id HAVING count(*) > 1)`)
+	none("promise 2, a request has one case", `SELECT count(*) FROM (SELECT 1 FROM case_mail GROUP BY inbound_id HAVING count(*) > 1)`)
+	none("promise 4, a reset has an earlier approval by a stepped-up reviewer and the owner's yes", `SELECT count(*) FROM reset r WHERE NOT EXISTS (
+		SELECT 1 FROM approval a JOIN answer o ON o.case_id = a.case_id WHERE a.case_id = r.case_id AND a.decided_at <= r.cleared_at
+			AND a.decided_at - a.step_up_at BETWEEN 0 AND 300000000 AND o.answer = 'yes' AND o.at <= r.cleared_at
+			AND a.user_id = r.user_id AND a.generation = r.generation AND length(a.evidence_hash) = 32)`)
+	none("promise 4, every approved and confirmed case is cleared", `SELECT count(*) FROM reset_case c WHERE state <> 'cleared'
+		AND EXISTS (SELECT 1 FROM approval WHERE case_id = c.id) AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND answer = 'yes')`)
+	none("promise 4, cleared cases and resets are one to one", `SELECT (SELECT count(*) FROM reset) - (SELECT count(*) FROM reset_case WHERE state = 'cleared')`)
+	none("promise 5, a reset is whole", `SELECT count(*) FROM reset r JOIN holder h ON h.id = r.user_id WHERE h.generation <> r.generation + 1
+		OR EXISTS (SELECT 1 FROM credential WHERE user_id = r.user_id AND state = 'active')
+		OR EXISTS (SELECT 1 FROM backup_set WHERE user_id = r.user_id AND state = 'active')
+		OR NOT EXISTS (SELECT 1 FROM enrollment_pass WHERE reset_id = r.id)`)
+	none("promise 5, nobody else was touched", `SELECT count(*) FROM holder h WHERE id NOT LIKE 'staff:%' AND h.generation <> 1 + (SELECT count(*) FROM reset WHERE user_id = h.id)`)
+	none("integrity", `SELECT count(*) FROM pragma_foreign_key_check`)
+	k.checkApprovals()
+	uncertain := number(`SELECT coalesce(sum(uncertain), 0) FROM letter`)
+	copies := k.checkLetters(uncertain)
+	k.checkMailbox()
+	if code := run(t.Context(), []string{"audit", "verify", "-config", k.w.config}); code != 0 {
+		t.Errorf("audit verify ended with %d", code)
+	}
+	t.Logf("kills %d, mails attempted %d, acknowledged %d, lost %d, doubled %d; cases %d, approvals acknowledged %d, without answer %d, resets %d; letters %d, uncertain %d, second copies %d",
+		kills, k.attempted, len(k.delivered), lost, doubled, number(`SELECT count(*) FROM reset_case`), len(k.approved), k.votesUnsure,
+		number(`SELECT count(*) FROM reset`), number(`SELECT count(*) FROM letter`), uncertain, copies)
+	if number(`SELECT count(*) FROM reset`) == 0 {
+		t.Error("no reset happened: the test proves nothing")
+	}
+}
+
+// mailsLost compares the Message-IDs that Dovecot acknowledged with the rows.
+func (k *killing) mailsLost() (lost, doubled int) {
+	rows, err := k.w.plainSQL().Query(`SELECT CAST(header AS TEXT) FROM inbound`)
+	if err != nil {
+		k.w.t.Fatal(err)
+	}
+	defer rows.Close()
+	seen := map[string]int{}
+	for rows.Next() {
+		var header string
+		if err := rows.Scan(&header); err != nil {
+			k.w.t.Fatal(err)
+		}
+		for line := range strings.Lines(header) {
+			if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Message-ID") {
+				seen[strings.Trim(value, " <>\r\n")]++
+			}
+		}
+	}
+	for _, id := range k.delivered {
+		if seen[id] == 0 {
+			lost++
+		}
+	}
+	for _, n := range seen {
+		doubled += n - 1
+	}
+	return lost, doubled
+}
+
+// checkApprovals wants a durable row for every approval that was acknowledged.
+func (k *killing) checkApprovals() {
+	db := k.w.plainSQL()
+	for number := range k.approved {
+		var n int
+		if err := db.QueryRow(`SELECT count(*) FROM approval a JOIN reset_case c ON c.id = a.case_id WHERE c.number = $1`, number).Scan(&n); err != nil {
+			k.w.t.Fatal(err)
+		}
+		if n == 0 {
+			k.w.t.Errorf("promise 4: the acknowledged approval of %s is gone", number)
+		}
+	}
+}
+
+// checkLetters wants every letter of the database at the mail server, at the
+// right address, and nothing else. More copies than one are legal only where
+// nobody could know, and they are byte-identical.
+func (k *killing) checkLetters(uncertain int) (copies int) {
+	t := k.w.t
+	first := map[string]receipt{}
+	for _, l := range k.w.letters() {
+		if before, ok := first[l.messageID]; ok {
+			copies++
+			if before.raw != l.raw || before.to != l.to {
+				t.Errorf("promise 7: two copies of %s differ", l.messageID)
+			}
+			continue
+		}
+		first[l.messageID] = l
+	}
+	if copies > uncertain {
+		t.Errorf("promise 7: %d second copies, but only %d sendings were uncertain", copies, uncertain)
+	}
+	rows, err := k.w.plainSQL().Query(`SELECT message_id, recipient FROM letter`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	known := map[string]bool{}
+	for rows.Next() {
+		var id, to string
+		if err := rows.Scan(&id, &to); err != nil {
+			t.Fatal(err)
+		}
+		id = "<" + id + ">"
+		known[id] = true
+		if got, ok := first[id]; !ok || got.to != to {
+			t.Errorf("promise 7: letter %s to %s did not arrive (got %q)", id, to, got.to)
+		}
+	}
+	for id := range first {
+		if !known[id] {
+			t.Errorf("promise 7: letter %s is not in the outbox", id)
+		}
+	}
+	k.checkTold()
+	return copies
+}
+
+// checkTold wants a cleared letter for every contact of every reset.
+func (k *killing) checkTold() {
+	var missing int
+	err := k.w.plainSQL().QueryRow(`SELECT count(*) FROM reset r JOIN reset_case c ON c.id = r.case_id JOIN address a ON a.account_id = c.account_id AND a.until IS NULL
+		WHERE NOT EXISTS (SELECT 1 FROM letter l JOIN address b ON b.id = l.address_id WHERE l.reset_id = r.id AND l.kind = 'cleared' AND b.lookup = a.lookup)`).Scan(&missing)
+	if err != nil {
+		k.w.t.Fatal(err)
+	}
+	if missing > 0 {
+		k.w.t.Errorf("promise 7: %d contacts were not told of a reset", missing)
+	}
+}
+
+// checkMailbox wants the mailbox as it was filled: every mail there, no flag set.
+func (k *killing) checkMailbox() {
+	t := k.w.t
+	var files []string
+	for _, sub := range []string{"new", "cur"} {
+		entries, err := os.ReadDir(filepath.Join(k.w.dovecot.MailDir, sub))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			files = append(files, e.Name())
+		}
+	}
+	if len(files) < len(k.delivered) {
+		t.Errorf("promise 10: %d mails in the mailbox, %d were delivered", len(files), len(k.delivered))
+	}
+	for _, f := range files {
+		if _, flags, ok := strings.Cut(f, ":2,"); ok && flags != "" {
+			t.Errorf("promise 10: %s carries flags", f)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var caseLink = regexp.MustCompile(`href="/cases/(RST-[0-9A-Z]{6})"`)
+
+// TestKill kills the real program with SIGKILL at random moments while mail
+// arrives, owners answer and staff approve, and then reads from outside, with
+// plain SQL and the mail files, what became of the promises. The seed is
+// printed; RESETDESK_SEED repeats it.
+func TestKill(t *testing.T) {
+	kills := 20
+	if s := os.Getenv("RESETDESK_KILLS"); s != "" {
+		var err error
+		if kills, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("RESETDESK_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("seed %d", seed)
+	k := &killing{w: newWorld(t, 400, 12), rng: rand.New(rand.NewPCG(seed, seed)), stop: make(chan struct{}), answered: map[string]bool{}, approved: map[string]bool{}}
+	var actors sync.WaitGroup
+	actors.Go(k.deliver)
+	actors.Go(k.owners)
+	actors.Go(k.staff)
+	for range kills {
+		k.w.start()
+		time.Sleep(k.moment())
+		k.w.kill()
+	}
+	k.w.start()
+	k.w.ready()
+	time.Sleep(2 * time.Second) // the actors meet a healthy program once more
+	close(k.stop)
+	actors.Wait()
+	k.settle()
+	k.w.stop()
+	k.check(kills)
+}
+
+// A killing is the test's own journal of what it did.
+type killing struct {
+	w    *world
+	stop chan struct{}
+
+	mu          sync.Mutex
+	rng         *rand.Rand
+	attempted   int
+	delivered   []string        // Message-IDs whose APPEND was answered with OK
+	answered    map[string]bool // links whose yes was acknowledged
+	approved    map[string]bool // case numbers whose approval was acknowledged
+	votesUnsure int             // approvals without an answer: legal either way
+}
+
+// moment is how long a run lives: between 1 ms and 3 s, log-uniform, so that
+// start-up, steady work and everything between are hit.
+func (k *killing) moment() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Duration(math.Exp(k.rng.Float64()*math.Log(3000)) * float64(time.Millisecond))
+}
+
+func (k *killing) over(pause time.Duration) bool {
+	select {
+	case <-k.stop:
+		return true
+	case <-time.After(pause):
+		return false
+	}
+}
+
+// deliver lets mail arrive: requests, the same request again, and mail that is
+// none of our business.
+func (k *killing) deliver() {
+	next := 0
+	for n := 0; !k.over(80 * time.Millisecond); n++ {
+		id := fmt.Sprintf("kill%d@mail.example", n)
+		raw := requestMail(next, id)
+		switch k.draw(4) {
+		case 0, 1:
+			if next < 399 {
+				next++
+			}
+		case 2: // again for the same user
+		default:
+			raw = []byte("From: shop@elsewhere.example\r\nTo: support@host.example\r\nSubject: offer\r\nDate: " + time.Now().Format(time.RFC1123Z) +
+				"\r\nMessage-ID: <" + id + ">\r\n\r\nBuy now.\r\n")
+		}
+		k.mu.Lock()
+		k.attempted++
+		k.mu.Unlock()
+		if err := k.w.dovecot.Deliver(raw); err == nil {
+			k.mu.Lock()
+			k.delivered = append(k.delivered, id)
+			k.mu.Unlock()
+		}
+	}
+}
+
+func (k *killing) draw(n int) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rng.IntN(n)
+}
+
+// owners say yes through every confirm link they get, until it is acknowledged.
+func (k *killing) owners() {
+	for !k.over(100 * time.Millisecond) {
+		k.answerAll()
+	}
+}
+
+func (k *killing) answerAll() (open int) {
+	for _, l := range k.w.letters() {
+		link := ownerLink.FindString(l.text)
+		if !strings.Contains(l.subject, "Please confirm") || link == "" || k.answered[link] {
+			continue
+		}
+		status, _, err := k.w.post(link, map[string][]string{"answer": {"yes"}}, nil)
+		if err == nil && (status == 303 || status == 409) {
+			k.answered[link] = true
+			continue
+		}
+		open++
+	}
+	return open
+}
+
+// staff approve what stands in the queue, each reviewer as often as the
+// authenticator shows a new code.
+func (k *killing) staff() {
+	for !k.over(50 * time.Millisecond) {
+		_, page, err := k.w.get("/?tab=review", k.w.reviewers[0])
+		if err != nil {
+			continue
+		}
+		for _, m := range caseLink.FindAllStringSubmatch(page, 3) {
+			k.approveOne(m[1])
+		}
+	}
+}
+
+var accountNumber = regexp.MustCompile(`Type the account number <b class="mono">(A-\d+)</b>`)
+
+func (k *killing) approveOne(number string) {
+	p := k.w.reviewers[k.draw(len(k.w.reviewers))]
+	_, page, err := k.w.get("/cases/"+number+"/approve", p)
+	m := accountNumber.FindStringSubmatch(page)
+	if err != nil || m == nil {
+		return
+	}
+	done, err := k.w.approve(p, number, m[1])
+	if done {
+		k.approved[number] = true
+	} else if !errors.Is(err, errNoCode) {
+		k.votesUnsure++
+	}
+}
+
+// settle waits until nothing is in progress any more.
+func (k *killing) settle() {
+	k.w.t.Helper()
+	db := k.w.plainSQL()
+	await(k.w.t, "quiet after the kills", 3*time.Minute, func() bool {
+		if k.answerAll() > 0 {
+			return false
+		}
+		var mails, waiting, letters, ready int
+		err := db.QueryRow(`SELECT (SELECT count(*) FROM inbound), (SELECT count(*) FROM inbound WHERE fate IS NULL),
+			(SELECT count(*) FROM letter WHERE state <> 'sent'),
+			(SELECT count(*) FROM reset_case c WHERE state = 'open' AND EXISTS (SELECT 1 FROM approval WHERE case_id = c.id)
+				AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND answer = 'yes'))`).Scan(&mails, &waiting, &letters, &ready)
+		return err == nil && mails >= len(k.delivered) && waiting == 0 && letters == 0 && ready == 0
+	})
+}
