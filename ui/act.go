@@ -78,7 +78,7 @@ func isOpen(v review.CaseView) bool { return v.State == review.StateOpen }
 func (s *site) acts() []act {
 	return append(s.votes(), []act{
 		{Key: "reject", Label: "Reject…", Title: "Reject this request", Verb: "Reject the request", Danger: true, needs: decides, fits: undecided,
-			Consequence: "The case is closed and nothing is reset. The registered address gets a letter that names the reason in general words, without a detail that would help an attacker.",
+			Consequence: "The case is closed and nothing is reset. The registered address gets a letter that says so, without the reason: what was not enough stays among colleagues.",
 			Classes:     review.RejectClasses, Fields: fields{Note: true},
 			do: said("The request was rejected; the letter is on its way.", s.Desk.Reject)},
 		{Key: "ask", Label: "Ask the owner again", Title: "Send the confirm link again", Verb: "Send the link", needs: decides, fits: isOpen,

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html/template"
@@ -32,8 +33,8 @@ type Enrollment struct {
 // Handler returns the pages. Requests from other sites are refused, and every
 // answer carries the strict headers of the desk's own pages.
 func (e Enrollment) Handler() (http.Handler, error) {
-	if e.Book == nil || e.Identify == nil || !strings.HasPrefix(e.Path, "/") {
-		return nil, errors.New("open enrollment: Book, Identify and a Path that begins with / are needed")
+	if e.Book == nil || e.Identify == nil || !strings.HasPrefix(e.Path, "/") || e.Done == "" {
+		return nil, errors.New("open enrollment: Book, Identify, Done and a Path that begins with / are needed")
 	}
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
@@ -194,7 +195,7 @@ func (e enroller) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return e.refused(w, r, err)
 	}
-	http.Redirect(w, r, e.path, http.StatusSeeOther)
+	http.Redirect(w, r, cmp.Or(e.path, "/"), http.StatusSeeOther)
 	return nil
 }
 

@@ -156,6 +156,19 @@ func TestEnrollmentAfterAReset(t *testing.T) {
 	})
 }
 
+func TestEnrollmentAtTheRoot(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		pages, err := ui.Enrollment{Book: h.desk.Book(), Path: "/", Done: "/done",
+			Identify: func(*http.Request) (string, string, bool) { return "U-2", "jane", true }}.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBrowser(t, pages)
+		b.get("/").want(t, 200, `action="/start"`, `href="/static/desk.css`)
+		b.post("/start").leads(t, "/")
+	})
+}
+
 func TestEnrollmentNeedsItsParts(t *testing.T) {
 	if _, err := (ui.Enrollment{}).Handler(); err == nil {
 		t.Error("an empty enrollment opens")
