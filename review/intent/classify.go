@@ -63,19 +63,22 @@ func (p *prose) rejoin() {
 func (p *prose) terms() {
 	listed := make([]int, 0, len(p.words)/2+1) // the words that any pattern could begin at
 	present := make([]bool, known.lexicon.next+1)
+	var meant class
 	for i := range p.words {
 		if w := &p.words[i]; w.literal != 0 || w.classes != 0 {
 			listed = append(listed, i)
 			present[w.literal] = true
+			meant |= w.classes
 		}
 	}
 	for k, t := range known.terms {
-		if !t[0].couldBegin(present) {
+		if !t[0].couldBegin(present, meant) {
 			continue
 		}
 		for _, i := range listed {
 			if last, ok := t.match(p.words, i); ok {
 				p.mark(i, last, known.marks[k])
+				meant |= known.marks[k].class
 			}
 		}
 	}

@@ -50,38 +50,40 @@ var vocabulary = map[class]string{
 		twofactor* ~tweefactor* ~tweestaps* tweetraps* ~zweifaktor* zweistufen* zweistufig* zweischritt*
 		~authenticator ~authenticators authenticatorapp* ~authentificator authentikator authentificator* authentifikator*
 		authenticatieapp* authentifizierungsapp* authentifizierungs-app verificatieapp tweefaktor*
-		authy yubikey* beveiligingssleutel* sicherheitsschluessel* einmalpasswort* einmalpasswoert* einmalcode*
+		authy inlogcode* logincode* anmeldecode* loginscode* yubikey* beveiligingssleutel* sicherheitsschluessel* einmalpasswort* einmalpasswoert* einmalcode*
 		~authenticatiecode ~authenticatiecodes ~authentifizierungscode ~authentifizierungscodes authenticatiemiddel`,
 	code: `code codes kode kodes token tokens ~authentication ~authenticatie ~authentifizierung authentifikation authentification
 		~verification verifikation ~verifizierung ~verificatie ~verificatiecode ~verificatiecodes
 		~bestaetigungscode ~bestaetigungscodes bevestigingscode bevestigingscodes sicherheitscode sicherheitscodes
-		beveiligingscode* inlogcode* logincode* anmeldecode* zugangscode* toegangscode* passcode* authcode* verifizierungscode* verifikationscode*`,
+		beveiligingscode* zugangscode* toegangscode* passcode* authcode* verifizierungscode* verifikationscode*`,
 	backup: `backupcode backupcodes upcode upcodes herstelcode* reservecode* noodcode* ~wiederherstellungscode
 		~wiederherstellungscodes notfallcode* ersatzcode* sicherungscode* ~recoverycodes reservekode* backupkode*`,
 	action: `~resetting reset resets resett reseten resette resetted ~disable ~disabled disabling remove removed removing
 		removal deactivate deactivated ~deactivating deactivation clear cleared clearing delete deleted unlink unlinked
-		unpair unregister revoke detach unbind
+		unpair unregister revoke detach unbind wipe wiping erase erased drop dropping unset void invalidate unlock release releasing cancel undo
 		~zuruecksetzen zurucksetzen ~zurueckgesetzt zurueckzusetzen zurucksetzung zuruecksetzt ruecksetzen ruecksetzung ~zuruecksetzung
 		~deaktivieren deaktiviert deaktivierung deaktivieren entfernen entfernt entfernung loeschen geloescht loeschung abschalten
 		abzuschalten abgeschaltet ausschalten auszuschalten ausgeschaltet aufheben aufzuheben abmachen rausnehmen rauszunehmen herausnehmen
-		entkoppeln entkoppelt abkoppeln trennen loesen
+		entkoppeln entkoppelt abkoppeln trennen loesen freischalten freigeben entsperren stornieren neusetzen rueckgaengig
 		resetten reseten gereset geresetet geresette ~deactiveren gedeactiveerd deactivatie uitschakelen uitgeschakeld
 		verwijderen verwijderd uitzetten uitgezet wissen loskoppelen losgekoppeld ontkoppelen ontkoppeld
-		afhalen weghalen weggehaald eraf terugzetten opheffen annuleren intrekken`,
-	enable: `enable enabled enabling activate activated activating ~einrichten eingerichtet einzurichten einrichtung aktivieren
-		aktiviere aktiviert aktivierung einschalten einzuschalten instellen ingesteld installeren inschakelen ingeschakeld activeren
+		afhalen weghalen weggehaald eraf terugzetten opheffen annuleren intrekken vrijgeven ontgrendelen deblokkeren wegdoen verwijder`,
+	enable: `enable enabling activate activating ~einrichten einzurichten einrichtung aktivieren
+		aktiviere aktivierung einschalten einzuschalten instellen installeren inschakelen activeren
 		aanzetten`,
 	device: `phone phones cellphone* smartphone* mobile mobiles cell handset handsets iphone* android pixel samsung tablet* ipad*
-		device devices telephone handy handys handies mobiltelefon* diensthandy* firmenhandy* diensttelefon* telefon telefons geraet geraete geraets geraetes
+		device devices telephone laptop laptops computer computers notebook macbook ipod watch smartwatch rechner handy handys handies mobiltelefon* diensthandy* firmenhandy* diensttelefon* telefon telefons geraet geraete geraets geraetes
 		austauschgeraet* ersatzgeraet* ersatzhandy* ersatztelefon* telefoon telefoons mobiel mobieltje mobieltjes toestel toestellen
 		werktelefoon gsm apparaat`,
 	loss: `lost lose losing stolen broke broken died dead gone wiped smashed shattered dropped drowned cracked missing
-		defective damaged destroyed replaced replacement replacing switched changed changing new newer misplaced fell restored deleted
-		uninstalled formatted sold traded upgraded handed unreachable lake
+		defective damaged destroyed replaced replacement replacing switched changed changing new newer misplaced fell vanished empty restored deleted
+		uninstalled formatted sold traded upgraded handed unreachable lake ghost fried bricked crashed toast useless returned burnt burned forgotten forgot left
 		verloren verlor gestohlen geklaut kaputt kaputtgegangen defekt weg gewechselt wechsel gewechseld neues neue neuen neuem ersetzt ausgetauscht
-		zerstoert gesprungen gefallen abhanden geloescht ueberfahren abgeben abgegeben mitgenommen hinueber verkauft formatiert gebrochen
+		zerstoert gesprungen gefallen abhanden geloescht ueberfahren abgeben abgegeben mitgenommen hinueber verkauft formatiert gebrochen geist futsch leer hin zurueckgegeben deinstalliert zerbrochen abgestuerzt
+		abgegeben verlegt vergessen verschwunden verbrannt ertrunken gegeben tot
 		kwijt kwijtgeraakt gestolen kapot stuk defect gewisseld nieuw nieuwe vervangen vervangend vervangende overleden gebarsten zoek
-		gecrasht gewist verwijderd ingeleverd inleveren meegenomen overgezet verdwenen geraakt gejat`,
+		gecrasht gewist verwijderd ingeleverd inleveren meegenomen overgezet verdwenen geraakt gejat begeven vergeten verbrand vallen leeg
+		teruggegeven dood verkocht gevallen vergaan doorgegeven`,
 	ask: `please pls plz kindly could can would may need needs request requesting ask asking appreciate want like must needed possible
 		bitte bitten bittet koennen koennten koenntet koennt kann kannst wuerden moechte moechten moechten brauche brauchen benoetige
 		benoetigen beantrage beantragen ersuche muss muesste darum moeglich
@@ -108,6 +110,9 @@ var terms = []struct{ class, pattern string }{
 	{"factor", "two|2|zwei|twee step|steps|staps|stufen|schritt|schritte|factorverificatie|stapsverificatie|stapsauthenticatie|stappen|stap|trap|traps"},
 	{"factor", "second|tweede|zweiten|zweiter|zweite authentication|step|stap|schritt"},
 	{"factor", "<code> [1] in|with two|2|zwei|twee steps|schritten|stappen"},
+	{"factor", "app|apps [5] codes|number|zahl|nummer|getal|ziffern|cijfers"},
+	{"factor", "code|codes|number|zahl|nummer|getal|digits|ziffern|cijfers [4] app|apps|telefoonapp|handyapp"},
+	{"factor", "login|logon|signin|anmelde code|codes|step|schritt|stap"},
 	{"factor", "2 f a"},
 	{"factor", "m f a"},
 	{"factor", "security|hardware|hardwarematige key|keys|token|tokens|sleutel|schluessel"},
@@ -124,10 +129,12 @@ var terms = []struct{ class, pattern string }{
 	{"action", "koppeln|koppel [8] ab|los"},
 	{"action", "zet|zetten|schakel|schakelt [12] uit|terug"},
 	{"action", "haal|halen|neem|koppel [12] af|weg|eraf|los"},
-	{"action", "<factor> [4] runter|raus|eraf|weghalen|af|weg"},
 	{"action", "ongedaan"},
 	{"action", "opnieuw [2] kunnen <enable>"},
 	{"action", "get|be rid"},
+	{"action", "neu|opnieuw setzen|aufsetzen|vergeben|zetten|uitgeven|uitgegeven"},
+	{"action", "start|begin [3] over|afresh|scratch"},
+	{"action", "mach|machen|macht|nimm|nehmt [8] weg|raus|frei"},
 	{"enable", "set|setting|sets|turn|switch [4] up|on"},
 	{"enable", "richte|richten|richtet|schalte|schalten [10] ein"},
 	{"enable", "stel|zet|stellen|schakel [10] in|aan"},

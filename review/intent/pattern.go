@@ -70,10 +70,10 @@ func (e *element) is(w *word) bool {
 	return false
 }
 
-// couldBegin tells whether any of the listed words present fits. Classes are not
-// looked at, for earlier terms may just have given one.
-func (e *element) couldBegin(present []bool) bool {
-	if e.classes != 0 {
+// couldBegin tells whether any word of a text fits, given which listed words and
+// which classes it has.
+func (e *element) couldBegin(present []bool, meant class) bool {
+	if e.classes&meant != 0 {
 		return true
 	}
 	for _, l := range e.literals {

@@ -20,16 +20,18 @@ const anyFactor = factor | code | backup
 var rules = []rule{
 	// What speaks for a request.
 	{"names-factor", 0.7, 0, []string{"<factor>"}},
-	{"asks-reset", 3.2, 0, []string{"<action> [10] <factor>", "<factor> [12] <action>"}},
+	{"asks-reset", 3.2, 0, []string{
+		"<action> [10] <factor>", "<factor> [12] <action>", "<ask|factor> [4] <factor|ask> [6] runter|raus|eraf|af|weg",
+		"<factor> [6] soll|muss|moet|mag|kann|kan [4] runter|raus|eraf|af|weg"}},
 	{"asks-code-reset", 3.0, 0, []string{"<code> [1] <action>", "<action> [4] <code>", "<ask> [2] <code> [4] <action>"}},
-	{"asks-reset-both", 3.2, 0, []string{"<elsewhere> [3] <object> [1] and|und|en [3] <factor>"}},
+	{"asks-reset-both", 3.2, 0, []string{"<elsewhere> [3] <object> [1] and|und|en [1] <factor>", "<object> and|und|en [1] <factor> [4] <elsewhere|action>"}},
 	{"asks-removal", 1.6, anyFactor, []string{"<ask> [8] <action>", "<action> [3] <ask>", "<action> sie|u"}},
-	{"lost-device", 1.6, anyFactor, []string{
+	{"lost-device", 1.9, anyFactor, []string{
 		"<device> [6] <loss>", "<loss> [3] <device>", "<loss> [5] <factor>", "<device> [6] <not> [2] on|an|aan|mehr|meer",
 		"<device> [3] uit|ausgeschaltet|off", "bag|tasche|tas [6] <loss>", "<factor> [8] <not> transfer|mitgenommen|overgezet"}},
 	{"no-backup-codes", 1.3, 0, []string{
 		"<not> [5] <backup>", "<backup> [7] <not|loss>", "<backup> [6] used|thrown|weggeworfen|aufgebraucht|verbraucht|op|weggegooid|onvindbaar|unauffindbar",
-		"<not> [5] <code>", "<code> [5] nie|nooit|never|<not> [3] aufgeschrieben|opgeschreven|notiert|written|save|saved|bewaard|gespeichert"}},
+		"<factor|code> [4] used up", "<factor|code> [3] aufgebraucht|verbraucht", "<factor|code> zijn op", "<not> [5] <code>", "<code> [5] nie|nooit|never|<not> [3] aufgeschrieben|opgeschreven|notiert|written|save|saved|bewaard|gespeichert"}},
 	{"cannot-sign-in", 1.2, anyFactor, []string{
 		"<not> [5] <signin>", "<signin> [3] <not>", "locked|kept|shut out", "ausgesperrt|buitengesloten",
 		"<not> [3] access|zugriff|zugang|toegang", "<not> [2] get|kan|can [2] in|into|rein", "<not> [3] in|ins|into [2] panel|paneel|kundenmenue"}},
@@ -37,7 +39,7 @@ var rules = []rule{
 		"asks|asking|wants|requires|prompts|verlangt|fragt|will|vraagt|gevraagd|vereist [4] <factor|code>",
 		"<code|factor> [2] verlangt|gefordert|gevraagd|required|vereist", "<code> [8] <not> [2] accepted|akzeptiert|angenommen|geaccepteerd"}},
 	{"asks-help", 1.0, anyFactor, []string{
-		"help [1] me|us|mij|ons", "helfen sie", "helpen", "regain access", "back in|into", "what can you do", "was koennen sie",
+		"help [1] me|us|mij|ons", "let|lassen|lasst|laat|laten [5] in|rein|hinein|binnen", "in laten", "binnen laten", "get [3] in|into", "was nun|jetzt|tun", "please advise", "possible|mogelijk|ermoeglichen [6] enter|login|inloggen|zugang|toegang|access", "um rat", "graag advies", "sort [2] out", "loesung", "klaeren|oplossen|solve|regeln|regelen|fix", "what now", "wat nu", "helfen sie", "helpen", "regain access", "back in|into", "what can you do", "was koennen sie",
 		"wat kunnen jullie", "in mein|mijn [1] konto|account", "how can i get in"}},
 	{"short-and-plain", 0.4, anyFactor, []string{"<factor|code> reset|resetten|zuruecksetzen"}},
 
@@ -56,9 +58,10 @@ var rules = []rule{
 	{"still-has-factor", -3, 0, []string{
 		"still have [2] <factor|device>", "<factor|device> [2] noch [3] <signin>", "<factor> nog", "<factor> [1] ich noch"}},
 	{"asks-setup", -3, 0, []string{
-		"how|wie|hoe|where|wo|waar [8] <enable>", "how|wie|hoe|where|wo|waar [4] <factor> [3] aan|on|ein", "<enable> [6] <factor>", "<factor> [8] <enable>",
+		"how|wie|hoe|where|wo|waar [8] <enable>", "how|wie|hoe|where|wo|waar [4] <factor> [3] aan|on|ein", "<ask> [8] <enable> [6] <factor>", "<ask> [4] <factor> [8] <enable>",
+		"tried|try|trying|versuche|versuchen|probeer|proberen [6] <factor|enable> [8] <enable|factor>", "enable|aktivieren|activeer <factor>",
 		"create|erzeuge|erstelle|generate|maak [4] <backup>"}},
-	{"asks-in-general", -3, 0, []string{
+	{"asks-in-general", -3.5, 0, []string{
 		"what happens", "was passiert", "wat gebeurt", "if|wenn|falls|als|when [8] loses|lose|verliert|verlieren|verliere|verliest|verlies",
 		"who may|can|darf|mag|wer", "wer|wie darf|mag", "do you support", "unterstuetzen sie", "ondersteunen jullie|u", "<factor> [4] mandatory|pflicht|verplicht",
 		"how does this work", "how do you", "hoe werkt", "wie geht das", "wie pruefen"}},
