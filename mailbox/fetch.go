@@ -27,9 +27,8 @@ var headerFields = []string{
 // part is one section to fetch of every mail in a set. Peek keeps \Seen as it is.
 type part struct {
 	section imap.FetchItemBodySection
-	meta    bool  // ask for INTERNALDATE and RFC822.SIZE too
-	most    int   // keep this many bytes of a section
-	base    int64 // bytes to allow for beyond the sections themselves
+	meta    bool // ask for INTERNALDATE and RFC822.SIZE too
+	most    int  // keep this many bytes of a section
 }
 
 func headerPart() part {
