@@ -57,7 +57,6 @@ func quoteTOML(s string) string {
 }
 
 const exampleText = `# Configuration of resetdesk. The file is strict: an unknown key is an error.
-# Try it with: resetdesk config check -config FILE, then resetdesk doctor.
 # Every key can come from the environment too, where it wins: RESETDESK_MAILBOX_HOST.
 # Durations carry their unit: "15m", "2h", "14d". Relative paths start in this folder.
 
@@ -85,7 +84,7 @@ folders = ["INBOX"]
 # dedicated = false                    # true when nothing but requests arrives there
 addresses = [ADDRESS]    # all addresses that requests are sent to
 # backlog = "park"                     # mails from before the first start: park | open
-# authserv_ids = ["mx.example.net"]    # whose Authentication-Results count; doctor tells
+# authserv_ids = ["mx.example.net"]    # whose Authentication-Results count
 # boundary = 0                         # which Received field from the top your own server wrote
 
 [smtp]

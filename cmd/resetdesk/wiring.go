@@ -18,7 +18,7 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady fu
 		return nil, err
 	}
 	rc := review.Config{
-		Path: cfg.Database.Path, Keys: keys, Log: log, Policy: policyOf(cfg.Policy), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
+		Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.Mailbox.Addresses,
 		OpenBacklog: cfg.Mailbox.Backlog == "open", AuthservIDs: cfg.Mailbox.AuthservIDs, Boundary: cfg.Mailbox.Boundary,
 		LettersReady: lettersReady, UncertainWait: cfg.SMTP.UncertainWait,
@@ -32,31 +32,6 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady fu
 		rc.Resolver = &sender.DNS{Server: cfg.DNS.Resolver}
 	}
 	return review.Open(ctx, rc)
-}
-
-// policyOf is the preset with what the file changes in it.
-func policyOf(c PolicyConfig) review.Policy {
-	p := map[string]review.Policy{"cautious": review.Cautious, "small-team": review.SmallTeam}[c.Preset]
-	if p.Name == "" {
-		p = review.Balanced
-	}
-	p.Threat = c.ThreatMode
-	override(&p.Hold, c.Hold)
-	override(&p.LinkLifetime, c.ConfirmLinkLifetime)
-	override(&p.Low.Wait, c.Waiting.Low)
-	override(&p.Medium.Wait, c.Waiting.Medium)
-	override(&p.High.Wait, c.Waiting.High)
-	override(&p.Low.Approvals, c.Approvals.Low)
-	override(&p.Medium.Approvals, c.Approvals.Medium)
-	override(&p.High.Approvals, c.Approvals.High)
-	return p
-}
-
-// override sets *to where the file has a value.
-func override[T any](to, from *T) {
-	if from != nil {
-		*to = *from
-	}
 }
 
 func watcherConfig(cfg Config) mailbox.WatcherConfig {

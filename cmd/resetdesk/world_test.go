@@ -427,12 +427,27 @@ func (w *world) approve(p *person, number, account string) (done bool, err error
 }
 
 // plainSQL opens the database past all of our code.
-func (w *world) plainSQL() *sql.DB {
+func (w *world) plainSQL() *sql.DB { return w.openSQL(w.dir) }
+
+func (w *world) openSQL(dir string) *sql.DB {
 	w.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.dir, "desk.db")+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "desk.db")+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// sqlOn returns the first value of a query on the database in dir, or the error
+// in words.
+func (w *world) sqlOn(dir, query string) string {
+	w.t.Helper()
+	db := w.openSQL(dir)
+	defer db.Close()
+	var s string
+	if err := db.QueryRow(query).Scan(&s); err != nil {
+		return err.Error()
+	}
+	return s
 }
