@@ -70,7 +70,9 @@ func (i *importer) run(rows []AccountRow, force bool) error {
 		if err := i.user(r); err != nil {
 			return err
 		}
-		wanted[contact{r.AccountID, r.UserID, r.Role, strings.ToLower(r.Email)}] = r.Email
+		if r.Email != "" { // a user of the API alone may have none
+			wanted[contact{r.AccountID, r.UserID, r.Role, strings.ToLower(r.Email)}] = r.Email
+		}
 		for _, n := range r.Notify {
 			wanted[contact{r.AccountID, "", "notify", strings.ToLower(n)}] = n
 		}
