@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui"
 )
 
 // Text of strangers is text, wherever it is shown.
@@ -161,6 +162,28 @@ func TestSignIn(t *testing.T) {
 		a.want(t, http.StatusTooManyRequests, "Too many tries. Wait")
 		rita.post("/sign-out").leads(t, "/sign-in")
 		rita.get("/").leads(t, "/sign-in")
+	})
+}
+
+// On loopback without TLS the cookie has no prefix, or no browser would keep it.
+func TestPlainLoopback(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		_, r := h.signIn("rita", review.Viewer)
+		const local = "http://127.0.0.1:8080"
+		pages, err := ui.New(ui.Config{Desk: h.desk, BaseURL: local})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBrowser(t, pages)
+		b.base = local
+		a := b.post("/sign-in", "email", "rita@host.example", "password", password, "code", h.fresh(r.Holder))
+		a.leads(t, "/")
+		if c := a.header.Get("Set-Cookie"); !strings.HasPrefix(c, "resetdesk=") || strings.Contains(c, "Secure") || !strings.Contains(c, "HttpOnly") {
+			t.Errorf("cookie %s", c)
+		}
+		if a := b.get("/").want(t, 200, "Nothing to review"); a.header.Get("Strict-Transport-Security") != "" {
+			t.Error("HSTS without TLS")
+		}
 	})
 }
 
