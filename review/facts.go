@@ -97,16 +97,22 @@ func readAddressFacts(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) erro
 	return nil
 }
 
-// readNotices finds when the last notice of this round went out. A letter that
-// failed for good was looked at by a person, who resumed the case.
+// noticeGrace is how long a notice may keep a case waiting that the mail server
+// neither takes nor refuses.
+const noticeGrace = 4 * time.Hour
+
+// readNotices finds when the last notice of this round went out. One that failed
+// for good was looked at by a person, who resumed the case; one that is put off
+// for hours counts as out, so that a dead address cannot stop a case for days.
+// The acknowledgement itself must have been taken.
 func readNotices(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
 	var all, done, last, acknowledged int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN serial = 1 THEN 1 ELSE 0 END), 0),
-			coalesce(sum(CASE WHEN serial = 1 AND state IN ('sent', 'failed') THEN 1 ELSE 0 END), 0),
-			coalesce(max(CASE WHEN serial = 1 THEN changed_at END), 0),
+			coalesce(sum(CASE WHEN serial = 1 AND (state IN ('sent', 'failed') OR (attempt > 0 AND queued_at <= $3)) THEN 1 ELSE 0 END), 0),
+			coalesce(max(CASE WHEN serial = 1 THEN CASE WHEN state IN ('sent', 'failed') THEN changed_at ELSE queued_at + $4 END END), 0),
 			coalesce(min(CASE WHEN kind = 'acknowledgement' AND state = 'sent' THEN changed_at END), 0)
-		FROM letter WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice')`, c.id, c.round).
-		Scan(&all, &done, &last, &acknowledged)
+		FROM letter WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice')`,
+		c.id, c.round, micros(time.Now().Add(-noticeGrace)), noticeGrace.Microseconds()).Scan(&all, &done, &last, &acknowledged)
 	if err != nil {
 		return fmt.Errorf("read notices: %w", err)
 	}

@@ -102,8 +102,11 @@ func (d *Desk) Failed(ctx context.Context, id int64, attempt int, o mailbox.Outc
 		res, err := tx.ExecContext(ctx, `UPDATE letter SET state = $4, response = $5, next_at = $6, changed_at = $7, uncertain = uncertain + $8
 			WHERE id = $1 AND attempt = $2 AND epoch = $3 AND state IN ('sending', 'dot')`,
 			id, attempt, d.epoch, state, clip(o.Text, 500), micros(next), micros(now), uncertain)
-		if err := one(res, err, "letter failed"); err != nil || state != "failed" {
+		if err := one(res, err, "letter failed"); err != nil {
 			return err
+		}
+		if state != "failed" {
+			return d.wakeCase(ctx, tx, id, now)
 		}
 		return d.letterRefused(ctx, tx, id, o, now)
 	})
