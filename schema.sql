@@ -16,6 +16,9 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT;
 
+CREATE TRIGGER meta_kept BEFORE DELETE ON meta
+BEGIN SELECT RAISE(ABORT, 'what a database says of itself is never deleted'); END;
+
 ---------------------------------------------------------------------------
 -- totp: who holds second factors, and the factors
 ---------------------------------------------------------------------------
@@ -47,6 +50,14 @@ WHEN NEW.id <> OLD.id OR (NEW.generation <> OLD.generation AND (
     NEW.generation <> OLD.generation + 1
     OR NOT EXISTS (SELECT 1 FROM reset WHERE user_id = OLD.id AND generation = OLD.generation)))
 BEGIN SELECT RAISE(ABORT, 'a generation rises by one, by an approved reset'); END;
+
+-- hold_until and sessions_from belong to the reset: by them an undo knows whether
+-- it may, and what was cleared.
+CREATE TRIGGER holder_hold BEFORE UPDATE OF hold_until, sessions_from ON holder
+WHEN NEW.generation = OLD.generation AND (NEW.hold_until <> OLD.hold_until OR NEW.sessions_from <> OLD.sessions_from)
+    AND NOT (NEW.hold_until = 0 AND NEW.frozen_at IS NOT NULL AND EXISTS (
+        SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id WHERE r.user_id = OLD.id AND r.generation = OLD.generation - 1))
+BEGIN SELECT RAISE(ABORT, 'a hold ends by itself or by an undo'); END;
 
 -- A credential is one authenticator. It ends by being replaced by another
 -- active one, or by a reset; nothing else ends it, so a user who had a second
@@ -90,8 +101,9 @@ CREATE TRIGGER credential_fixed BEFORE UPDATE ON credential
 WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation
     OR NEW.fingerprint <> OLD.fingerprint OR NEW.algorithm <> OLD.algorithm
     OR NEW.digits <> OLD.digits OR NEW.period <> OLD.period
-    OR NEW.created_at <> OLD.created_at OR NEW.last_step < OLD.last_step
+    OR NEW.created_at <> OLD.created_at OR NEW.expires_at <> OLD.expires_at OR NEW.last_step < OLD.last_step
     OR NEW.pass_id IS NOT OLD.pass_id
+    OR (NEW.state = OLD.state AND (NEW.ended_at IS NOT OLD.ended_at OR NEW.replaced_by IS NOT OLD.replaced_by))
     OR (OLD.activated_at IS NOT NULL AND NEW.activated_at IS NOT OLD.activated_at)
 BEGIN SELECT RAISE(ABORT, 'a credential keeps its identity, and its time step never goes back'); END;
 
@@ -161,7 +173,8 @@ BEGIN SELECT RAISE(ABORT, 'a set of backup codes is never deleted'); END;
 
 CREATE TRIGGER backup_set_state BEFORE UPDATE ON backup_set
 WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation OR NEW.salt <> OLD.salt
-    OR NOT (NEW.state = OLD.state
+    OR NEW.created_at <> OLD.created_at
+    OR NOT ((NEW.state = OLD.state AND NEW.ended_at IS OLD.ended_at)
         OR (OLD.state = 'active' AND NEW.state = 'replaced')
         OR (OLD.state = 'active' AND NEW.state = 'cleared' AND EXISTS (
             SELECT 1 FROM reset WHERE user_id = OLD.user_id AND generation = OLD.generation))
@@ -220,7 +233,7 @@ BEGIN SELECT RAISE(ABORT, 'an enrollment pass comes from an approved reset'); EN
 
 CREATE TRIGGER enrollment_pass_fixed BEFORE UPDATE ON enrollment_pass
 WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation OR NEW.reset_id <> OLD.reset_id
-    OR NEW.hash <> OLD.hash OR NEW.expires_at <> OLD.expires_at
+    OR NEW.hash <> OLD.hash OR NEW.created_at <> OLD.created_at OR NEW.expires_at <> OLD.expires_at
     OR (OLD.used_at IS NOT NULL AND (NEW.used_at IS NOT OLD.used_at OR NEW.used_by IS NOT OLD.used_by))
     OR (OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NOT OLD.revoked_at OR NEW.used_at IS NOT OLD.used_at))
     OR (NEW.used_at IS NOT NULL AND OLD.used_at IS NULL AND NEW.used_at > OLD.expires_at)
@@ -241,6 +254,13 @@ CREATE TABLE account (
     removed_at INTEGER
 ) STRICT;
 
+-- The age of an account tells its first addresses from changed ones.
+CREATE TRIGGER account_fixed BEFORE UPDATE ON account
+WHEN NEW.id <> OLD.id OR NEW.created_at <> OLD.created_at
+BEGIN SELECT RAISE(ABORT, 'an account keeps its beginning'); END;
+CREATE TRIGGER account_kept BEFORE DELETE ON account
+BEGIN SELECT RAISE(ABORT, 'an account keeps its beginning'); END;
+
 CREATE TABLE panel_user (
     id         TEXT PRIMARY KEY REFERENCES holder (id) CHECK (id NOT LIKE 'staff:%'),
     account_id TEXT NOT NULL REFERENCES account (id),
@@ -252,6 +272,13 @@ CREATE TABLE panel_user (
 ) STRICT;
 
 CREATE INDEX panel_user_of_account ON panel_user (account_id);
+
+-- Whose admins may ask for a user is decided once.
+CREATE TRIGGER panel_user_fixed BEFORE UPDATE ON panel_user
+WHEN NEW.id <> OLD.id OR NEW.account_id <> OLD.account_id
+BEGIN SELECT RAISE(ABORT, 'a user stays in the account'); END;
+CREATE TRIGGER panel_user_kept BEFORE DELETE ON panel_user
+BEGIN SELECT RAISE(ABORT, 'a user stays in the account'); END;
 
 -- Every address an account ever had. Mail goes out only to rows of this table.
 -- admin: registered, may ask for a reset. notify: told, may object. user: the
@@ -301,8 +328,12 @@ CREATE TABLE cursor (
 ) STRICT;
 
 CREATE TRIGGER cursor_forward BEFORE UPDATE ON cursor
-WHEN NEW.uidvalidity = OLD.uidvalidity AND NEW.uid < OLD.uid
+WHEN NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder OR (NEW.uidvalidity = OLD.uidvalidity AND NEW.uid < OLD.uid)
 BEGIN SELECT RAISE(ABORT, 'a cursor never goes back'); END;
+
+-- Without its cursor a folder looks new, and all mail in it like backlog.
+CREATE TRIGGER cursor_kept BEFORE DELETE ON cursor
+BEGIN SELECT RAISE(ABORT, 'a cursor is never deleted'); END;
 
 -- Every mail of the watched folders, by the identity that IMAP gives it, with
 -- exactly one fate. fate is NULL from the commit of its bytes to its assessment.
@@ -336,18 +367,26 @@ CREATE INDEX inbound_waiting ON inbound (retry_at, id) WHERE fate IS NULL;
 CREATE INDEX inbound_by_fate ON inbound (fate, id);
 CREATE INDEX inbound_by_hash ON inbound (sha256) WHERE sha256 IS NOT NULL;
 
+CREATE TRIGGER inbound_new BEFORE INSERT ON inbound
+WHEN NEW.fate NOT IN ('passed', 'unfetchable')
+BEGIN SELECT RAISE(ABORT, 'a mail begins without a fate, or is none of our business'); END;
+
+-- The bytes may be forgotten when the mail has its fate and no open case.
 CREATE TRIGGER inbound_fixed BEFORE UPDATE ON inbound
 WHEN NEW.id <> OLD.id OR NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder
     OR NEW.uidvalidity <> OLD.uidvalidity OR NEW.uid <> OLD.uid
-    OR NEW.received_at <> OLD.received_at OR NEW.internal_date <> OLD.internal_date
+    OR NEW.received_at <> OLD.received_at OR NEW.internal_date <> OLD.internal_date OR NEW.backlog <> OLD.backlog
     OR (NEW.raw IS NOT NULL AND NEW.raw IS NOT OLD.raw AND OLD.fate IS NOT 'unfetchable')
     OR (NEW.sha256 IS NOT OLD.sha256 AND OLD.fate IS NOT 'unfetchable')
+    OR (NEW.raw IS NULL AND OLD.raw IS NOT NULL AND (OLD.fate IS NULL OR EXISTS (
+        SELECT 1 FROM case_mail m JOIN reset_case c ON c.id = m.case_id WHERE m.inbound_id = OLD.id AND c.closed_at IS NULL)))
 BEGIN SELECT RAISE(ABORT, 'a mail keeps its identity and its bytes'); END;
 
-CREATE TRIGGER inbound_fate BEFORE UPDATE OF fate ON inbound
+CREATE TRIGGER inbound_fate BEFORE UPDATE OF fate, reason ON inbound
 WHEN (OLD.fate IS NOT NULL AND NEW.fate IS NOT OLD.fate
         AND NOT (OLD.fate = 'parked' AND NEW.fate IS NOT NULL AND NEW.fate IN ('case', 'attached'))
         AND NOT (OLD.fate = 'unfetchable' AND OLD.raw IS NULL))
+    OR (OLD.fate IS NOT NULL AND NEW.fate IS OLD.fate AND NEW.reason <> OLD.reason)
     OR (NEW.fate IN ('case', 'attached') AND NOT EXISTS (SELECT 1 FROM case_mail WHERE inbound_id = OLD.id))
 BEGIN SELECT RAISE(ABORT, 'a mail has one fate'); END;
 
@@ -385,6 +424,12 @@ CREATE TABLE signature_seen (
     fingerprint TEXT PRIMARY KEY,
     inbound_id  INTEGER NOT NULL REFERENCES inbound (id)
 ) STRICT;
+
+CREATE TRIGGER signature_seen_fixed BEFORE UPDATE ON signature_seen
+WHEN NEW.fingerprint <> OLD.fingerprint OR NEW.inbound_id <> OLD.inbound_id
+BEGIN SELECT RAISE(ABORT, 'a signature that was seen stays seen'); END;
+CREATE TRIGGER signature_seen_kept BEFORE DELETE ON signature_seen
+BEGIN SELECT RAISE(ABORT, 'a signature that was seen stays seen'); END;
 
 ---------------------------------------------------------------------------
 -- Audit: append-only, hash-chained
@@ -445,6 +490,13 @@ CREATE TABLE invitation (
     used_at     INTEGER
 ) STRICT;
 
+CREATE TRIGGER invitation_fixed BEFORE UPDATE ON invitation
+WHEN OLD.used_at IS NOT NULL OR NEW.hash <> OLD.hash OR NEW.reviewer_id <> OLD.reviewer_id
+    OR NEW.created_at <> OLD.created_at OR NEW.expires_at <> OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'an invitation is used once'); END;
+CREATE TRIGGER invitation_kept BEFORE DELETE ON invitation
+BEGIN SELECT RAISE(ABORT, 'an invitation is used once and kept'); END;
+
 CREATE TABLE session (
     hash        BLOB PRIMARY KEY CHECK (length(hash) = 32),
     reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
@@ -462,6 +514,8 @@ CREATE INDEX session_of_reviewer ON session (reviewer_id);
 CREATE TRIGGER session_ended BEFORE UPDATE ON session
 WHEN OLD.ended_at IS NOT NULL OR NEW.hash <> OLD.hash OR NEW.reviewer_id <> OLD.reviewer_id OR NEW.expires_at > OLD.expires_at
 BEGIN SELECT RAISE(ABORT, 'an ended session stays ended'); END;
+CREATE TRIGGER session_kept BEFORE DELETE ON session
+BEGIN SELECT RAISE(ABORT, 'a session stays ended, and is never deleted'); END;
 
 ---------------------------------------------------------------------------
 -- Cases
@@ -509,13 +563,16 @@ WHEN NEW.state <> 'open' OR NEW.version <> 1 OR NEW.round <> 1
     OR EXISTS (SELECT 1 FROM reset_case WHERE id = NEW.id)
     OR (NEW.user_id IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM panel_user WHERE id = NEW.user_id AND account_id = NEW.account_id))
-BEGIN SELECT RAISE(ABORT, 'a case begins open'); END;
+    OR (NEW.account_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM address WHERE account_id = NEW.account_id AND lookup = NEW.requester AND role = 'admin' AND until IS NULL))
+BEGIN SELECT RAISE(ABORT, 'a case begins open, for an account of its requester'); END;
 
 CREATE TRIGGER case_kept BEFORE DELETE ON reset_case
 BEGIN SELECT RAISE(ABORT, 'a case is never deleted'); END;
 
 CREATE TRIGGER case_fixed BEFORE UPDATE ON reset_case
 WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.requester OR NEW.opened_at <> OLD.opened_at
+    OR NEW.expires_at <> OLD.expires_at
     OR NEW.version < OLD.version OR NEW.version > OLD.version + 1
     OR (NEW.version = OLD.version AND (NEW.state <> OLD.state OR NEW.round <> OLD.round
         OR NEW.account_id IS NOT OLD.account_id OR NEW.user_id IS NOT OLD.user_id))
@@ -524,7 +581,23 @@ WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.reques
     OR (OLD.user_id IS NOT NULL AND NEW.user_id IS NOT OLD.user_id)
     OR (NEW.user_id IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM panel_user WHERE id = NEW.user_id AND account_id = NEW.account_id))
+    OR (OLD.account_id IS NULL AND NEW.account_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM address WHERE account_id = NEW.account_id AND lookup = NEW.requester AND role = 'admin' AND until IS NULL))
 BEGIN SELECT RAISE(ABORT, 'a case keeps its identity and counts its versions'); END;
+
+-- The owner's no and a code used meanwhile make void what was said before.
+CREATE TRIGGER case_resumed BEFORE UPDATE OF state ON reset_case
+WHEN OLD.state = 'held' AND NEW.state = 'open' AND OLD.held_by IN ('owner', 'verified') AND NEW.round = OLD.round
+BEGIN SELECT RAISE(ABORT, 'a case goes on after contrary evidence only if it begins a new round'); END;
+
+CREATE TRIGGER case_watched BEFORE UPDATE OF watched_from ON reset_case
+WHEN NEW.watched_from <> OLD.watched_from AND NEW.round = OLD.round
+BEGIN SELECT RAISE(ABORT, 'what a case watches for changes with its round'); END;
+
+CREATE TRIGGER case_recorded BEFORE UPDATE OF state ON reset_case
+WHEN NEW.state <> OLD.state AND NEW.state IN ('rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired')
+    AND NOT EXISTS (SELECT 1 FROM audit WHERE object = OLD.number AND action = 'case.' || NEW.state)
+BEGIN SELECT RAISE(ABORT, 'a case is not closed without a recorded event'); END;
 
 CREATE TRIGGER case_state BEFORE UPDATE ON reset_case
 WHEN NOT (
@@ -534,7 +607,8 @@ WHEN NOT (
     OR (OLD.state = 'cleared' AND NEW.state = 'undone'))
 BEGIN SELECT RAISE(ABORT, 'a case is decided once'); END;
 
--- A reset is whole: the case is cleared when everything that belongs to it is done.
+-- A reset is whole: the case is cleared when everything that belongs to it is
+-- done and everyone concerned is being told.
 CREATE TRIGGER case_cleared BEFORE UPDATE OF state ON reset_case
 WHEN NEW.state = 'cleared' AND OLD.state <> 'cleared' AND NOT EXISTS (
     SELECT 1 FROM reset r JOIN holder h ON h.id = r.user_id
@@ -543,7 +617,10 @@ WHEN NEW.state = 'cleared' AND OLD.state <> 'cleared' AND NOT EXISTS (
         AND NOT EXISTS (SELECT 1 FROM backup_set WHERE user_id = r.user_id AND state = 'active')
         AND EXISTS (SELECT 1 FROM enrollment_pass WHERE reset_id = r.id)
         AND EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'cleared')
-        AND EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'pass'))
+        AND EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'pass')
+        AND NOT EXISTS (SELECT 1 FROM address a WHERE a.account_id = NEW.account_id AND a.until IS NULL AND a.role IN ('admin', 'notify')
+            AND NOT EXISTS (SELECT 1 FROM letter l JOIN address b ON b.id = l.address_id
+                WHERE l.reset_id = r.id AND l.kind = 'cleared' AND b.lookup = a.lookup)))
 BEGIN SELECT RAISE(ABORT, 'a case is cleared only by a whole reset'); END;
 
 CREATE TRIGGER case_undone BEFORE UPDATE OF state ON reset_case
@@ -694,7 +771,7 @@ WHEN EXISTS (SELECT 1 FROM reset WHERE id = NEW.id)
                 AND o.answer = 'yes' AND o.user_id = c.user_id AND o.at <= NEW.cleared_at
             JOIN audit e ON e.seq = NEW.audit_seq AND e.action = 'case.cleared' AND e.object = c.number
         WHERE c.id = NEW.case_id AND c.state IN ('open', 'clearing')
-            AND c.user_id = NEW.user_id AND h.generation = NEW.generation
+            AND c.user_id = NEW.user_id AND h.generation = NEW.generation AND h.verified_at <= c.watched_from
             AND NEW.approvals_required <= (SELECT count(*) FROM approval v
                 WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation)
             AND NOT EXISTS (SELECT 1 FROM answer n WHERE n.case_id = c.id AND n.round = c.round AND n.answer = 'no')
@@ -720,6 +797,7 @@ CREATE TRIGGER undo_new BEFORE INSERT ON undo
 WHEN EXISTS (SELECT 1 FROM undo WHERE reset_id = NEW.reset_id)
     OR NOT EXISTS (SELECT 1 FROM reset r JOIN reset_case c ON c.id = r.case_id
         JOIN owner_link l ON l.hash = NEW.link AND l.case_id = c.id AND l.purpose = 'undo'
+        JOIN audit e ON e.seq = NEW.audit_seq AND e.action = 'case.undone' AND e.object = c.number
         WHERE r.id = NEW.reset_id AND c.state = 'cleared' AND NEW.at <= r.hold_until AND NEW.at < l.expires_at)
 BEGIN SELECT RAISE(ABORT, 'an undo comes through its link, within the hold'); END;
 
@@ -769,8 +847,10 @@ CREATE TRIGGER letter_new BEFORE INSERT ON letter
 WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
     OR EXISTS (SELECT 1 FROM letter WHERE id = NEW.id)
     OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
-        WHERE c.id = NEW.case_id
+        WHERE c.id = NEW.case_id AND c.round = NEW.round
             AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
+            AND (a.role IN ('admin', 'notify') OR a.user_id = c.user_id) AND (a.until IS NULL OR NEW.kind = 'cleared')
+            AND (NEW.reset_id IS NULL OR EXISTS (SELECT 1 FROM reset WHERE id = NEW.reset_id AND case_id = c.id))
             AND (NEW.kind <> 'acknowledgement' OR a.role = 'admin')
             AND (NEW.kind <> 'pass' OR a.user_id = c.user_id))
 BEGIN SELECT RAISE(ABORT, 'a letter goes to a stored address of its account'); END;

@@ -62,12 +62,43 @@ func (d *Desk) assessWaiting(ctx context.Context) error {
 			return errors.Join(append(errs, fmt.Errorf("next mail: %w", err))...)
 		}
 		after = id
-		if err := d.assess(ctx, id); err != nil {
+		if err := d.assess(ctx, id); err != nil && ctx.Err() == nil {
+			err = errors.Join(err, d.postpone(ctx, id))
 			errs = append(errs, fmt.Errorf("assess mail %d: %w", id, err))
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// maxAssessments is how often a mail is tried whose assessment ends in an
+// internal error, over about a day.
+const maxAssessments = 30
+
+// postpone puts a mail back whose assessment failed. One that never succeeds is
+// quarantined in the end, where a person sees it.
+func (d *Desk) postpone(ctx context.Context, id int64) error {
+	return d.update(ctx, "postpone mail", func(tx *sql.Tx) error {
+		var attempts int
+		now := time.Now()
+		err := tx.QueryRowContext(ctx, `UPDATE inbound SET attempts = attempts + 1, retry_at = $2 WHERE id = $1 AND fate IS NULL RETURNING attempts`,
+			id, micros(now)).Scan(&attempts)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if attempts >= maxAssessments {
+			return setFate(ctx, tx, id, "quarantined", "It could not be processed: an internal error each time. An operator must look at the log.")
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE inbound SET retry_at = $2 WHERE id = $1`, id, micros(now.Add(retryAfter(attempts))))
+		return err
+	})
+}
+
+// retryAfter is the pause before a mail is assessed again: 2 s, doubled up to an
+// hour.
+func retryAfter(attempts int) time.Duration { return min(time.Second<<min(attempts, 12), time.Hour) }
 
 // assess reads one mail, outside any transaction, and then gives it its fate in
 // one. A panic in a parser is that mail's problem alone: it is quarantined.
@@ -182,10 +213,11 @@ func (d *Desk) passBy(ctx context.Context, tx *sql.Tx, r *reading) error {
 	if r.intent.Request {
 		return setFate(ctx, tx, r.id, "passed", "It asks for a reset, but its sender is no registered admin address of any account. Nobody was answered.")
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL WHERE id = $1`, r.id); err != nil {
+	if err := setFate(ctx, tx, r.id, "passed", "Not from a registered address and no request; its body was not kept."); err != nil {
 		return err
 	}
-	return setFate(ctx, tx, r.id, "passed", "Not from a registered address and no request; its body was not kept.")
+	_, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL WHERE id = $1`, r.id)
+	return err
 }
 
 func because(r *reading, general string) string {

@@ -269,19 +269,20 @@ func (d *Desk) hold(ctx context.Context, tx *sql.Tx, c caseRow, by, reason strin
 
 // ResumeCase takes a case up again. After the owner's no, or a code that was used
 // meanwhile, a new round begins: every yes and every vote before it is void,
-// and the contacts are told and asked again.
+// and the contacts are told and asked again. Otherwise the round goes on, and so
+// does the watch for codes: one that was accepted during the hold still counts.
 func (d *Desk) ResumeCase(ctx context.Context, s Session, in Decision) error {
 	if strings.TrimSpace(in.Note) == "" {
 		return invalid("note", "Write why the case goes on.")
 	}
 	return d.act(ctx, s, in, "resumed", []State{StateHeld}, func(tx *sql.Tx, c caseRow, now time.Time) error {
-		newRound := 0
+		newRound, watched := 0, c.watched
 		if c.heldBy == "owner" || c.heldBy == "verified" {
-			newRound = 1
+			newRound, watched = 1, now
 		}
 		err := changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'open', version = version + 1, round = round + $3,
-				held_by = '', held_reason = '', watched_from = $4, due_at = $4 WHERE id = $1 AND version = $2`,
-			c.id, c.version, newRound, micros(now)))
+				held_by = '', held_reason = '', watched_from = $4, due_at = $5 WHERE id = $1 AND version = $2`,
+			c.id, c.version, newRound, micros(watched), micros(now)))
 		if err != nil || newRound == 0 {
 			return err
 		}
