@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"mime"
 	"net"
 	"net/mail"
 	"path/filepath"
@@ -227,7 +228,10 @@ func request(from, subject, text string) string {
 const lostPhone = "Hello, jane lost her phone and has no backup codes. Please reset the two-factor authentication of jane. Anna"
 
 // A letter is one mail that went out.
-type letter struct{ to, subject, text string }
+type letter struct {
+	to, subject, text string
+	raw               []byte
+}
 
 // post sends every letter that is due, as the postman would.
 func (h *house) post() []letter {
@@ -255,7 +259,11 @@ func readLetter(t *testing.T, l mailbox.Letter) letter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return letter{to: l.To, subject: m.Header.Get("Subject"), text: plainText(t, l.Raw)}
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return letter{to: l.To, subject: subject, text: plainText(t, l.Raw), raw: l.Raw}
 }
 
 var linkPattern = regexp.MustCompile(`https://reset\.example/r/([0-9A-Z]+)`)

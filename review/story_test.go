@@ -52,7 +52,7 @@ func story(t *testing.T, h *house) {
 	if len(letters) != 4 {
 		t.Fatalf("%d letters, want acknowledgement and three notices: %q", len(letters), letters)
 	}
-	confirm := token(t, letters, "anna@acme.example", "best") // "Bitte bestätigen", encoded
+	confirm := token(t, letters, "anna@acme.example", "Bitte bestätigen")
 	owner, err := h.desk.Owner(ctx, confirm)
 	if err != nil || !owner.CanAnswer || owner.Purpose != "confirm" || owner.User != "jane" {
 		t.Fatalf("owner page %+v, %v", owner, err)

@@ -1,0 +1,379 @@
+package review_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// An attack is one block of testdata/attacks.sql.
+type attack struct {
+	promise, what string
+	stop          string // a part of the error that must stop it
+	script        string
+}
+
+// readAttacks reads the file with its macros filled in for a database.
+func readAttacks(t *testing.T, l life, now time.Time) []attack {
+	t.Helper()
+	text, err := os.ReadFile("testdata/attacks.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := macros{life: l, now: now.UnixMicro()}
+	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
+		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter}).Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := tmpl.Execute(&b, nil); err != nil {
+		t.Fatal(err)
+	}
+	head := regexp.MustCompile(`(?s)^-- (\d+): ([^\n]+)\n--! ([^\n]+)\n(.+)$`)
+	var all []attack
+	for _, block := range strings.Split(b.String(), "\n\n")[1:] {
+		p := head.FindStringSubmatch(strings.TrimSpace(block))
+		if p == nil {
+			t.Fatalf("not an attack:\n%s", block)
+		}
+		all = append(all, attack{p[1], p[2], p[3], p[4]})
+	}
+	return all
+}
+
+// macros write rows that are right in everything but what their arguments
+// change. An argument "key=value" begins a value; what follows it without a key
+// is appended, with now and the names of cases replaced.
+type macros struct {
+	life life
+	now  int64
+}
+
+var keyPattern = regexp.MustCompile(`^([a-z]+)=`)
+
+func (m macros) args(args []string, defaults map[string]string) map[string]string {
+	key := ""
+	for _, a := range args {
+		if k := keyPattern.FindStringSubmatch(a); k != nil {
+			key = k[1]
+			defaults[key] = strings.TrimPrefix(a, k[0])
+		} else if a == "now" {
+			defaults[key] += fmt.Sprint(m.now)
+		} else if id, ok := m.life[a]; ok {
+			defaults[key] += fmt.Sprint(id)
+		} else {
+			defaults[key] += a
+		}
+	}
+	return defaults
+}
+
+func (m macros) id(name string) (int64, error) {
+	id, ok := m.life[name]
+	if !ok {
+		return 0, fmt.Errorf("no case %q", name)
+	}
+	return id, nil
+}
+
+func (m macros) seq() string { return "(SELECT max(seq) FROM audit)" }
+
+func (m macros) of(name, column string) string {
+	return fmt.Sprintf("(SELECT %s FROM reset_case WHERE id = %d)", column, m.life[name])
+}
+
+func (m macros) event(action, name string, more ...string) string {
+	a := m.args(more, map[string]string{"at": fmt.Sprint(m.now), "actor": "desk"})
+	return fmt.Sprintf(`INSERT INTO audit SELECT seq + 1, %s, '%s', '%s', %s, '{}', hash, randomblob(32) FROM audit ORDER BY seq DESC LIMIT 1;`,
+		a["at"], a["actor"], action, m.of(name, "number"))
+}
+
+func (m macros) stepUp(reviewer int) string {
+	return fmt.Sprintf(`UPDATE session SET step_up_at = %d WHERE reviewer_id = %d;`, m.now, reviewer)
+}
+
+func (m macros) vote(name string, more ...string) string {
+	stepped := slices.Contains(more, "stepped")
+	more = slices.DeleteFunc(slices.Clone(more), func(s string) bool { return s == "stepped" })
+	now := fmt.Sprint(m.now)
+	a := m.args(more, map[string]string{"reviewer": "2", "round": m.of(name, "round"), "user": m.of(name, "user_id"), "evidence": "zeroblob(32)",
+		"reason": "'x'", "at": now, "step": now, "event": "case.approved"})
+	if a["generation"] == "" {
+		a["generation"] = "(SELECT generation FROM holder WHERE id = " + a["user"] + ")"
+	}
+	if a["session"] == "" {
+		a["session"] = "(SELECT max(hash) FROM session WHERE reviewer_id = " + a["reviewer"] + ")"
+	}
+	if a["actor"] == "" {
+		a["actor"] = "reviewer:" + a["reviewer"]
+	}
+	s := m.event(a["event"], name, "actor="+a["actor"]) + "\n"
+	if !stepped {
+		s += "UPDATE session SET step_up_at = " + a["step"] + " WHERE reviewer_id = " + a["reviewer"] + ";\n"
+	}
+	return s + fmt.Sprintf(`INSERT `+a["or"]+` INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, reason, decided_at, audit_seq)
+		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);`, m.life[name], a["round"], a["user"], a["generation"], a["reviewer"], a["session"],
+		a["step"], a["evidence"], a["reason"], a["at"], m.seq())
+}
+
+func (m macros) yes(name string, more ...string) string {
+	a := m.args(more, map[string]string{"user": m.of(name, "user_id"), "at": fmt.Sprint(m.now),
+		"link": fmt.Sprintf("(SELECT hash FROM owner_link WHERE purpose = 'confirm' AND case_id = %d)", m.life[name])})
+	return fmt.Sprintf(`INSERT INTO answer (case_id, round, link, answer, user_id, at, ip) VALUES (%d, %s, %s, 'yes', %s, %s, 'x');`,
+		m.life[name], m.of(name, "round"), a["link"], a["user"], a["at"])
+}
+
+func (m macros) reset(name string, more ...string) string {
+	id, now := m.life[name], fmt.Sprint(m.now)
+	a := m.args(more, map[string]string{"user": m.of(name, "user_id"), "required": "1", "wait": now,
+		"generation": "(SELECT generation FROM holder WHERE id = " + m.of(name, "user_id") + ")",
+		"approval":   fmt.Sprintf("(SELECT max(id) FROM approval WHERE case_id = %d)", id),
+		"answer":     fmt.Sprintf("(SELECT min(id) FROM answer WHERE case_id = %d AND answer = 'yes')", id)})
+	return fmt.Sprintf(`INSERT INTO reset (case_id, approval_id, answer_id, user_id, generation, approvals_required, wait_until, cleared_at, hold_until, audit_seq)
+		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s + 3600000000, %s);`, id, a["approval"], a["answer"], a["user"], a["generation"], a["required"],
+		a["wait"], now, now, m.seq())
+}
+
+func (m macros) letter(name string, more ...string) string {
+	a := m.args(more, map[string]string{"case": name, "kind": "'notice'", "serial": "9", "state": "'queued'", "reset": "NULL", "round": m.of(name, "round"),
+		"message": "'forged@host.example'"})
+	address := fmt.Sprintf("(SELECT max(id) FROM address WHERE address = '%s')", a["address"])
+	if a["address"] == "" {
+		address = "1"
+	}
+	if a["recipient"] == "" {
+		a["recipient"] = "'" + a["address"] + "'"
+	}
+	return fmt.Sprintf(`INSERT %s INTO letter (case_id, reset_id, round, serial, kind, address_id, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, 's', X'00', zeroblob(32), %s, %d, %d, %d);`, a["or"], m.life[a["case"]], a["reset"], a["round"],
+		a["serial"], a["kind"], address, a["recipient"], a["message"], a["state"], m.now, m.now, m.now)
+}
+
+// ambush opens one connection to the database of a full house, for plain SQL
+// past all of our code, and hands over the attacks that fit it.
+func ambush(t *testing.T, pragmas string, f func(t *testing.T, h *house, conn *sql.Conn, attacks []attack)) {
+	t.Helper()
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		l := h.live()
+		db, err := sql.Open("sqlite", "file:"+h.path+"?"+pragmas)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		db.SetMaxOpenConns(1)
+		seedSignature(t, db)
+		before := fingerprint(t, db)
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		attacks := readAttacks(t, l, time.Now())
+		f(t, h, conn, attacks)
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if fingerprint(t, db) != before {
+			t.Error("something was left behind")
+		}
+	})
+}
+
+// seedSignature writes down a signature: no mail of the house is signed.
+func seedSignature(t *testing.T, db *sql.DB) {
+	t.Helper()
+	if _, err := db.Exec(`INSERT INTO signature_seen SELECT 'd s b', min(id) FROM inbound`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const goodPragmas = "_txlock=immediate&_pragma=foreign_keys(1)&_pragma=recursive_triggers(1)&_pragma=busy_timeout(5000)"
+
+// strike runs one attack and takes it back. It returns the error that stopped
+// it, and how many rows it changed.
+func strike(ctx context.Context, conn *sql.Conn, a attack) (stopped error, changed int64) {
+	total := func() (n int64) {
+		if err := conn.QueryRowContext(ctx, `SELECT total_changes()`).Scan(&n); err != nil {
+			panic(err)
+		}
+		return n
+	}
+	for _, s := range []string{`SAVEPOINT attack`} {
+		if _, err := conn.ExecContext(ctx, s); err != nil {
+			panic(err)
+		}
+	}
+	before := total()
+	_, stopped = conn.ExecContext(ctx, a.script)
+	changed = total() - before
+	if _, err := conn.ExecContext(ctx, `ROLLBACK TO attack; RELEASE attack`); err != nil {
+		panic(err)
+	}
+	return stopped, changed
+}
+
+// fits says whether the attack was stopped by what should stop it.
+func (a attack) fits(stopped error) bool {
+	return stopped != nil && strings.Contains(stopped.Error(), a.stop)
+}
+
+// Promises 1 to 9: whatever a bug or a hand types as SQL, the schema refuses.
+func TestAttacks(t *testing.T) {
+	ambush(t, goodPragmas, func(t *testing.T, h *house, conn *sql.Conn, attacks []attack) {
+		count := map[string]int{}
+		for _, a := range attacks {
+			count[a.promise]++
+			stopped, changed := strike(t.Context(), conn, a)
+			switch {
+			case stopped == nil:
+				t.Errorf("promise %s, %s: it went through, %d rows changed", a.promise, a.what, changed)
+			case !a.fits(stopped):
+				t.Errorf("promise %s, %s: stopped by %q, want %q", a.promise, a.what, stopped, a.stop)
+			}
+		}
+		t.Logf("%d attacks were refused; by promise: %v", len(attacks), count)
+		if len(attacks) < 60 {
+			t.Errorf("only %d attacks", len(attacks))
+		}
+	})
+}
+
+// The attacks test something: without recursive_triggers the ones that overwrite
+// rows go through, without foreign_keys the one to an unknown address does.
+func TestAttacksSucceedWithoutPragmas(t *testing.T) {
+	for pragmas, want := range map[string]string{
+		"_pragma=foreign_keys(1)&_pragma=recursive_triggers(0)": "an event with an old number and a hash that stands already",
+		"_pragma=foreign_keys(0)&_pragma=recursive_triggers(1)": "a letter to a text that is no stored address",
+	} {
+		ambush(t, pragmas, func(t *testing.T, h *house, conn *sql.Conn, attacks []attack) {
+			for _, a := range attacks {
+				if stopped, changed := strike(t.Context(), conn, a); a.what == want && (stopped != nil || changed == 0) {
+					t.Errorf("%s with %s: %v, %d rows; want it to succeed", a.what, pragmas, stopped, changed)
+				}
+			}
+		})
+	}
+}
+
+// Every trigger carries something: without it at least one of the attacks that
+// it should stop is not stopped as it should be.
+func TestAttacksWatchEveryTrigger(t *testing.T) {
+	ambush(t, goodPragmas, func(t *testing.T, h *house, conn *sql.Conn, attacks []attack) {
+		ctx := t.Context()
+		triggers := triggersOf(t, conn)
+		for name, text := range triggers {
+			if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE; DROP TRIGGER `+name); err != nil {
+				t.Fatal(err)
+			}
+			missed := 0
+			for _, a := range attacks {
+				if strings.Contains(text, a.stop) {
+					if stopped, _ := strike(ctx, conn, a); !a.fits(stopped) {
+						missed++
+					}
+				}
+			}
+			if missed == 0 {
+				t.Errorf("no attack misses trigger %s", name)
+			}
+			if _, err := conn.ExecContext(ctx, `ROLLBACK`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("%d triggers, each missed by an attack when it is gone", len(triggers))
+	})
+}
+
+func triggersOf(t *testing.T, conn *sql.Conn) map[string]string {
+	t.Helper()
+	rows, err := conn.QueryContext(t.Context(), `SELECT name, replace(sql, char(39) || char(39), char(39)) FROM sqlite_schema WHERE type = 'trigger'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
+			t.Fatal(err)
+		}
+		all[name] = text
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// What is right goes through: the macros of the attacks are no straw men. And
+// what cannot be refused, a forged event, is found by the audit.
+func TestForgedChainIsFound(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		l := h.live()
+		m := macros{life: l, now: time.Now().UnixMicro()}
+		_, err := h.sql().Exec(m.vote("yes") + m.event("case.cleared", "yes") + m.reset("yes") +
+			`UPDATE holder SET generation = 2 WHERE id = 'U-4';` +
+			`UPDATE credential SET state = 'cleared', ended_at = 1 WHERE user_id = 'U-4' AND state = 'active';` + m.letter("open", "address=it@acme.example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.open()
+		if _, err := h.desk.VerifyAudit(t.Context()); err == nil || !strings.Contains(err.Error(), "was changed") {
+			t.Errorf("the audit found nothing: %v", err)
+		}
+	})
+}
+
+// A database that somebody worked on is refused at start, in words.
+func TestOpenRefuses(t *testing.T) {
+	cases := map[string]struct{ script, want string }{
+		"nothing happened":        {`SELECT 1`, ""},
+		"a trigger was dropped":   {`DROP TRIGGER reset_new`, "trigger reset_new is missing"},
+		"a trigger was emptied":   {`DROP TRIGGER reset_new; CREATE TRIGGER reset_new BEFORE INSERT ON reset BEGIN SELECT 1; END`, "trigger reset_new is missing or was altered"},
+		"an index was dropped":    {`DROP INDEX case_one_open_a_user`, "index case_one_open_a_user is missing"},
+		"a table is too many":     {`CREATE TABLE more (id INTEGER)`, "table more is not part of resetdesk"},
+		"a trigger is too many":   {`CREATE TRIGGER more AFTER INSERT ON audit BEGIN DELETE FROM letter; END`, "trigger more is not part of resetdesk"},
+		"a view is too many":      {`CREATE VIEW more AS SELECT 1`, "view more is not part of resetdesk"},
+		"a column was added":      {`ALTER TABLE letter ADD COLUMN bcc TEXT`, "table letter is missing or was altered"},
+		"the schema is newer":     {`UPDATE meta SET value = '999' WHERE name = 'schema_version'`, "install the newer resetdesk"},
+		"the version is a word":   {`UPDATE meta SET value = 'new' WHERE name = 'schema_version'`, "is no number"},
+		"the canary does not fit": {`UPDATE meta SET value = '00' WHERE name = 'canary'`, "the key file does not belong to this database"},
+	}
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		if err := h.desk.Close(); err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(h.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, c := range cases {
+			h.path = filepath.Join(t.TempDir(), "copy.db")
+			if err := os.WriteFile(h.path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.sql().Exec(c.script); err != nil {
+				t.Fatal(err)
+			}
+			cfg := h.cfg
+			cfg.Path = h.path
+			desk, err := review.Open(t.Context(), cfg)
+			if err == nil {
+				desk.Close()
+			}
+			if err == nil != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: open: %v, want %q", what, err, c.want)
+			}
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package review_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// One process owns the database; the second hears so at once.
+func TestOpenTwice(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		begin := time.Now()
+		desk, err := review.Open(t.Context(), h.cfg)
+		if err == nil {
+			desk.Close()
+		}
+		if !errors.Is(err, review.ErrInUse) || !strings.Contains(err.Error(), "in use by another resetdesk process") {
+			t.Errorf("second open: %v", err)
+		}
+		if waited := time.Since(begin); waited > time.Second {
+			t.Errorf("it took %s", waited)
+		}
+		h.reopen() // the refused one has left the lock with its owner
+	})
+}
+
+func TestOpenRefusesOtherKeys(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		if err := h.desk.Close(); err != nil {
+			t.Fatal(err)
+		}
+		cfg := h.cfg
+		var err error
+		if cfg.Keys, err = totp.NewKeyring(); err != nil {
+			t.Fatal(err)
+		}
+		if desk, err := review.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "the key file does not belong to this database") {
+			desk.Close()
+			t.Errorf("other keys: %v", err)
+		}
+		if cfg.Keys, err = h.keys.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		desk, err := review.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatalf("a rotated keyring still has the old key: %v", err)
+		}
+		desk.Close()
+	})
+}
+
+// A database in memory has no write-ahead log: the pragma that is read back is
+// not the one that was set.
+func TestOpenRefusesOtherPragmas(t *testing.T) {
+	t.Chdir(t.TempDir())
+	keys, err := totp.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk, err := review.Open(t.Context(), review.Config{Path: ":memory:", Keys: keys, Brand: "Example"})
+	if err == nil {
+		desk.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "pragma journal_mode is") {
+		t.Errorf("open: %v", err)
+	}
+}

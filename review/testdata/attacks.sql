@@ -1,0 +1,1136 @@
+-- Statements that must be refused, run on a database in the middle of life (see
+-- live in life_test.go). A block is one attack: a line "-- promise: what it tries",
+-- a line "--! " with a part of the error that must stop it, and the statements.
+-- The macros vote, yes, reset and event write rows that are right in everything
+-- but what their arguments change.
+
+-- 4: clear the factor of a case without votes
+--! cleared only by an approved reset
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: clear the factor of a case that has the owner's yes but no vote
+--! cleared only by an approved reset
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+
+-- 4: clear the factor of a case that has a vote but no yes
+--! cleared only by an approved reset
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-9' AND state = 'active';
+
+-- 4: clear the factor that was enrolled after an earlier reset
+--! cleared only by an approved reset
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-7' AND state = 'active';
+
+-- 4: clear every factor at once
+--! cleared only by an approved reset
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE state = 'active';
+
+-- 4: clear the factor of a reviewer
+--! cleared only by an approved reset
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'staff:1' AND state = 'active';
+
+-- 4: delete a factor
+--! a credential is never deleted
+DELETE FROM credential WHERE user_id = 'U-2';
+
+-- 4: delete all factors
+--! a credential is never deleted
+DELETE FROM credential;
+
+-- 4: overwrite a factor with a pending one
+--! begins pending
+INSERT OR REPLACE INTO credential (id, user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    SELECT id, user_id, generation, 'pending', sealed, zeroblob(32), algorithm, digits, period, created_at, expires_at FROM credential WHERE user_id = 'U-2';
+
+-- 4: overwrite a factor through its fingerprint
+--! a credential is never deleted
+INSERT OR REPLACE INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    SELECT user_id, generation, 'pending', sealed, fingerprint, algorithm, digits, period, created_at, expires_at FROM credential WHERE user_id = 'U-2';
+
+-- 4: turn a factor back to pending
+--! cannot change in this way
+UPDATE credential SET state = 'pending', activated_at = NULL WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: let a factor expire
+--! cannot change in this way
+UPDATE credential SET state = 'expired', activated_at = NULL, ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: revoke a factor that came from no reset
+--! revoked only by its undo
+UPDATE credential SET state = 'revoked', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: revoke the factor enrolled after a reset, without an undo
+--! revoked only by its undo
+UPDATE credential SET state = 'revoked', ended_at = {{now}} WHERE user_id = 'U-7' AND state = 'active';
+
+-- 4: replace a factor by itself
+--! replaced only by another active one
+UPDATE credential SET state = 'replaced', ended_at = {{now}}, replaced_by = id WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: replace a factor by somebody else's
+--! replaced only by another active one
+UPDATE credential SET state = 'replaced', ended_at = {{now}}, replaced_by = (SELECT id FROM credential WHERE user_id = 'U-1' AND state = 'active')
+    WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: give a factor to somebody else
+--! keeps its identity
+UPDATE credential SET user_id = 'U-1' WHERE user_id = 'U-2';
+
+-- 4: take a time step back, so that a used code works again
+--! never goes back
+UPDATE credential SET last_step = 0 WHERE user_id = 'U-2';
+
+-- 8: bring a cleared factor back without an undo
+--! comes back only by an undo
+UPDATE credential SET state = 'active', ended_at = NULL WHERE user_id = 'U-5' AND state = 'cleared';
+
+-- 8: bring the cleared factor back beside the new one
+--! comes back only by an undo
+UPDATE credential SET state = 'active', ended_at = NULL WHERE user_id = 'U-7' AND state = 'cleared';
+
+-- 4: let a pending enrollment that expired become a factor
+--! cannot change in this way
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-2', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+UPDATE credential SET state = 'expired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'pending';
+UPDATE credential SET state = 'active', activated_at = {{now}}, ended_at = NULL WHERE user_id = 'U-2' AND state = 'expired';
+
+-- 4: make a pending enrollment live longer
+--! keeps its identity
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-2', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+UPDATE credential SET expires_at = expires_at + 1 WHERE user_id = 'U-2' AND state = 'pending';
+
+-- 8: hide from an undo what it has to put back
+--! keeps its identity
+UPDATE credential SET ended_at = ended_at + 1 WHERE user_id = 'U-5' AND state = 'cleared';
+
+-- 8: hide backup codes from an undo
+--! cleared only by an approved reset
+UPDATE backup_set SET ended_at = ended_at + 1 WHERE user_id = 'U-5' AND state = 'cleared';
+
+-- 8: end the hold of a reset early
+--! a hold ends by itself or by an undo
+UPDATE holder SET hold_until = 0 WHERE id = 'U-5';
+
+-- 8: move the moment by which an undo finds what was cleared
+--! a hold ends by itself or by an undo
+UPDATE holder SET sessions_from = sessions_from + 1 WHERE id = 'U-5';
+
+-- 5: make panel sessions valid again that a reset made void
+--! a hold ends by itself or by an undo
+UPDATE holder SET sessions_from = 0 WHERE id = 'U-7';
+
+-- 4: take the backup codes of a user away
+--! cleared only by an approved reset
+UPDATE backup_set SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: delete a set of backup codes
+--! never deleted
+DELETE FROM backup_set WHERE user_id = 'U-2';
+
+-- 4: delete backup codes
+--! never deleted
+DELETE FROM backup_code;
+
+-- 4: make a used backup code unused
+--! works once
+UPDATE backup_code SET used_at = {{now}} WHERE set_id = (SELECT id FROM backup_set WHERE user_id = 'U-2');
+UPDATE backup_code SET used_at = NULL WHERE set_id = (SELECT id FROM backup_set WHERE user_id = 'U-2');
+
+-- 4: overwrite a used backup code with an unused one
+--! ten unused backup codes
+INSERT OR REPLACE INTO backup_code (set_id, hash) SELECT set_id, hash FROM backup_code WHERE set_id = (SELECT id FROM backup_set WHERE user_id = 'U-2');
+
+-- 4: add an eleventh backup code
+--! ten unused backup codes
+INSERT INTO backup_code (set_id, hash) SELECT id, zeroblob(32) FROM backup_set WHERE user_id = 'U-2';
+
+-- 4: exchange a backup code
+--! works once
+UPDATE backup_code SET hash = zeroblob(32), used_at = {{now}} WHERE set_id = (SELECT id FROM backup_set WHERE user_id = 'U-2') AND hash = (SELECT min(hash) FROM backup_code);
+UPDATE backup_code SET hash = randomblob(32);
+
+-- 4: give a user backup codes after a reset, before a new factor
+--! beside an active factor
+INSERT INTO backup_set (user_id, generation, salt, state, created_at) VALUES ('U-5', 2, zeroblob(16), 'active', {{now}});
+
+-- 4: give a second live set of backup codes
+--! UNIQUE
+INSERT INTO backup_set (user_id, generation, salt, state, created_at) VALUES ('U-2', 1, zeroblob(16), 'active', {{now}});
+
+-- 4: overwrite a set of backup codes
+--! never deleted
+INSERT OR REPLACE INTO backup_set (user_id, generation, salt, state, created_at) VALUES ('U-2', 1, zeroblob(16), 'active', {{now}});
+
+-- 4: raise a generation without a reset
+--! a generation rises by one
+UPDATE holder SET generation = generation + 1 WHERE id = 'U-2';
+
+-- 5: raise the generation of a reset a second time
+--! a generation rises by one
+UPDATE holder SET generation = generation + 1 WHERE id = 'U-5';
+
+-- 5: lower a generation, so that a reset happens again
+--! a generation rises by one
+UPDATE holder SET generation = 1 WHERE id = 'U-7';
+
+-- 4: rename a holder
+--! a generation rises by one
+UPDATE holder SET id = 'U-22' WHERE id = 'U-2';
+
+-- 4: delete a holder
+--! never deleted
+DELETE FROM holder WHERE id = 'U-2';
+
+-- 4: let a holder begin again
+--! begins once
+INSERT OR REPLACE INTO holder (id) VALUES ('U-2');
+
+-- 4: let a holder begin again, politely
+--! begins once
+INSERT INTO holder (id) VALUES ('U-2') ON CONFLICT (id) DO UPDATE SET generation = 2;
+
+-- 4: a reset without approval
+--! recorded approvals
+{{event "case.cleared" "open"}}
+{{reset "open" "approval=NULL"}}
+
+-- 4: a reset with an approval that does not exist
+--! recorded approvals
+{{event "case.cleared" "yes"}}
+{{reset "yes" "approval=999"}}
+
+-- 4: a reset with the owner's yes and no vote, on another case's vote
+--! recorded approvals
+{{event "case.cleared" "yes"}}
+{{reset "yes" "approval=(SELECT max(id) FROM approval)"}}
+
+-- 4: a reset without the owner's yes
+--! recorded approvals
+{{event "case.cleared" "voted"}}
+{{reset "voted"}}
+
+-- 4: a reset on the yes of another case
+--! recorded approvals
+{{event "case.cleared" "voted"}}
+{{reset "voted" "answer=(SELECT id FROM answer WHERE case_id = " "yes" ")"}}
+
+-- 4: a reset on the owner's no
+--! recorded approvals
+{{event "case.cleared" "no"}}
+{{reset "no" "answer=(SELECT id FROM answer WHERE answer = 'no')"}}
+
+-- 4: take a case up again after the owner's no, without a new round
+--! begins a new round
+UPDATE reset_case SET state = 'open', held_by = '', held_reason = '', version = version + 1 WHERE id = {{id "no"}};
+
+-- 4: a yes through the same link after the no, and a reset in the same round
+--! recorded approvals
+{{yes "no"}}
+{{event "case.cleared" "no"}}
+{{reset "no"}}
+
+-- 4: a reset with a vote and a yes of a round that is over
+--! recorded approvals
+{{yes "no"}}
+UPDATE reset_case SET state = 'open', held_by = '', held_reason = '', round = round + 1, version = version + 1 WHERE id = {{id "no"}};
+{{event "case.cleared" "no"}}
+{{reset "no"}}
+
+-- 4: a reset for another user
+--! recorded approvals
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "user='U-3'"}}
+
+-- 4: a reset for another generation
+--! recorded approvals
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "generation=2"}}
+
+-- 4: a reset that counts more votes than there are
+--! recorded approvals
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "required=2"}}
+
+-- 4: a reset that needs no votes
+--! CHECK
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "required=0"}}
+
+-- 4: a reset before its waiting period is over
+--! CHECK
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "wait=" "now" "+1"}}
+
+-- 4: a reset after the user signed in with the factor
+--! recorded approvals
+{{vote "yes"}}
+UPDATE holder SET verified_at = {{now}} + 1 WHERE id = 'U-4';
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 4: hide that the user signed in
+--! what a case watches for
+UPDATE reset_case SET watched_from = {{now}} + 1 WHERE id = {{id "yes"}};
+
+-- 9: a reset without its audit event
+--! recorded approvals
+{{vote "yes"}}
+{{reset "yes"}}
+
+-- 9: a reset on the event of another case
+--! recorded approvals
+{{vote "yes"}}
+{{event "case.cleared" "voted"}}
+{{reset "yes"}}
+
+-- 5: a case cleared without a reset
+--! only by a whole reset
+{{event "case.cleared" "yes"}}
+UPDATE reset_case SET state = 'cleared', closed_at = {{now}}, closed_by = 'desk', version = version + 1 WHERE id = {{id "yes"}};
+
+-- 5: a case cleared with the factor still there
+--! only by a whole reset
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+UPDATE reset_case SET state = 'cleared', closed_at = {{now}}, closed_by = 'desk', version = version + 1 WHERE id = {{id "yes"}};
+
+-- 5: a case cleared without letters and pass
+--! only by a whole reset
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+UPDATE holder SET generation = 2 WHERE id = 'U-4';
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+UPDATE backup_set SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+UPDATE reset_case SET state = 'cleared', closed_at = {{now}}, closed_by = 'desk', version = version + 1 WHERE id = {{id "yes"}};
+
+-- 7: a case cleared without telling the registered address
+--! only by a whole reset
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+UPDATE holder SET generation = 2 WHERE id = 'U-4';
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+UPDATE backup_set SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
+    SELECT user_id, 2, id, zeroblob(32), {{now}}, {{now}} + 1 FROM reset WHERE user_id = 'U-4';
+{{letter "yes" "kind='pass'" "address=sanne@beta.example" "reset=(SELECT id FROM reset WHERE user_id = 'U-4')" "message='a@b'"}}
+{{letter "yes" "kind='cleared'" "address=sanne@beta.example" "reset=(SELECT id FROM reset WHERE user_id = 'U-4')"}}
+UPDATE reset_case SET state = 'cleared', closed_at = {{now}}, closed_by = 'desk', version = version + 1 WHERE id = {{id "yes"}};
+
+-- 4: two resets of one case
+--! recorded approvals
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+UPDATE holder SET generation = 2 WHERE id = 'U-4';
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 5: the same reset once more, for the factor that was enrolled since
+--! recorded approvals
+{{event "case.cleared" "enrolled"}}
+{{reset "enrolled"}}
+
+-- 9: delete a reset
+--! a reset is never deleted
+DELETE FROM reset;
+
+-- 9: change a reset
+--! a reset is never changed
+UPDATE reset SET approvals_required = 1, hold_until = hold_until + 1;
+
+-- 8: shorten a hold
+--! a reset is never changed
+UPDATE reset SET hold_until = cleared_at WHERE user_id = 'U-5';
+
+-- 9: overwrite a reset
+--! recorded approvals
+INSERT OR REPLACE INTO reset SELECT * FROM reset;
+
+-- 9: write a reset twice, politely
+--! recorded approvals
+INSERT INTO reset SELECT * FROM reset WHERE true ON CONFLICT (id) DO UPDATE SET approvals_required = 9;
+
+-- 4: a vote without a session
+--! entitled reviewer who stepped up
+{{vote "yes" "session=zeroblob(32)"}}
+
+-- 4: a vote in the session of another reviewer
+--! entitled reviewer who stepped up
+{{vote "yes" "session=(SELECT hash FROM session WHERE reviewer_id = 1 AND ended_at IS NULL)" "reviewer=2"}}
+
+-- 4: a vote in a session that ended
+--! entitled reviewer who stepped up
+{{stepup 2}}
+UPDATE session SET ended_at = {{now}} WHERE reviewer_id = 2;
+{{vote "yes" "reviewer=2" "stepped"}}
+
+-- 4: a vote in a session that is over
+--! entitled reviewer who stepped up
+{{vote "yes" "at=" "now" "+ 13 * 3600000000" "step=" "now" "+ 13 * 3600000000"}}
+
+-- 4: a vote without a step-up
+--! entitled reviewer who stepped up
+{{vote "yes" "reviewer=2" "stepped"}}
+
+-- 4: a vote five minutes after the step-up
+--! CHECK
+{{vote "yes" "at=" "now" "+ 300000001"}}
+
+-- 4: a vote before its step-up
+--! CHECK
+{{vote "yes" "at=" "now" "- 1"}}
+
+-- 4: a vote of a viewer
+--! entitled reviewer who stepped up
+{{vote "yes" "reviewer=3"}}
+
+-- 4: a vote of a disabled reviewer
+--! entitled reviewer who stepped up
+UPDATE reviewer SET disabled_at = {{now}} WHERE id = 2;
+{{vote "yes" "reviewer=2"}}
+
+-- 4: a vote of the user himself, who is a reviewer too
+--! entitled reviewer who stepped up
+{{vote "yes" "reviewer=4"}}
+
+-- 4: a vote for another user than the case's
+--! its user and generation
+{{vote "yes" "user='U-2'"}}
+
+-- 4: a vote for another generation
+--! its user and generation
+{{vote "yes" "generation=2"}}
+
+-- 4: a vote for another round
+--! its user and generation
+{{vote "yes" "round=2"}}
+
+-- 4: a vote on a case that is on hold
+--! its user and generation
+{{vote "no" "reviewer=2"}}
+
+-- 4: a vote on a case that was rejected
+--! its user and generation
+{{vote "rejected"}}
+
+-- 4: a vote on a case that was cleared
+--! its user and generation
+{{vote "cleared" "reviewer=2"}}
+
+-- 4: a vote on a case whose user is not known
+--! its user and generation
+{{vote "question"}}
+
+-- 4: two votes of one reviewer
+--! UNIQUE
+{{vote "voted" "reviewer=1"}}
+
+-- 4: overwrite one's own vote
+--! an approval is never deleted
+{{vote "voted" "reviewer=1" "or=OR REPLACE"}}
+
+-- 4: a vote without a reason
+--! CHECK
+{{vote "yes" "reason='  '"}}
+
+-- 4: a vote without the evidence that was seen
+--! CHECK
+{{vote "yes" "evidence=X''"}}
+
+-- 9: a vote without its audit event
+--! entitled reviewer who stepped up
+{{vote "yes" "event=case.seen"}}
+
+-- 9: a vote on somebody else's event
+--! entitled reviewer who stepped up
+{{vote "yes" "actor=reviewer:1"}}
+
+-- 9: delete a vote
+--! an approval is never deleted
+DELETE FROM approval;
+
+-- 9: change a vote
+--! an approval is never changed
+UPDATE approval SET evidence_hash = zeroblob(32);
+
+-- 4: carry a vote over to another case
+--! an approval is never changed
+UPDATE approval SET case_id = {{id "yes"}}, user_id = 'U-4' WHERE case_id = {{id "voted"}};
+
+-- 4: a yes without a link
+--! live link of the open case
+{{yes "open" "link=zeroblob(32)"}}
+
+-- 4: a yes through the link of another case
+--! live link of the open case
+{{yes "open" "link=(SELECT hash FROM owner_link WHERE purpose = 'confirm' AND case_id = " "yes" ")"}}
+
+-- 4: a yes through a link that only objects
+--! live link of the open case
+{{yes "open" "link=(SELECT hash FROM owner_link WHERE purpose = 'object' AND case_id = " "open" ")"}}
+
+-- 4: a yes through a link that expired
+--! live link of the open case
+{{yes "open" "at=" "now" "+ 90000000000"}}
+
+-- 4: a yes for nobody
+--! CHECK
+{{yes "open" "user=NULL"}}
+
+-- 4: a yes for another user
+--! live link of the open case
+{{yes "open" "user='U-1'"}}
+
+-- 4: a yes to a rejected case
+--! live link of the open case
+{{yes "rejected"}}
+
+-- 9: delete the owner's no
+--! an answer is never deleted
+DELETE FROM answer WHERE answer = 'no';
+
+-- 4: turn the owner's no into a yes
+--! an answer is never changed
+UPDATE answer SET answer = 'yes', user_id = 'U-3' WHERE answer = 'no';
+
+-- 4: overwrite the owner's no
+--! live link of the open case
+INSERT OR REPLACE INTO answer (id, case_id, round, link, answer, user_id, at, ip)
+    SELECT id, case_id, round, link, 'yes', 'U-3', at, ip FROM answer WHERE answer = 'no';
+
+-- 4: a confirm link for an address that is no registered one
+--! registered address of the account
+INSERT INTO owner_link SELECT zeroblob(32), {{id "open"}}, 1, 'confirm', id, {{now}}, {{now}} + 1 FROM address WHERE address = 'it@acme.example';
+
+-- 4: a confirm link for the user's own address
+--! registered address of the account
+INSERT INTO owner_link SELECT zeroblob(32), {{id "open"}}, 1, 'confirm', id, {{now}}, {{now}} + 1 FROM address WHERE address = 'jane@acme.example';
+
+-- 4: a confirm link for an admin of another account
+--! registered address of the account
+INSERT INTO owner_link SELECT zeroblob(32), {{id "open"}}, 1, 'confirm', id, {{now}}, {{now}} + 1 FROM address WHERE address = 'piet@beta.example';
+
+-- 4: a confirm link for a registered address that was replaced
+--! registered address of the account
+UPDATE address SET until = {{now}} WHERE address = 'anna@acme.example';
+INSERT INTO owner_link SELECT zeroblob(32), {{id "open"}}, 1, 'confirm', id, {{now}}, {{now}} + 1 FROM address WHERE address = 'anna@acme.example';
+
+-- 4: make a link live longer
+--! a link is never changed
+UPDATE owner_link SET expires_at = expires_at + 1;
+
+-- 4: turn an objecting link into a confirming one
+--! a link is never changed
+UPDATE owner_link SET purpose = 'confirm' WHERE purpose = 'object';
+
+-- 7: delete a link, so that nobody can object
+--! a link is never deleted
+DELETE FROM owner_link WHERE purpose = 'object';
+
+-- 4: overwrite a link
+--! registered address of the account
+INSERT OR REPLACE INTO owner_link SELECT hash, case_id, round, 'confirm', address_id, created_at, expires_at FROM owner_link WHERE purpose = 'object';
+
+-- 8: an undo without its link
+--! within the hold
+{{event "case.undone" "cleared"}}
+INSERT INTO undo SELECT id, {{now}}, (SELECT hash FROM owner_link WHERE purpose = 'confirm' LIMIT 1), 'x', {{seq}} FROM reset WHERE user_id = 'U-5';
+
+-- 8: an undo through the link of another case
+--! within the hold
+{{event "case.undone" "cleared"}}
+INSERT INTO undo SELECT id, {{now}}, (SELECT hash FROM owner_link WHERE purpose = 'undo' AND case_id = {{id "enrolled"}} LIMIT 1), 'x', {{seq}} FROM reset WHERE user_id = 'U-5';
+
+-- 8: an undo after the hold
+--! within the hold
+{{event "case.undone" "cleared"}}
+INSERT INTO undo SELECT id, hold_until + 1, (SELECT hash FROM owner_link WHERE purpose = 'undo' AND case_id = {{id "cleared"}} LIMIT 1), 'x', {{seq}} FROM reset WHERE user_id = 'U-5';
+
+-- 9: an undo on another event
+--! within the hold
+{{event "case.seen" "cleared"}}
+INSERT INTO undo SELECT id, {{now}}, (SELECT hash FROM owner_link WHERE purpose = 'undo' AND case_id = {{id "cleared"}} LIMIT 1), 'x', {{seq}} FROM reset WHERE user_id = 'U-5';
+
+-- 8: a second undo
+--! within the hold
+{{event "case.undone" "undone"}}
+INSERT OR REPLACE INTO undo SELECT reset_id, at, link, ip, {{seq}} FROM undo;
+
+-- 9: delete an undo
+--! an undo is never deleted
+DELETE FROM undo;
+
+-- 9: change an undo
+--! an undo is never changed
+UPDATE undo SET at = at + 1;
+
+-- 4: a case undone without an undo
+--! undone only by an undo
+{{event "case.undone" "cleared"}}
+UPDATE reset_case SET state = 'undone', version = version + 1 WHERE id = {{id "cleared"}};
+
+-- 6: enroll after a reset without a pass
+--! needs the enrollment pass
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-5', 2, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-5' AND state = 'pending';
+
+-- 6: enroll after a reset with a pass that was not used
+--! needs the enrollment pass
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, pass_id)
+    SELECT 'U-5', 2, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, id FROM enrollment_pass WHERE user_id = 'U-5';
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-5' AND state = 'pending';
+
+-- 6: enroll after a reset with somebody else's used pass
+--! needs the enrollment pass
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, pass_id)
+    SELECT 'U-5', 2, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, id FROM enrollment_pass WHERE user_id = 'U-7';
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-5' AND state = 'pending';
+
+-- 6: enroll after a reset in the old generation
+--! in the current generation
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-5', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+
+-- 6: write an active factor at once
+--! begins pending
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, activated_at)
+    VALUES ('U-5', 2, 'active', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, {{now}});
+
+-- 6: a pass without a reset
+--! comes from an approved reset
+INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
+    SELECT 'U-2', 1, id, zeroblob(32), {{now}}, {{now}} + 1 FROM reset WHERE user_id = 'U-5';
+
+-- 6: a pass for another user than the one of the reset
+--! comes from an approved reset
+INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
+    SELECT 'U-6', 2, id, zeroblob(32), {{now}}, {{now}} + 1 FROM reset WHERE user_id = 'U-5';
+
+-- 6: a pass from a reset that was undone
+--! comes from an approved reset
+INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
+    SELECT user_id, 2, id, zeroblob(32), {{now}}, {{now}} + 1 FROM reset WHERE user_id = 'U-8';
+
+-- 6: a pass that lives longer than two days
+--! CHECK
+INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
+    SELECT user_id, 2, id, zeroblob(32), {{now}}, {{now}} + 172800000001 FROM reset WHERE user_id = 'U-5';
+
+-- 6: a second live pass
+--! UNIQUE
+INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, expires_at)
+    SELECT user_id, 2, id, zeroblob(32), {{now}}, {{now}} + 1 FROM reset WHERE user_id = 'U-5';
+
+-- 6: extend a pass
+--! before it expires
+UPDATE enrollment_pass SET expires_at = expires_at + 1 WHERE user_id = 'U-5';
+
+-- 6: extend a pass by moving its beginning as well
+--! before it expires
+UPDATE enrollment_pass SET created_at = created_at + 3600000000 WHERE user_id = 'U-5';
+
+-- 6: exchange a pass
+--! before it expires
+UPDATE enrollment_pass SET hash = zeroblob(32) WHERE user_id = 'U-5';
+
+-- 6: use a pass again
+--! before it expires
+UPDATE enrollment_pass SET used_at = NULL, used_by = NULL WHERE user_id = 'U-7';
+
+-- 6: use a pass after it expired
+--! before it expires
+UPDATE enrollment_pass SET used_at = expires_at + 1, used_by = (SELECT max(id) FROM credential WHERE user_id = 'U-5') WHERE user_id = 'U-5';
+
+-- 6: use a revoked pass
+--! before it expires
+UPDATE enrollment_pass SET used_at = {{now}}, used_by = (SELECT max(id) FROM credential) WHERE user_id = 'U-8';
+
+-- 6: make a revoked pass live
+--! before it expires
+UPDATE enrollment_pass SET revoked_at = NULL WHERE user_id = 'U-8';
+
+-- 6: delete a pass
+--! never deleted
+DELETE FROM enrollment_pass;
+
+-- 4: a second open case for a user
+--! UNIQUE
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+
+-- 2: replace the open case of a user
+--! a case is never deleted
+INSERT OR REPLACE INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+
+-- 2: a second open question of a requester
+--! UNIQUE
+INSERT INTO reset_case (number, state, requester, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'owner@gamma.example', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+
+-- 2: a second open case for a user, by resolving a question
+--! UNIQUE
+INSERT INTO reset_case (number, state, requester, account_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+UPDATE reset_case SET user_id = 'U-2', version = 2 WHERE number = 'RST-ZZZZZZ';
+
+-- 4: a case that begins decided
+--! a case begins open
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, closed_at, closed_by)
+    VALUES ('RST-ZZZZZZ', 'cleared', 'anna@acme.example', 'A-1001', 'U-1', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, {{now}}, 'x');
+
+-- 3: a case for a user of another account
+--! a case begins open
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-6', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+
+-- 3: a case for an account whose admin the requester is not
+--! a case begins open
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'owner@gamma.example', 'A-1001', 'U-1', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+
+-- 3: resolve a question into an account whose admin the requester is not
+--! keeps its identity
+UPDATE reset_case SET account_id = 'A-1001', user_id = 'U-1', version = version + 1 WHERE id = {{id "question"}};
+
+-- 4: exchange the user of a case
+--! keeps its identity
+UPDATE reset_case SET user_id = 'U-1', version = version + 1 WHERE id = {{id "open"}};
+
+-- 4: exchange the requester of a case
+--! keeps its identity
+UPDATE reset_case SET requester = 'piet@beta.example', version = version + 1 WHERE id = {{id "open"}};
+
+-- 4: make a case live longer
+--! keeps its identity
+UPDATE reset_case SET expires_at = expires_at + 1, version = version + 1 WHERE id = {{id "open"}};
+
+-- 4: decide a case without counting its version
+--! keeps its identity
+{{event "case.rejected" "open"}}
+UPDATE reset_case SET state = 'rejected', closed_at = {{now}}, closed_by = 'x' WHERE id = {{id "open"}};
+
+-- 4: count a version twice
+--! keeps its identity
+UPDATE reset_case SET version = version + 2 WHERE id = {{id "open"}};
+
+-- 4: count a version back
+--! keeps its identity
+UPDATE reset_case SET version = version - 1 WHERE id = {{id "no"}};
+
+-- 4: count a round back
+--! keeps its identity
+UPDATE reset_case SET round = round - 1, version = version + 1 WHERE id = {{id "open"}};
+
+-- 9: reject a case without an audit event
+--! without a recorded event
+UPDATE reset_case SET state = 'rejected', closed_at = {{now}}, closed_by = 'x', version = version + 1 WHERE id = {{id "open"}};
+
+-- 9: let a case expire without an audit event
+--! without a recorded event
+UPDATE reset_case SET state = 'expired', closed_at = {{now}}, closed_by = 'clock', version = version + 1 WHERE id = {{id "voted"}};
+
+-- 4: reopen a rejected case
+--! decided once
+UPDATE reset_case SET state = 'open', closed_at = NULL, closed_by = '', version = version + 1 WHERE id = {{id "rejected"}};
+
+-- 4: decide a rejected case again
+--! decided once
+{{event "case.withdrawn" "rejected"}}
+UPDATE reset_case SET state = 'withdrawn', version = version + 1 WHERE id = {{id "rejected"}};
+
+-- 4: reject a cleared case
+--! decided once
+{{event "case.rejected" "cleared"}}
+UPDATE reset_case SET state = 'rejected', version = version + 1 WHERE id = {{id "cleared"}};
+
+-- 4: reopen a cleared case
+--! decided once
+UPDATE reset_case SET state = 'open', closed_at = NULL, closed_by = '', version = version + 1 WHERE id = {{id "cleared"}};
+
+-- 9: rewrite why a case was rejected
+--! decided once
+UPDATE reset_case SET close_reason = 'nothing' WHERE id = {{id "rejected"}};
+
+-- 2: delete a case
+--! a case is never deleted
+DELETE FROM reset_case WHERE id = {{id "rejected"}};
+
+-- 2: overwrite a case through its number
+--! a case begins open
+INSERT OR REPLACE INTO reset_case SELECT * FROM reset_case;
+
+-- 3: give a case another opener, whose verdict is better
+--! a mail stays with its case
+UPDATE case_mail SET inbound_id = (SELECT max(inbound_id) FROM assessment) WHERE case_id = {{id "open"}} AND role = 'opened';
+
+-- 3: overwrite the opener of a case
+--! a mail stays with its case
+INSERT OR REPLACE INTO case_mail SELECT {{id "open"}}, min(id), 'opened' FROM inbound;
+
+-- 1: take a mail away from its case
+--! a mail stays with its case
+DELETE FROM case_mail;
+
+-- 7: a letter to an address of another account
+--! a stored address of its account
+{{letter "open" "address=piet@beta.example"}}
+
+-- 7: a letter to a text that is no stored address
+--! FOREIGN KEY
+{{letter "open" "address=it@acme.example" "recipient='mallory@evil.example'"}}
+
+-- 7: a letter about a reset to another user of the account
+--! a stored address of its account
+{{letter "open" "address=jane@acme.example" "case=question"}}
+
+-- 7: the confirm letter to an address that is not registered
+--! a stored address of its account
+{{letter "open" "kind='acknowledgement'" "address=it@acme.example"}}
+
+-- 7: a notice to an address that was replaced
+--! a stored address of its account
+UPDATE address SET until = {{now}} WHERE address = 'it@acme.example';
+{{letter "open" "address=it@acme.example" "serial=2"}}
+
+-- 6: a pass to somebody else than the user
+--! a stored address of its account
+{{letter "enrolled" "kind='pass'" "address=dan@delta.example" "reset=(SELECT id FROM reset WHERE user_id = 'U-7')"}}
+
+-- 6: a pass to an address that the user does not have any more
+--! a stored address of its account
+UPDATE address SET until = {{now}} WHERE address = 'dora@delta.example';
+{{letter "enrolled" "kind='pass'" "address=dora@delta.example" "reset=(SELECT id FROM reset WHERE user_id = 'U-7')"}}
+
+-- 6: a pass of another case's reset
+--! a stored address of its account
+{{letter "enrolled" "kind='pass'" "address=dora@delta.example" "reset=(SELECT id FROM reset WHERE user_id = 'U-5')"}}
+
+-- 6: a pass without a reset
+--! CHECK
+{{letter "open" "kind='pass'" "address=jane@acme.example"}}
+
+-- 7: a letter of a round that is over or not begun
+--! a stored address of its account
+{{letter "open" "round=2" "address=it@acme.example"}}
+
+-- 7: a letter that begins as sent
+--! a stored address of its account
+{{letter "open" "state='sent'" "serial=2" "address=it@acme.example"}}
+
+-- 7: change the recipient of a queued letter
+--! keeps its words
+UPDATE letter SET recipient = 'mallory@evil.example' WHERE state = 'queued';
+
+-- 7: change the address row of a queued letter
+--! keeps its words
+UPDATE letter SET address_id = 1 WHERE state = 'queued' AND address_id <> 1;
+
+-- 7: change the bytes of a letter
+--! keeps its words
+UPDATE letter SET sha256 = zeroblob(32) WHERE state = 'dot';
+
+-- 7: change the Message-ID of a letter that may have been sent
+--! keeps its words
+UPDATE letter SET message_id = message_id || 'x' WHERE state = 'dot';
+
+-- 7: mark a queued letter as sent
+--! sent only after its dot
+UPDATE letter SET state = 'sent' WHERE state = 'queued';
+
+-- 7: mark a letter as sent whose dot was never written
+--! sent only after its dot
+UPDATE letter SET state = 'sent' WHERE state = 'sending';
+
+-- 7: mark a refused letter as sent
+--! sent only after its dot
+UPDATE letter SET state = 'sent' WHERE state = 'failed';
+
+-- 7: send a letter again that was sent
+--! sent only after its dot
+UPDATE letter SET state = 'queued' WHERE state = 'sent';
+
+-- 9: rewrite what the server said about a sent letter
+--! keeps its words
+UPDATE letter SET response = '' WHERE state = 'sent';
+
+-- 7: count the attempts of a letter back
+--! keeps its words
+UPDATE letter SET attempt = 0 WHERE state = 'sending';
+
+-- 7: delete letters that were not sent
+--! a letter is never deleted
+DELETE FROM letter WHERE state = 'queued';
+
+-- 7: delete all letters
+--! a letter is never deleted
+DELETE FROM letter;
+
+-- 7: overwrite a letter
+--! a stored address of its account
+INSERT OR REPLACE INTO letter SELECT * FROM letter WHERE state = 'queued';
+
+-- 7: overwrite a sent letter through its Message-ID
+--! a letter is never deleted
+{{letter "open" "serial=2" "address=it@acme.example" "message=(SELECT message_id FROM letter WHERE state = 'sent' LIMIT 1)" "or=OR REPLACE"}}
+
+-- 9: delete audit events
+--! an audit event is never deleted
+DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit);
+
+-- 9: delete the whole audit
+--! an audit event is never deleted
+DELETE FROM audit;
+
+-- 9: change who did it
+--! an audit event is never changed
+UPDATE audit SET actor = 'owner' WHERE action = 'case.approved';
+
+-- 9: insert an event into the past
+--! follows the last one
+INSERT INTO audit SELECT 1, at, actor, action, object, detail, prev, zeroblob(32) FROM audit WHERE seq = 1;
+
+-- 9: overwrite an event
+--! follows the last one
+INSERT OR REPLACE INTO audit SELECT seq, at, 'owner', action, object, detail, prev, hash FROM audit WHERE seq = 2;
+
+-- 9: write over an event, politely
+--! follows the last one
+INSERT INTO audit SELECT seq, at, actor, action, object, detail, prev, hash FROM audit WHERE seq = 2 ON CONFLICT (seq) DO UPDATE SET actor = 'owner';
+
+-- 9: leave a gap in the audit
+--! follows the last one
+INSERT INTO audit SELECT seq + 2, at, actor, action, object, detail, hash, zeroblob(32) FROM audit ORDER BY seq DESC LIMIT 1;
+
+-- 9: begin a second chain
+--! follows the last one
+INSERT INTO audit SELECT seq + 1, at, actor, action, object, detail, zeroblob(32), zeroblob(32) FROM audit ORDER BY seq DESC LIMIT 1;
+
+-- 9: an event with an old number and a hash that stands already
+--! an audit event is never deleted
+INSERT OR REPLACE INTO audit SELECT (SELECT max(seq) + 1 FROM audit), at, actor, action, object, detail, (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), hash FROM audit WHERE seq = 3;
+
+-- 1: take a cursor back
+--! a cursor never goes back
+UPDATE cursor SET uid = uid - 1;
+
+-- 1: forget a cursor, so that every mail counts as backlog
+--! a cursor is never deleted
+DELETE FROM cursor;
+
+-- 1: forget a cursor by renaming its folder
+--! a cursor never goes back
+UPDATE cursor SET folder = 'Trash';
+
+-- 1: overwrite a cursor
+--! a cursor is never deleted
+INSERT OR REPLACE INTO cursor SELECT mailbox, folder, uidvalidity, 0, 0, moved_at FROM cursor;
+
+-- 1: give a mail another identity
+--! keeps its identity and its bytes
+UPDATE inbound SET uid = uid + 1000;
+
+-- 1: move a mail to another folder
+--! keeps its identity and its bytes
+UPDATE inbound SET folder = 'Trash' WHERE id = 1;
+
+-- 1: change the bytes of a mail
+--! keeps its identity and its bytes
+UPDATE inbound SET raw = X'00' WHERE id = 1;
+
+-- 1: forget the bytes of a mail that was not read yet
+--! keeps its identity and its bytes
+UPDATE inbound SET raw = NULL WHERE fate IS NULL;
+
+-- 9: forget the bytes of a mail whose case is open
+--! keeps its identity and its bytes
+UPDATE inbound SET raw = NULL WHERE id = (SELECT inbound_id FROM case_mail WHERE case_id = {{id "open"}} AND role = 'opened');
+
+-- 1: put a waiting mail into the backlog, so that nobody is told
+--! keeps its identity and its bytes
+UPDATE inbound SET backlog = 1 WHERE fate IS NULL;
+
+-- 1: change the fate of a mail that opened a case
+--! a mail has one fate
+UPDATE inbound SET fate = 'passed' WHERE fate = 'case';
+
+-- 1: let a mail wait again
+--! a mail has one fate
+UPDATE inbound SET fate = NULL, fated_at = NULL WHERE fate = 'case';
+
+-- 1: say that a mail opened a case that it did not
+--! a mail has one fate
+UPDATE inbound SET fate = 'case', reason = 'x', fated_at = {{now}} WHERE fate IS NULL;
+
+-- 1: write a mail down as handled, without a case
+--! a mail begins without a fate
+INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size, fate, reason, fated_at)
+    VALUES ('support', 'INBOX', 7, 900, 1, 1, 1, 'case', 'x', 1);
+
+-- 9: rewrite the reason of a fate
+--! a mail has one fate
+UPDATE inbound SET reason = 'something else' WHERE fate = 'case';
+
+-- 1: a fate without a reason
+--! CHECK
+UPDATE inbound SET fate = 'passed', fated_at = {{now}} WHERE fate IS NULL;
+
+-- 1: delete a mail
+--! a mail is never deleted
+DELETE FROM inbound WHERE fate IS NULL;
+
+-- 1: overwrite a mail
+--! a mail is never deleted
+INSERT OR REPLACE INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size)
+    SELECT mailbox, folder, uidvalidity, uid, internal_date, received_at, size FROM inbound;
+
+-- 2: the same mail twice
+--! UNIQUE
+INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size)
+    SELECT mailbox, folder, uidvalidity, uid, internal_date, received_at, size FROM inbound WHERE id = 1;
+
+-- 3: make a verdict better
+--! an assessment is never changed
+UPDATE assessment SET verdict = 'authenticated';
+
+-- 3: delete a verdict
+--! an assessment is never deleted
+DELETE FROM assessment;
+
+-- 3: overwrite a verdict
+--! an assessment is never deleted
+INSERT OR REPLACE INTO assessment SELECT inbound_id, 'authenticated', match, from_addr, claimed, message_id, subject, excerpt, request, score, language, evidence, assessed_at FROM assessment;
+
+-- 3: forget a signature, so that a replay passes
+--! a signature that was seen stays seen
+DELETE FROM signature_seen;
+
+-- 3: say that a signature was first seen on another mail
+--! a signature that was seen stays seen
+UPDATE signature_seen SET inbound_id = (SELECT max(id) FROM inbound);
+
+-- 3: overwrite where a signature was seen
+--! a signature that was seen stays seen
+INSERT OR REPLACE INTO signature_seen SELECT fingerprint, (SELECT max(id) FROM inbound) FROM signature_seen;
+
+-- 3: rewrite an address in place
+--! it only ends
+UPDATE address SET address = 'mallory@evil.example', lookup = 'mallory@evil.example' WHERE address = 'anna@acme.example';
+
+-- 3: make a new address look old
+--! it only ends
+UPDATE address SET since = 1;
+
+-- 3: give a notification address the rights of a registered one
+--! it only ends
+UPDATE address SET role = 'admin', user_id = 'U-1' WHERE address = 'it@acme.example';
+
+-- 3: bring a replaced address back
+--! it only ends
+UPDATE address SET until = {{now}} WHERE address = 'anna@acme.example';
+UPDATE address SET until = NULL WHERE address = 'anna@acme.example';
+
+-- 9: delete the history of an address
+--! it is never deleted
+DELETE FROM address WHERE role = 'notify';
+
+-- 3: overwrite an address
+--! it is never deleted
+INSERT OR REPLACE INTO address SELECT id, account_id, user_id, role, address, lookup, skeleton, 'x', since, until FROM address WHERE id = 1;
+
+-- 3: move a user into another account, whose admin then asks
+--! a user stays in the account
+UPDATE panel_user SET account_id = 'A-2002' WHERE id = 'U-2';
+
+-- 3: move a user by overwriting the row
+--! a user stays in the account
+INSERT OR REPLACE INTO panel_user SELECT id, 'A-2002', login, full_name, role, created_at, removed_at FROM panel_user WHERE id = 'U-2';
+
+-- 3: move a user, politely
+--! a user stays in the account
+INSERT INTO panel_user SELECT id, 'A-2002', login, full_name, role, created_at, removed_at FROM panel_user WHERE id = 'U-2'
+    ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id;
+
+-- 9: delete a user
+--! a user stays in the account
+DELETE FROM panel_user WHERE id = 'U-2';
+
+-- 9: delete an account
+--! an account keeps its beginning
+DELETE FROM account WHERE id = 'A-1001';
+
+-- 3: make an account younger than its addresses, so that no change shows
+--! an account keeps its beginning
+UPDATE account SET created_at = {{now}};
+
+-- 3: make an account younger by overwriting it
+--! an account keeps its beginning
+INSERT OR REPLACE INTO account SELECT id, name, locale, {{now}}, removed_at FROM account;
+
+-- 4: turn a reviewer into another person
+--! stays the same person
+UPDATE reviewer SET email = 'mallory@evil.example' WHERE id = 1;
+
+-- 4: give a reviewer somebody else's factor
+--! stays the same person
+UPDATE reviewer SET holder_id = 'staff:2' WHERE id = 1;
+
+-- 9: delete a reviewer
+--! never deleted
+DELETE FROM reviewer WHERE id = 4;
+
+-- 4: overwrite a reviewer
+--! never deleted
+INSERT OR REPLACE INTO reviewer (id, holder_id, email, name, role, created_at) SELECT id, holder_id, email, name, 'admin', created_at FROM reviewer WHERE id = 3;
+
+-- 4: use an invitation again, for a new password
+--! an invitation is used once
+UPDATE invitation SET used_at = NULL;
+
+-- 4: make an invitation live longer
+--! an invitation is used once
+UPDATE invitation SET expires_at = expires_at + 1;
+
+-- 4: overwrite a used invitation
+--! an invitation is used once
+INSERT OR REPLACE INTO invitation SELECT hash, reviewer_id, created_at, expires_at, NULL FROM invitation;
+
+-- 4: take a session up again that ended
+--! stays ended
+UPDATE session SET ended_at = {{now}} WHERE reviewer_id = 1;
+UPDATE session SET ended_at = NULL WHERE reviewer_id = 1;
+
+-- 4: overwrite a session that ended
+--! stays ended
+UPDATE session SET ended_at = {{now}} WHERE reviewer_id = 1;
+INSERT OR REPLACE INTO session SELECT hash, reviewer_id, created_at, seen_at, expires_at, step_up_at, ip, agent, NULL FROM session;
+
+-- 4: make a session live longer
+--! stays ended
+UPDATE session SET expires_at = expires_at + 1;
+
+-- 4: give a session to another reviewer
+--! stays ended
+UPDATE session SET reviewer_id = 2 WHERE reviewer_id = 1;
+
+-- 9: delete a session that voted
+--! stays ended
+DELETE FROM session;
+
+-- 4: delete an invitation
+--! an invitation is used once
+DELETE FROM invitation;
+
+-- 6: forget the canary, so that any keys seem right
+--! never deleted
+DELETE FROM meta WHERE name = 'canary';
