@@ -79,15 +79,22 @@ func TestBackupCodeOnce(t *testing.T) {
 func TestBackupCodeOfAnotherUser(t *testing.T) {
 	inBubble(t, func(d *desk) {
 		d.register("mallory", false)
+		d.register("late", false)
 		_, codes := d.enroll(jane, totp.Proof{})
 		_, theirs := d.enroll("mallory", totp.Proof{})
 		d.wants("another user's code", d.verify(theirs[0]), totp.ErrInvalidCode)
-		// Mallory, with a pen in the database, copies a hash into jane's set.
+		// Mallory, with a pen in the database, copies her salt and a hash into jane's set.
+		_, before := d.enroll("late", totp.Proof{})
 		d.must(d.exec(`DROP TRIGGER backup_code_new`))
+		d.must(d.exec(`DROP TRIGGER backup_set_state`))
+		d.must(d.exec(`UPDATE backup_set SET salt = (SELECT salt FROM backup_set WHERE user_id = 'mallory') WHERE user_id = 'late'`))
 		d.must(d.exec(`INSERT INTO backup_code (set_id, hash)
-			SELECT (SELECT id FROM backup_set WHERE user_id = $1), hash FROM backup_code n
-			JOIN backup_set s ON s.id = n.set_id WHERE s.user_id = 'mallory'`, jane))
-		d.wants("a copied hash", d.verify(theirs[0]), totp.ErrInvalidCode)
+			SELECT (SELECT id FROM backup_set WHERE user_id = 'late'), hash FROM backup_code n
+			JOIN backup_set s ON s.id = n.set_id WHERE s.user_id = 'mallory'`))
+		for _, c := range []string{theirs[0], before[0]} {
+			_, err := d.book.Verify(d.Context(), "late", c, totp.Web)
+			d.wants("a copied hash", err, totp.ErrInvalidCode)
+		}
 		d.must(d.verify(codes[0]))
 	})
 }

@@ -286,6 +286,8 @@ func TestSealedSecretStaysWithItsUser(t *testing.T) {
 	d.must(d.exec(`UPDATE credential SET sealed = (SELECT sealed FROM credential WHERE user_id = 'mallory')
 		WHERE user_id = $1`, jane))
 	later := time.Now().Add(30 * time.Second)
+	blocker, err := open(t, d.path).Begin() // while it holds the writer's lock, the others gather
+	d.must(err)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -301,6 +303,8 @@ func TestSealedSecretStaysWithItsUser(t *testing.T) {
 			t.Errorf("the other user: %v", err)
 		}
 	})
+	time.Sleep(100 * time.Millisecond)
+	d.must(blocker.Rollback())
 	all.Wait()
 }
 

@@ -143,6 +143,29 @@ func TestPassExpires(t *testing.T) {
 	})
 }
 
+// A reset ends the live pass of the one before, also when no new one is issued.
+func TestClearRevokesPass(t *testing.T) {
+	inBubble(t, func(d *desk) {
+		d.enroll(jane, totp.Proof{})
+		pass, live := d.reset(1), 1
+		d.must(d.begin(totp.Proof{Pass: pass}))
+		time.Sleep(time.Minute)
+		d.must(d.tx(func(tx *sql.Tx) error {
+			if err := d.script(tx, "reset.sql", 2, 2, time.Now()); err != nil {
+				return err
+			}
+			if err := totp.Clear(d.Context(), tx, jane, 2, totp.Reason{}); err != nil {
+				return err
+			}
+			return tx.QueryRow(`SELECT count(*) FROM enrollment_pass WHERE used_at IS NULL AND revoked_at IS NULL`).Scan(&live)
+		}))
+		if live != 0 {
+			d.Error("a pass outlives the reset")
+		}
+		d.wants("the pass of before", d.begin(totp.Proof{Pass: pass}), totp.ErrInvalidPass)
+	})
+}
+
 // Promise 5: a retry for generation N never touches N+1.
 func TestRetryOfOldGeneration(t *testing.T) {
 	inBubble(t, func(d *desk) {
