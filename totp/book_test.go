@@ -48,14 +48,16 @@ func inBubble(t *testing.T, test func(d *desk)) {
 func TestEnrollAndVerify(t *testing.T) {
 	inBubble(t, func(d *desk) {
 		d.wants("before enrolling", d.verify("123456"), totp.ErrNotEnrolled)
-		_, err := d.book.Pending(d.Context(), jane)
+		_, err := d.book.Pending(d.Context(), jane, "1.0")
 		d.wants("nothing pending", err, totp.ErrNotEnrolled)
 		e, err := d.book.Begin(d.Context(), jane, "jane@acme.example", totp.Proof{})
 		d.must(err)
-		p, err := d.book.Pending(d.Context(), jane)
+		_, err = d.book.Pending(d.Context(), jane, strings.Split(e.ID, ".")[0]+".00000000000000000000000000000000")
+		d.wants("the row alone, in another browser", err, totp.ErrNotEnrolled)
+		p, err := d.book.Pending(d.Context(), jane, e.ID)
 		d.must(err)
 		if p.ID != e.ID || p.Key.URI() != e.Key.URI() || !p.Expires.Equal(e.Expires) || time.Until(e.Expires) != 15*time.Minute {
-			d.Errorf("pending %d until %v, begun %d until %v", p.ID, p.Expires, e.ID, e.Expires)
+			d.Errorf("pending %s until %v, begun %s until %v", p.ID, p.Expires, e.ID, e.Expires)
 		}
 		d.wants("pending is not active", d.verify(at(e.Key, time.Now())), totp.ErrNotEnrolled)
 		_, err = d.book.Confirm(d.Context(), jane, e.ID, wrong(e.Key, time.Now()))
@@ -99,10 +101,10 @@ func TestPendingExpires(t *testing.T) {
 		d.must(err)
 		_, err = d.book.Confirm(d.Context(), jane, e.ID, at(e.Key, time.Now()))
 		d.wants("an older enrollment", err, totp.ErrConflict)
-		_, err = d.book.Confirm(d.Context(), jane, 999, at(e.Key, time.Now()))
-		d.wants("an unknown enrollment", err, totp.ErrConflict)
+		_, err = d.book.Confirm(d.Context(), jane, "999.0", at(e.Key, time.Now()))
+		d.wants("an unknown enrollment", err, totp.ErrNotEnrolled)
 		time.Sleep(15 * time.Minute)
-		_, err = d.book.Pending(d.Context(), jane)
+		_, err = d.book.Pending(d.Context(), jane, second.ID)
 		d.wants("show after its time", err, totp.ErrExpired)
 		_, err = d.book.Confirm(d.Context(), jane, second.ID, at(second.Key, time.Now()))
 		d.wants("confirm after its time", err, totp.ErrExpired)

@@ -2,15 +2,22 @@ package totp
 
 import (
 	"context"
+	"crypto/subtle"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // An Enrollment waits for its first code. Its Key is shown to the user.
 type Enrollment struct {
-	ID      int64
+	// ID is a secret of whoever began: only with it can the key be seen again
+	// and be confirmed. Keep it in that browser, in an HttpOnly cookie; the
+	// password alone must not show the key that a pass or a code paid for.
+	ID      string
 	Key     Key
 	Expires time.Time
 }
@@ -18,6 +25,7 @@ type Enrollment struct {
 const (
 	purposeFingerprint = "totp fingerprint"
 	purposePass        = "enrollment pass"
+	purposeTicket      = "enrollment"
 )
 
 // Register makes a holder of user, in the caller's transaction, or updates the
@@ -139,18 +147,32 @@ func (b *Book) pend(ctx context.Context, tx *sql.Tx, user string, key Key, a adm
 		until = min(until, a.until)
 	}
 	e := Enrollment{Key: key, Expires: instant(until)}
-	o := key.options
+	o, id := key.options, int64(0)
 	err := tx.QueryRowContext(ctx, `
 		INSERT INTO credential (user_id, generation, state, label, sealed, fingerprint, algorithm, digits, period,
 			pass_id, created_at, expires_at)
 		VALUES ($1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id`,
 		user, a.generation, o.Account, b.keys.Seal(purposeSecret, sealID(user, a.generation), key.secret),
 		b.keys.MAC(purposeFingerprint, key.secret), o.Algorithm.String(), o.Digits, o.Period,
-		a.pass, now.UnixMicro(), until).Scan(&e.ID)
+		a.pass, now.UnixMicro(), until).Scan(&id)
 	if err != nil {
 		return Enrollment{}, fmt.Errorf("store enrollment: %w", err)
 	}
+	e.ID = b.ticket(user, id)
 	return e, nil
+}
+
+// ticket is the ID of an enrollment: its row and a MAC that nobody can guess.
+func (b *Book) ticket(user string, id int64) string {
+	row := strconv.FormatInt(id, 10)
+	return row + "." + hex.EncodeToString(b.keys.MAC(purposeTicket, []byte(user), []byte(row))[:16])
+}
+
+// readTicket returns the row of a ticket of this user.
+func (b *Book) readTicket(user, ticket string) (id int64, ok bool) {
+	row, _, _ := strings.Cut(ticket, ".")
+	id, err := strconv.ParseInt(row, 10, 64)
+	return id, err == nil && subtle.ConstantTimeCompare([]byte(b.ticket(user, id)), []byte(ticket)) == 1
 }
 
 func expirePending(ctx context.Context, tx *sql.Tx, user string, at int64) error {
@@ -191,17 +213,24 @@ func (b *Book) readPending(ctx context.Context, q Querier, user string) (pending
 	return p, nil
 }
 
-// Pending returns the enrollment that Begin started, to show its QR code again.
-// Without one it returns [ErrNotEnrolled], after its time [ErrExpired].
-func (b *Book) Pending(ctx context.Context, user string) (Enrollment, error) {
-	p, err := b.readPending(ctx, b.db, user)
-	if err != nil {
-		return Enrollment{}, fault("show enrollment", err)
+// Pending returns the enrollment that Begin started, to show its QR code again
+// to the browser that holds its ID. Without one, or with another ID, it returns
+// [ErrNotEnrolled], after its time [ErrExpired].
+func (b *Book) Pending(ctx context.Context, user, id string) (Enrollment, error) {
+	row, ok := b.readTicket(user, id)
+	if !ok {
+		return Enrollment{}, ErrNotEnrolled
 	}
-	if p.expires <= time.Now().UnixMicro() {
+	p, err := b.readPending(ctx, b.db, user)
+	switch {
+	case err != nil:
+		return Enrollment{}, fault("show enrollment", err)
+	case p.id != row:
+		return Enrollment{}, ErrNotEnrolled
+	case p.expires <= time.Now().UnixMicro():
 		return Enrollment{}, ErrExpired
 	}
-	return Enrollment{ID: p.id, Key: p.key, Expires: instant(p.expires)}, nil
+	return Enrollment{ID: id, Key: p.key, Expires: instant(p.expires)}, nil
 }
 
 // Confirm proves the pending enrollment id with a code of the new authenticator
@@ -209,14 +238,18 @@ func (b *Book) Pending(ctx context.Context, user string) (Enrollment, error) {
 // is used up, and so is this code, which will not log in. It returns the new
 // backup codes, which cannot be shown again. [ErrConflict]: another enrollment,
 // or a reset, took the place of this one.
-func (b *Book) Confirm(ctx context.Context, user string, id int64, code string) ([]string, error) {
+func (b *Book) Confirm(ctx context.Context, user, id, code string) ([]string, error) {
+	row, ok := b.readTicket(user, id)
+	if !ok {
+		return nil, ErrNotEnrolled
+	}
 	if !digits(code, 6) && !digits(code, 8) {
 		return nil, ErrInvalidCode
 	}
 	var codes []string
 	err := b.commit(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := time.Now()
-		p, step, err := b.proveKey(ctx, tx, user, id, code, now)
+		p, step, err := b.proveKey(ctx, tx, user, row, code, now)
 		if err != nil {
 			return err
 		}
