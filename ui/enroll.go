@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -26,6 +27,7 @@ type Enrollment struct {
 	Path     string // where it is mounted, for example /account/2fa
 	Done     string // where Finish leads
 	Brand    string
+	Banner   string                     // shown on top of every page; a demo uses it
 	Locale   func(*http.Request) string // default: Accept-Language; en, nl and de are spoken
 	Log      *slog.Logger               // default: discard
 }
@@ -83,7 +85,7 @@ func (m mounted) page(w http.ResponseWriter, r *http.Request, step string) error
 	if m.Locale != nil {
 		wanted = m.Locale(r)
 	}
-	e := enroller{book: m.Book, pages: m.pages, brand: m.Brand, static: m.Path + "/static/", path: m.Path,
+	e := enroller{book: m.Book, pages: m.pages, brand: m.Brand, banner: m.Banner, static: m.Path + "/static/", path: m.Path,
 		user: user, account: account, lang: m.pages.language(wanted),
 		finish: func() (string, error) { return m.Done, nil }}
 	return e.serve(w, r, step)
@@ -144,7 +146,6 @@ type enrollPage struct {
 }
 
 type setup struct {
-	ID      int64
 	SVG     template.HTML
 	Grouped string
 	URI     string
@@ -157,7 +158,7 @@ func (e enroller) show(w http.ResponseWriter, r *http.Request, status int, p enr
 	if p.Status, err = e.book.Status(r.Context(), e.user); err != nil {
 		return fmt.Errorf("show enrollment: %w", err)
 	}
-	pending, err := e.book.Pending(r.Context(), e.user)
+	pending, err := e.book.Pending(r.Context(), e.user, begun(r))
 	switch {
 	case errors.Is(err, totp.ErrNotEnrolled), errors.Is(err, totp.ErrExpired):
 	case err != nil:
@@ -167,7 +168,7 @@ func (e enroller) show(w http.ResponseWriter, r *http.Request, status int, p enr
 		if err != nil {
 			return fmt.Errorf("draw QR code: %w", err)
 		}
-		p.Setup = &setup{ID: pending.ID, SVG: template.HTML(svg), Grouped: pending.Key.Grouped(), URI: pending.Key.URI(),
+		p.Setup = &setup{SVG: template.HTML(svg), Grouped: pending.Key.Grouped(), URI: pending.Key.URI(),
 			Minutes: int(time.Until(pending.Expires).Minutes())}
 	}
 	return e.render(w, r, status, p)
@@ -187,14 +188,37 @@ func (e enroller) text(key string, args ...any) string {
 	return text
 }
 
+// enrollCookie keeps the ID of an enrollment in the browser that began it: the
+// password alone must not show the key that a pass or a code paid for.
+const enrollCookie = "resetdesk-enrollment"
+
+// begun returns the ID of the enrollment that this browser began, "" if none.
+func begun(r *http.Request) string {
+	c, err := r.Cookie(enrollCookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+func (e enroller) cookie(r *http.Request, id string, life time.Duration) *http.Cookie {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	return &http.Cookie{Name: enrollCookie, Value: id, Path: cmp.Or(e.path, "/"), MaxAge: int(life.Seconds()),
+		HttpOnly: true, Secure: !loopback(host), SameSite: http.SameSiteStrictMode}
+}
+
 // start makes a new key. While a factor is active it takes a current code, after
 // a reset the enrollment pass; the library decides which.
 func (e enroller) start(w http.ResponseWriter, r *http.Request) error {
 	proof := totp.Proof{Code: typedCode(r.PostForm.Get("code")), Pass: strings.TrimSpace(r.PostForm.Get("pass"))}
-	_, err := e.book.Begin(r.Context(), e.user, e.account, proof)
+	begun, err := e.book.Begin(r.Context(), e.user, e.account, proof)
 	if err != nil {
 		return e.refused(w, r, err)
 	}
+	http.SetCookie(w, e.cookie(r, begun.ID, time.Until(begun.Expires)))
 	http.Redirect(w, r, cmp.Or(e.path, "/"), http.StatusSeeOther)
 	return nil
 }
@@ -202,11 +226,11 @@ func (e enroller) start(w http.ResponseWriter, r *http.Request) error {
 // confirm proves a code and shows the backup codes. They are in this answer and
 // nowhere else, so it is a page and no redirect.
 func (e enroller) confirm(w http.ResponseWriter, r *http.Request) error {
-	id, _ := strconv.ParseInt(r.PostForm.Get("id"), 10, 64) // 0 is nobody's enrollment
-	codes, err := e.book.Confirm(r.Context(), e.user, id, typedCode(r.PostForm.Get("code")))
+	codes, err := e.book.Confirm(r.Context(), e.user, begun(r), typedCode(r.PostForm.Get("code")))
 	if err != nil {
 		return e.refused(w, r, err)
 	}
+	http.SetCookie(w, e.cookie(r, "", -time.Second))
 	return e.render(w, r, http.StatusOK, enrollPage{Codes: codes})
 }
 
