@@ -280,7 +280,9 @@ func TestPlainNeverLeaves(t *testing.T) {
 		c := config("127.0.0.1:1", "u", "p")
 		c.Host = host
 		w := &mailbox.Watcher{Config: c, Inbox: newShelf(t)}
-		if err := w.Run(context.Background()); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := w.Run(ctx); err == nil {
 			t.Errorf("%q counts as loopback", host)
 		}
 	}

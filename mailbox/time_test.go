@@ -69,16 +69,18 @@ func (p *pipes) count() int {
 }
 
 // bubble runs a watcher with the real default times against an in-process server, in virtual time.
-func bubble(t *testing.T, password string, test func(p *pipes, s *mailtest.IMAP, in *shelf, w *mailbox.Watcher)) {
+func bubble(t *testing.T, password string, test func(p *pipes, s *mailtest.IMAP, in *shelf, w *mailbox.Watcher),
+	folders ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
-		s, err := mailtest.NewIMAP(mailtest.IMAPOptions{Listener: p})
+		s, err := mailtest.NewIMAP(mailtest.IMAPOptions{Listener: p, Folders: folders})
 		if err != nil {
 			t.Fatal(err)
 		}
 		in := newShelf(t)
 		c := config("127.0.0.1:1", s.User, password)
 		w := &mailbox.Watcher{Inbox: in, Config: mailbox.WatcherConfig{Host: c.Host, Security: c.Security, User: c.User, Password: c.Password}}
+		w.Config.Folders = append(folders, "INBOX")
 		w.SetDial(p.dial)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -98,6 +100,10 @@ func bubble(t *testing.T, password string, test func(p *pipes, s *mailtest.IMAP,
 func TestLoginsPerHour(t *testing.T) {
 	t.Run("wrong password", func(t *testing.T) {
 		bubble(t, "wrong", func(_ *pipes, s *mailtest.IMAP, _ *shelf, w *mailbox.Watcher) {
+			time.Sleep(3 * time.Second)
+			if n := s.SignIns(); n != 1 {
+				t.Errorf("%d sign-ins at once: the folders share one door", n)
+			}
 			for hour := range 24 {
 				before := s.SignIns()
 				time.Sleep(time.Hour)
@@ -108,7 +114,7 @@ func TestLoginsPerHour(t *testing.T) {
 			if st := w.Status(); !st.Alarm {
 				t.Errorf("%+v", st)
 			}
-		})
+		}, "Junk", "Spam", "Archive", "Other")
 	})
 	t.Run("down", func(t *testing.T) {
 		bubble(t, "secret", func(p *pipes, s *mailtest.IMAP, in *shelf, _ *mailbox.Watcher) {

@@ -312,6 +312,24 @@ func TestDedicatedAndOddMails(t *testing.T) {
 	}
 }
 
+// TestLargeHeaders: more headers than one pass may hold. What did not fit is read in the next pass.
+func TestLargeHeaders(t *testing.T) {
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	refs := "References:" + strings.Repeat(" <0123456789@legit.example>\r\n", 500)
+	const n = 800
+	for i := 1; i <= n; i++ {
+		if _, err := s.Append("INBOX", append([]byte(refs), letter(i)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := newShelf(t)
+	watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the end", func() bool { return in.cursor("INBOX").UID == n })
+	if list := in.all("INBOX"); len(list) != n {
+		t.Errorf("%d of %d mails", len(list), n)
+	}
+}
+
 func TestUnusableConfig(t *testing.T) {
 	good := config("127.0.0.1:1", "u", "p")
 	for want, spoil := range map[string]func(*mailbox.WatcherConfig){
@@ -324,7 +342,9 @@ func TestUnusableConfig(t *testing.T) {
 		c := good
 		spoil(&c)
 		w := &mailbox.Watcher{Config: c, Inbox: newShelf(t)}
-		if err := w.Run(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := w.Run(ctx); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
