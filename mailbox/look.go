@@ -29,7 +29,7 @@ func (f *folder) look(ctx context.Context, s *session) error {
 	if err != nil {
 		return inboxError{fmt.Errorf("resume: %w", err)}
 	}
-	p, todo, err := f.plan(s, box, cur)
+	p, unread, err := f.plan(s, box, cur)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (f *folder) look(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	if err := f.scan(ctx, s, &p, todo); err != nil {
+	if err := f.scan(ctx, s, &p, unread); err != nil {
 		return err
 	}
 	return f.lookAgain(ctx, s, &p)
@@ -57,7 +57,7 @@ func (f *folder) plan(s *session, box *imap.SelectData, cur Cursor) (place, *uid
 	if cur.UIDValidity != box.UIDValidity {
 		p.through, p.backlog = 0, 0
 	}
-	todo := &uidQueue{}
+	unread := &uidQueue{}
 	switch next := uint32(box.UIDNext); {
 	case next == 0: // an old server: UIDNEXT is optional in RFC 3501
 		found, err := s.search(imap.UIDSet{{Start: imap.UID(p.through) + 1, Stop: ^imap.UID(0)}})
@@ -65,7 +65,7 @@ func (f *folder) plan(s *session, box *imap.SelectData, cur Cursor) (place, *uid
 			return p, nil, err
 		}
 		p.upper = max(highest(found), p.through)
-		todo.ranges = found
+		unread.ranges = found
 	case next <= p.through:
 		return p, nil, alarm{fmt.Errorf("the folder's UIDs went backwards (UIDNEXT %d, read up to %d) under the same "+
 			"UIDVALIDITY: the mailbox was restored by force, and its new mails cannot be told from old ones",
@@ -77,7 +77,7 @@ func (f *folder) plan(s *session, box *imap.SelectData, cur Cursor) (place, *uid
 			if err != nil {
 				return p, nil, err
 			}
-			todo.ranges = found
+			unread.ranges = found
 		}
 	}
 	if cur.UIDValidity != box.UIDValidity && unfinished {
@@ -87,7 +87,7 @@ func (f *folder) plan(s *session, box *imap.SelectData, cur Cursor) (place, *uid
 	if f.first.validity == p.validity {
 		p.backlog = max(p.backlog, f.first.uid)
 	}
-	return p, within(todo, p.through, p.upper), nil
+	return p, within(unread, p.through, p.upper), nil
 }
 
 // within drops what lies outside (through, upper]: "n:*" names the last mail even when it is older than n.
@@ -109,23 +109,23 @@ const (
 	mostPass  = 10000
 )
 
-// scan reads the mails of todo in passes: headers, then the question which concern us, then bodies, then the Inbox.
-func (f *folder) scan(ctx context.Context, s *session, p *place, todo *uidQueue) error {
+// scan reads the mails of unread in passes: headers, then the question which concern us, then bodies, then the Inbox.
+func (f *folder) scan(ctx context.Context, s *session, p *place, unread *uidQueue) error {
 	step := firstPass
-	for !todo.empty() {
+	for !unread.empty() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, last := f.trouble.limit(todo.head(), step)
-		set := todo.take(n, last)
+		n, last := f.trouble.limit(unread.head(), step)
+		set := unread.take(n, last)
 		mails, dropped, err := f.headers(s, p, set)
 		if err != nil {
 			return err
 		}
-		todo.putBack(dropped)
+		unread.putBack(dropped)
 		end := p.upper
-		if !todo.empty() {
-			end = todo.head() - 1
+		if !unread.empty() {
+			end = unread.head() - 1
 		}
 		if err := f.deliver(ctx, s, p, mails, end); err != nil {
 			return err
