@@ -246,7 +246,7 @@ func setFate(ctx context.Context, tx *sql.Tx, id int64, fate, reason string) err
 func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
 	var id int64
 	err := tx.QueryRowContext(ctx, `SELECT o.id FROM inbound n JOIN inbound o ON o.sha256 = n.sha256
-		WHERE n.id = $1 AND o.id <> n.id AND o.mailbox = n.mailbox AND o.folder = n.folder
+		WHERE n.id = $1 AND o.id < n.id AND o.mailbox = n.mailbox AND o.folder = n.folder
 			AND o.uidvalidity <> n.uidvalidity AND o.internal_date = n.internal_date AND o.size = n.size
 		ORDER BY o.id LIMIT 1`, r.id).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
