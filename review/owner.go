@@ -188,6 +188,9 @@ func (d *Desk) answerYes(ctx context.Context, tx *sql.Tx, l link, c caseRow, in 
 			return err
 		}
 	}
+	if in.UserID != "" && in.UserID != c.user {
+		return fail(Stale, "Meanwhile it was settled that this request is for another user. Open the page again and read it before you answer.")
+	}
 	if err := saveAnswer(ctx, tx, l, c, "yes", c.user, in.IP, now); err != nil {
 		return err
 	}
