@@ -39,7 +39,7 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 	err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
 		for i, h := range headers {
 			subject := message.Header(h).Subject
-			if intent.SmellsOf2FA(subject) || caseNumber(string(h)) != "" || caseNumber(subject) != "" {
+			if intent.SmellsOf2FA(subject) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
 				concerns[i] = true
 				continue
 			}
