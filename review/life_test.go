@@ -48,7 +48,7 @@ func decision(v review.CaseView, class, note string) review.Decision {
 // confirmSubject is in every subject of an acknowledgement, in any language.
 var confirmSubjects = []string{"Please confirm", "Bitte bestätigen", "Graag bevestigen"}
 
-func confirmToken(t *testing.T, letters []letter, to string) string {
+func confirmToken(t testing.TB, letters []letter, to string) string {
 	t.Helper()
 	for _, l := range letters {
 		for _, s := range confirmSubjects {
@@ -76,7 +76,7 @@ func (h *house) clearFor(from, text string) (review.CaseView, []letter) {
 }
 
 // passIn finds the enrollment pass in the letters.
-func passIn(t *testing.T, letters []letter) (pass string, to string) {
+func passIn(t testing.TB, letters []letter) (pass string, to string) {
 	t.Helper()
 	for _, l := range letters {
 		for line := range strings.Lines(l.text) {

@@ -16,7 +16,7 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-func plainText(t *testing.T, raw []byte) string {
+func plainText(t testing.TB, raw []byte) string {
 	t.Helper()
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -102,4 +102,13 @@ func story(t *testing.T, h *house) {
 	if head, err := h.desk.VerifyAudit(ctx); err != nil || head.Seq == 0 {
 		t.Fatalf("audit %+v, %v", head, err)
 	}
+}
+
+func headerOf(t testing.TB, raw []byte, name string) string {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Header.Get(name)
 }
