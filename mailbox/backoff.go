@@ -29,7 +29,7 @@ func jitter(d time.Duration) time.Duration {
 	return d*7/10 + rand.N(d*6/10+1)
 }
 
-// sleep waits for d, for a token on any of the channels, or for ctx; it reports whether ctx is still alive.
+// sleep waits for d, for a token on kick (nil: none comes), or for ctx; it reports whether ctx is still alive.
 func sleep(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

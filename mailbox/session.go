@@ -151,7 +151,7 @@ func (s *session) examine(name string) (*imap.SelectData, error) {
 	return data, nil
 }
 
-// search lists the UIDs that exist from first to last; last 0 means no end. The answer is in ascending order.
+// search lists those UIDs of set that exist, in ascending order.
 func (s *session) search(set imap.UIDSet) (imap.UIDSet, error) {
 	if len(set) == 0 {
 		return nil, nil
