@@ -125,7 +125,10 @@ func TestParkedMailBecomesACase(t *testing.T) {
 		time.Sleep(time.Minute)
 		h.deliver("anna@acme.example", "Question", "Can you call me about jane?")
 		rita, _ := h.signIn("rita", review.Decider)
-		rita.get("/?tab=parked").want(t, 200, "/mails/1")
+		parked := rita.get("/?tab=parked").want(t, 200, "/mails/1")
+		if strings.Contains(parked.body, "tab=quarantine") {
+			t.Error("a reviewer is shown the way to the quarantine")
+		}
 		rita.get("/mails/1").want(t, 200, "Make it a case")
 		a := rita.post("/mails/1/case")
 		a.leads(t, "/cases/"+h.text(`SELECT number FROM reset_case`))
