@@ -132,19 +132,20 @@ BEGIN SELECT RAISE(ABORT, 'a credential is replaced only by another active one')
 
 CREATE TRIGGER credential_cleared BEFORE UPDATE OF state ON credential
 WHEN OLD.state = 'active' AND NEW.state = 'cleared' AND NOT EXISTS (
-    SELECT 1 FROM reset WHERE user_id = OLD.user_id AND generation = OLD.generation)
+    SELECT 1 FROM reset r WHERE r.user_id = OLD.user_id AND r.generation >= OLD.generation
+        AND NOT EXISTS (SELECT 1 FROM undo WHERE reset_id = r.id))
 BEGIN SELECT RAISE(ABORT, 'a second factor is cleared only by an approved reset'); END;
 
 CREATE TRIGGER credential_restored BEFORE UPDATE OF state ON credential
 WHEN OLD.state = 'cleared' AND NEW.state = 'active' AND NOT EXISTS (
     SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
-    WHERE r.user_id = OLD.user_id AND r.generation = OLD.generation)
+    WHERE r.user_id = OLD.user_id AND OLD.ended_at >= r.cleared_at AND OLD.ended_at <= u.at)
 BEGIN SELECT RAISE(ABORT, 'a cleared factor comes back only by an undo'); END;
 
 CREATE TRIGGER credential_revoked BEFORE UPDATE OF state ON credential
 WHEN OLD.state = 'active' AND NEW.state = 'revoked' AND NOT EXISTS (
     SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
-    WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation)
+    WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation AND OLD.activated_at <= u.at)
 BEGIN SELECT RAISE(ABORT, 'a factor enrolled after a reset is revoked only by its undo'); END;
 
 -- Backup codes: one live set a user; each code works once.
@@ -164,7 +165,7 @@ CREATE UNIQUE INDEX backup_set_one_active ON backup_set (user_id) WHERE state = 
 CREATE TRIGGER backup_set_new BEFORE INSERT ON backup_set
 WHEN NEW.state <> 'active'
     OR NEW.generation <> (SELECT generation FROM holder WHERE id = NEW.user_id)
-    OR NOT EXISTS (SELECT 1 FROM credential WHERE user_id = NEW.user_id AND state = 'active' AND generation = NEW.generation)
+    OR NOT EXISTS (SELECT 1 FROM credential WHERE user_id = NEW.user_id AND state = 'active')
     OR EXISTS (SELECT 1 FROM backup_set WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'backup codes come beside an active factor'); END;
 
@@ -177,13 +178,14 @@ WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.gen
     OR NOT ((NEW.state = OLD.state AND NEW.ended_at IS OLD.ended_at)
         OR (OLD.state = 'active' AND NEW.state = 'replaced')
         OR (OLD.state = 'active' AND NEW.state = 'cleared' AND EXISTS (
-            SELECT 1 FROM reset WHERE user_id = OLD.user_id AND generation = OLD.generation))
+            SELECT 1 FROM reset r WHERE r.user_id = OLD.user_id AND r.generation >= OLD.generation
+                AND NOT EXISTS (SELECT 1 FROM undo WHERE reset_id = r.id)))
         OR (OLD.state = 'cleared' AND NEW.state = 'active' AND EXISTS (
             SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
-            WHERE r.user_id = OLD.user_id AND r.generation = OLD.generation))
+            WHERE r.user_id = OLD.user_id AND OLD.ended_at >= r.cleared_at AND OLD.ended_at <= u.at))
         OR (OLD.state = 'active' AND NEW.state = 'revoked' AND EXISTS (
             SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
-            WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation)))
+            WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation AND OLD.created_at <= u.at)))
 BEGIN SELECT RAISE(ABORT, 'backup codes are cleared only by an approved reset'); END;
 
 CREATE TABLE backup_code (

@@ -208,17 +208,6 @@ type factor struct {
 	lastStep   int64
 }
 
-// current tells whether a factor was enrolled in the present generation, as the
-// schema asks of those who get backup codes.
-func (s standing) current() bool {
-	for _, f := range s.factors {
-		if f.generation == s.generation {
-			return true
-		}
-	}
-	return false
-}
-
 // stand reads and unseals. It returns ErrUnknownUser for an unknown user.
 func (b *Book) stand(ctx context.Context, tx *sql.Tx, user string) (standing, error) {
 	var s standing

@@ -270,18 +270,30 @@ func TestUndoAfterTheHold(t *testing.T) {
 	})
 }
 
-// After an undo new backup codes come with a new authenticator only; asking
-// for them costs no code.
-func TestRenewAfterUndo(t *testing.T) {
+// After an undo the old factor is an ordinary one again: it renews its backup
+// codes, and the undone reset is a licence for nothing.
+func TestAfterUndo(t *testing.T) {
 	inBubble(t, func(d *desk) {
 		_, codes := d.enroll(jane, totp.Proof{})
 		d.reset(1)
 		d.must(d.undo(1))
 		d.must(d.tx(func(tx *sql.Tx) error { return totp.Unfreeze(d.Context(), tx, jane) }))
-		_, err := d.book.RenewBackupCodes(d.Context(), jane, totp.Proof{Code: codes[0]})
-		d.wants("renew", err, totp.ErrConflict)
-		_, more := d.enroll(jane, totp.Proof{Code: codes[0]})
-		d.must(d.verify(more[0]))
+		more, err := d.book.RenewBackupCodes(d.Context(), jane, totp.Proof{Code: codes[0]})
+		d.must(err)
+		time.Sleep(time.Minute)
+		d.enroll(jane, totp.Proof{Code: more[0]})
+		now := time.Now().UnixMicro()
+		for _, attack := range []string{
+			`UPDATE credential SET state = 'cleared', ended_at = $1 WHERE state = 'active'`,
+			`UPDATE credential SET state = 'revoked', ended_at = $1 WHERE state = 'active'`,
+			`UPDATE backup_set SET state = 'cleared', ended_at = $1 WHERE state = 'active'`,
+			`UPDATE backup_set SET state = 'revoked', ended_at = $1 WHERE state = 'active'`,
+		} {
+			if err := d.tx(func(tx *sql.Tx) error { _, err := tx.Exec(attack, now); return err }); err == nil {
+				t.Errorf("the schema lets pass: %s", attack)
+			}
+		}
+		d.wants("still asked", d.verify("000000"), totp.ErrInvalidCode)
 	})
 }
 
