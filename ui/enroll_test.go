@@ -47,6 +47,9 @@ func TestInvitation(t *testing.T) {
 		if again := b.get(path); again.body != page.body {
 			t.Error("a reload shows another key")
 		}
+		if other := h.browser().get(path); strings.Contains(other.body, "<svg") || shownKey.MatchString(other.body) {
+			t.Error("another browser sees the pending key")
+		}
 		b.post(path+"/confirm", append(hiddenFields(page), "code", "000000")...).want(t, http.StatusUnprocessableEntity, "sets its clock automatically", time.Now().UTC().Format("15:04"), "<svg")
 		secret, page := proves(t, b, path, page)
 		page.want(t, 200, "Save your backup codes", "I have saved them")
