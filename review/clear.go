@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/resetdesk/resetdesk/totp"
@@ -177,22 +178,20 @@ func (d *Desk) after(ctx context.Context, s Session, in Approval, action string,
 	if err := mayDecide(s); err != nil {
 		return err
 	}
-	if in.Reason == "" {
+	if strings.TrimSpace(in.Reason) == "" {
 		return invalid("reason", "Write why; the audit keeps it.")
+	}
+	check := func(tx *sql.Tx) error { _, err := settled(ctx, tx, in); return err }
+	if err := d.snapshot(ctx, action, check); err != nil {
+		return err // before the code is used up
 	}
 	if _, err := d.stepUp(ctx, s, in.Code); err != nil {
 		return err
 	}
 	err := d.update(ctx, action, func(tx *sql.Tx) error {
-		c, err := caseByNumber(ctx, tx, in.Number)
+		c, err := settled(ctx, tx, in)
 		if err != nil {
 			return err
-		}
-		if c.version != in.Version {
-			return errStale
-		}
-		if in.Account != c.account {
-			return invalid("account", "Type the account number exactly as it stands above.")
 		}
 		now := time.Now()
 		if _, err := record(ctx, tx, now, s.actor(), "case."+action, c.number, map[string]string{"reason": in.Reason}); err != nil {
@@ -204,4 +203,18 @@ func (d *Desk) after(ctx context.Context, s Session, in Approval, action string,
 		d.lettersReady()
 	}
 	return err
+}
+
+// settled checks what was typed against the closed case as it is now.
+func settled(ctx context.Context, tx *sql.Tx, in Approval) (caseRow, error) {
+	c, err := caseByNumber(ctx, tx, in.Number)
+	switch {
+	case err != nil:
+		return c, err
+	case c.version != in.Version:
+		return c, errStale
+	case strings.TrimSpace(in.Account) != c.account:
+		return c, invalid("account", "Type the account number exactly as it stands above.")
+	}
+	return c, nil
 }

@@ -115,7 +115,9 @@ func ownerStep(s State, f Facts) int {
 }
 
 func userChoices(ctx context.Context, tx *sql.Tx, c caseRow) ([]UserChoice, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT u.id, u.login, u.full_name FROM panel_user u
+	// While the account is open too, the account's name tells equal logins apart.
+	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT u.id, u.login, u.full_name || CASE WHEN $1 = '' THEN ' (' || a.name || ')' ELSE '' END
+		FROM panel_user u JOIN account a ON a.id = u.account_id
 		JOIN address d ON d.account_id = u.account_id AND d.lookup = $2 AND d.role = 'admin' AND d.until IS NULL
 		WHERE u.removed_at IS NULL AND (u.account_id = $1 OR $1 = '') ORDER BY u.login, u.id LIMIT 200`, c.account, c.requester)
 	if err != nil {

@@ -139,6 +139,13 @@ func (d *Desk) FinishInvitation(ctx context.Context, token string) error {
 		if !status.Enrolled {
 			return fail(Conflict, "Set up your second factor first.")
 		}
+		var set bool
+		if err := tx.QueryRowContext(ctx, `SELECT password IS NOT NULL FROM reviewer WHERE id = $1`, r.ID).Scan(&set); err != nil {
+			return err
+		}
+		if !set {
+			return fail(Conflict, "Set a password first.")
+		}
 		now := time.Now()
 		_, err = tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE hash = $1`, hashToken(token), micros(now))
 		if err != nil {
