@@ -288,7 +288,10 @@ func (d *Desk) stepUp(ctx context.Context, s Session, code string) (time.Time, e
 		return time.Time{}, err
 	}
 	now := time.Now()
-	_, err = d.db.write.ExecContext(ctx, `UPDATE session SET step_up_at = $2 WHERE hash = $1 AND ended_at IS NULL`, s.hash, micros(now))
+	res, err := d.db.write.ExecContext(ctx, `UPDATE session SET step_up_at = $2 WHERE hash = $1 AND ended_at IS NULL AND expires_at > $2`, s.hash, micros(now))
+	if err = changed(res, err); errors.Is(err, errStale) {
+		return time.Time{}, fail(Denied, "Your session has ended. Sign in again.")
+	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("step up: %w", err)
 	}
