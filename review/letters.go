@@ -290,10 +290,12 @@ func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int
 }
 
 func formerContacts(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) ([]recipient, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT max(id), max(address), lookup, 'admin' FROM address f
+	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role FROM address f
 		WHERE account_id = $1 AND role = 'admin' AND until > $2
-			AND NOT EXISTS (SELECT 1 FROM address n WHERE n.account_id = f.account_id AND n.lookup = f.lookup AND n.until IS NULL)
-		GROUP BY lookup`, c.account, micros(now.Add(-30*24*time.Hour)))
+			AND id = (SELECT max(id) FROM address WHERE account_id = f.account_id AND lookup = f.lookup AND role = 'admin')
+			AND NOT EXISTS (SELECT 1 FROM address n WHERE n.account_id = f.account_id AND n.lookup = f.lookup AND n.until IS NULL
+				AND (n.role <> 'user' OR n.user_id = $3))
+		ORDER BY id`, c.account, micros(now.Add(-30*24*time.Hour)), c.user)
 	if err != nil {
 		return nil, fmt.Errorf("read former contacts: %w", err)
 	}
