@@ -224,6 +224,8 @@ func saveAnswer(ctx context.Context, tx *sql.Tx, l link, c caseRow, answer, user
 	return err
 }
 
+var errUndo = fail(Conflict, "This reset cannot be undone here any more. Call us at once if it was not you.")
+
 // Undo takes a reset back within its hold: the old factor works again, whatever
 // was enrolled since is revoked, and the user is locked until a person looks.
 func (d *Desk) Undo(ctx context.Context, token, ip string) error {
@@ -240,7 +242,7 @@ func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 		var reset, generation, hold int64
 		err = tx.QueryRowContext(ctx, `SELECT id, generation, hold_until FROM reset WHERE case_id = $1`, c.id).Scan(&reset, &generation, &hold)
 		if errors.Is(err, sql.ErrNoRows) || (err == nil && (l.purpose != "undo" || c.state != StateCleared || micros(now) > hold)) {
-			return fail(Conflict, "This reset cannot be undone here any more. Call us at once if it was not you.")
+			return errUndo
 		}
 		if err != nil {
 			return err
@@ -254,6 +256,9 @@ func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 			return err
 		}
 		if err := totp.Undo(ctx, tx, c.user, generation, now); err != nil {
+			if errors.Is(err, totp.ErrConflict) {
+				return errUndo // the user was reset again since
+			}
 			return err
 		}
 		if err := changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'undone', version = version + 1 WHERE id = $1 AND version = $2`, c.id, c.version)); err != nil {
