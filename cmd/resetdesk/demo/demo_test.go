@@ -75,7 +75,7 @@ func TestStory(t *testing.T) {
 
 	// Enroll, and sign in with it: the setup code is used up.
 	v.logIn("jane").must(200, "signing in needs two-factor authentication")
-	start := v.get(v.panel+"/account/2fa").must(200, "(demo)")
+	start := v.get(v.panel+"/account/2fa").must(200, "Demo", "waiting period")
 	if p := v.setUp(start.submit("/start"), "jane"); p.url.Path != "/code" {
 		t.Fatalf("after the enrollment the panel is at %s", p.url)
 	}
@@ -85,7 +85,7 @@ func TestStory(t *testing.T) {
 
 	// The admin writes; the owner confirms; Rita approves.
 	written := time.Now()
-	v.write("admin", "A-1001").must(200, "low risk")
+	v.write("admin", "A-1001").must(200, "sender authenticated")
 	confirm := v.letter("anna@acme.example", "Please confirm")
 	v.letter("board@acme.example", "reset")
 	v.get(confirm.link).must(200).submit("", "answer", "yes").must(200)
@@ -246,7 +246,7 @@ func TestHeaders(t *testing.T) {
 	v := enter(t, time.Second)
 	elsewhere := regexp.MustCompile(`(?:src|href)="(?:https?:)?//`)
 	for _, at := range []string{v.guide + "/", v.guide + "/mail", v.guide + "/phone", v.guide + "/phone/jane", v.panel + "/", v.panel + "/account/2fa"} {
-		p := v.get(at).must(200, "emo")
+		p := v.get(at).must(200, "Demo")
 		if csp := p.header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none';") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: policy %q", at, csp)
 		}

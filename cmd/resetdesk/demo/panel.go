@@ -71,7 +71,7 @@ func (s *stage) whereTo(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *stage) renderLocked(w http.ResponseWriter, v visit) {
-	s.render(w, http.StatusForbidden, "note", frame{Title: "Locked", Who: v.user,
+	s.render(w, http.StatusForbidden, "note", frame{Title: "Locked", Here: "panel", Who: v.user,
 		Bad:  "This user is locked. Somebody told us that a reset of the second factor was not asked for, and we took it back.",
 		Body: "The old second factor is in its place again, and nobody gets in before our support has spoken with you: " + phoneNo + ". (In this demo: Rita can unlock the user at the desk, in the undone case.)"})
 }

@@ -162,7 +162,7 @@ func (s *stage) openPages(context.Context) error {
 		return err
 	}
 	s.enrollment, err = ui.Enrollment{Book: s.desk.Book(), Identify: s.identify, Path: enrollPath, Done: "/account",
-		Brand: brand + " (demo)", Locale: s.locale, Log: s.Log}.Handler()
+		Brand: brand, Banner: s.banner(), Locale: s.locale, Log: s.Log}.Handler()
 	if err != nil {
 		return err
 	}

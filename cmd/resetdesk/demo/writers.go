@@ -92,7 +92,7 @@ type role struct {
 // roles are those who write, the honest one first.
 var roles = []role{
 	{"admin", "The admin", "from the registered address, signed by its domain",
-		"A case opens: exact address, sender authenticated, low risk. The letter with the confirm link went to the registered address.", "admin"},
+		"It opens a case, or joins the one that is open: exact address, sender authenticated. The letter with the confirm link goes to the registered address.", "admin"},
 	{"forged", "An impostor with the admin’s address", "the same From line, no signature",
 		"It never counts as authenticated. It may open a case, at high risk and for two reviewers; the link goes to the real admin and never to the impostor.", "forged"},
 	{"lookalike", "An impostor with a look-alike domain", "one letter off, properly signed by the wrong domain",
