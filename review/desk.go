@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/mail"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
@@ -44,6 +45,7 @@ type Config struct {
 	// the case was closed, and of mails without a case. 0: for ever.
 	KeepBodies, KeepParked time.Duration
 	TOTP                   totp.Policy
+	Passwords              Argon2 // of reviewers
 }
 
 // A Desk is the whole of the review side, on one database. Its methods are safe
@@ -55,6 +57,7 @@ type Desk struct {
 	log   *slog.Logger
 	epoch string
 	wake  chan struct{}
+	decoy func() string // the hash of a password that nobody has
 }
 
 // Open opens the desk: it takes the lock on the database, checks its pragmas and
@@ -79,12 +82,16 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if cfg.TOTP.Issuer == "" {
 		cfg.TOTP.Issuer = cfg.Brand
 	}
+	if cfg.Passwords == (Argon2{}) {
+		cfg.Passwords = rfc9106
+	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	db, err := openDatabase(ctx, cfg.Path)
 	if err != nil {
 		return nil, err
 	}
-	d := &Desk{cfg: cfg, db: db, log: cfg.Log, epoch: randomText(16), wake: make(chan struct{}, 1)}
+	d := &Desk{cfg: cfg, db: db, log: cfg.Log, epoch: randomText(16), wake: make(chan struct{}, 1),
+		decoy: sync.OnceValue(func() string { return cfg.Passwords.hash(randomText(20)) })}
 	if err := d.checkKeys(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}

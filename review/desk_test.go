@@ -111,7 +111,8 @@ func newHouse(t testing.TB, dir string, change func(*review.Config)) *house {
 	h := &house{t: t, path: filepath.Join(dir, "desk.db"), keys: keys, phone: map[string]string{}}
 	h.cfg = review.Config{Path: h.path, Keys: keys, Policy: instant(review.Balanced), Brand: "Example", BaseURL: "https://reset.example",
 		Panel: "https://panel.example", Phone: "+49 30 1234567", From: mail.Address{Name: "Example Support", Address: "support@host.example"},
-		Addresses: []string{"support@host.example"}, Resolver: noDNS{}, UncertainWait: time.Minute}
+		Addresses: []string{"support@host.example"}, Resolver: noDNS{}, UncertainWait: time.Minute,
+		Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
 	if change != nil {
 		change(&h.cfg)
 	}

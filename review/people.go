@@ -2,19 +2,14 @@ package review
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/resetdesk/resetdesk/totp"
-	"golang.org/x/crypto/argon2"
 )
 
 // Lifetimes of sessions and invitations (libraries: Sessions; interface 3.5).
@@ -112,7 +107,7 @@ func (d *Desk) AcceptInvitation(ctx context.Context, token, password string) (Re
 	if err != nil {
 		return Reviewer{}, err
 	}
-	hash := hashPassword(password)
+	hash := d.cfg.Passwords.hash(password)
 	err = d.update(ctx, "accept invitation", func(tx *sql.Tx) error {
 		now := time.Now()
 		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET password = $2 WHERE id = $1`, r.ID, hash); err != nil {
@@ -195,7 +190,7 @@ func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
 // crash nor a parallel try gets one for free. An unknown address costs the same
 // time: its stored hash is a decoy.
 func (d *Desk) countSignIn(ctx context.Context, email string) (Reviewer, string, error) {
-	r, stored := Reviewer{}, decoyPassword()
+	r, stored := Reviewer{}, d.decoy()
 	err := d.update(ctx, "sign in", func(tx *sql.Tx) error {
 		now := time.Now()
 		var failures int
@@ -296,42 +291,6 @@ func (d *Desk) stepUp(ctx context.Context, s Session, code string) (time.Time, e
 		return time.Time{}, fmt.Errorf("step up: %w", err)
 	}
 	return now, nil
-}
-
-// Argon2id as RFC 9106 recommends where memory is scarce: 64 MiB, 3 passes, 4
-// lanes. At most two run at a time, so that sign-ins cannot exhaust memory.
-const (
-	argonTime, argonMemory, argonThreads = 3, 64 * 1024, 4
-	argonPrefix                          = "$argon2id$v=19$m=65536,t=3,p=4$"
-)
-
-var argonSlots = make(chan struct{}, 2)
-
-// decoyPassword is the hash of a password that nobody has.
-var decoyPassword = sync.OnceValue(func() string { return hashWith(make([]byte, 16), rand.Text()) })
-
-func hashPassword(password string) string {
-	salt := make([]byte, 16)
-	rand.Read(salt)
-	return hashWith(salt, password)
-}
-
-func hashWith(salt []byte, password string) string {
-	argonSlots <- struct{}{}
-	defer func() { <-argonSlots }()
-	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, 32)
-	b := base64.RawStdEncoding
-	return argonPrefix + b.EncodeToString(salt) + "$" + b.EncodeToString(key)
-}
-
-func checkPassword(stored, password string) bool {
-	rest, ok := strings.CutPrefix(stored, argonPrefix)
-	salt64, _, found := strings.Cut(rest, "$")
-	salt, err := base64.RawStdEncoding.DecodeString(salt64)
-	if !ok || !found || err != nil {
-		return false
-	}
-	return subtle.ConstantTimeCompare([]byte(hashWith(salt, password)), []byte(stored)) == 1
 }
 
 // clip shortens s to at most n bytes, at a character.

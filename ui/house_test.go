@@ -74,7 +74,8 @@ func newHouse(t *testing.T, dir string) *house {
 		*tier = review.Tier{Approvals: 1}
 	}
 	h.desk, err = review.Open(t.Context(), review.Config{Path: h.path, Keys: keys, Policy: policy, Brand: "Example", BaseURL: base,
-		Phone: "+49 30 1234567", From: mail.Address{Address: "support@host.example"}, Addresses: []string{"support@host.example"}, Resolver: noDNS{}})
+		Phone: "+49 30 1234567", From: mail.Address{Address: "support@host.example"}, Addresses: []string{"support@host.example"}, Resolver: noDNS{},
+		Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
