@@ -51,7 +51,7 @@ func openBooks() (*books, error) {
 		return nil, err
 	}
 	sum := sha256.New()
-	for _, name := range []string{"desk.css", "desk.js"} {
+	for _, name := range []string{"desk.css", "desk.js", "icon.svg"} {
 		text, err := files.ReadFile("static/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("read static file: %w", err)
@@ -161,7 +161,9 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	return s.book.execute(w, r, status, name, v)
 }
 
-// static serves the style sheet and the script. Their address changes with
+var staticTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+// static serves the style sheet, the script and the icon. Their address changes with
 // their content, so a browser may keep them.
 func (s *site) static(w http.ResponseWriter, r *http.Request, _ review.Session) error {
 	return serveStatic(w, r, r.PathValue("file"))
@@ -172,11 +174,7 @@ func serveStatic(w http.ResponseWriter, r *http.Request, name string) error {
 	if err != nil {
 		return errNoPage
 	}
-	kind := "text/css; charset=utf-8"
-	if strings.HasSuffix(name, ".js") {
-		kind = "text/javascript; charset=utf-8"
-	}
-	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Type", staticTypes[path.Ext(name)])
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	if r.Method != http.MethodHead {

@@ -73,7 +73,7 @@ func (s *stage) render(w http.ResponseWriter, status int, name string, f frame) 
 // fail answers what went wrong inside. The reason is in the log.
 func (s *stage) fail(w http.ResponseWriter, err error) {
 	s.Log.Error("demo page", "error", err)
-	http.Error(w, "Internal error. The log of the demo (resetdesk demo --v) says why.", http.StatusInternalServerError)
+	http.Error(w, "Internal error. The log of the demo (resetdesk demo -v) says why.", http.StatusInternalServerError)
 }
 
 // harden wraps one of the demo's sites: the headers of the product's own pages
@@ -99,11 +99,11 @@ func harden(host string, next http.Handler) http.Handler {
 	})
 }
 
-// static serves the demo's style sheet, and the product's by way of the
-// enrollment page, which brings it along.
+// static serves the demo's style sheet, and the product's with its icon by way
+// of the enrollment page, which brings them along.
 func (s *stage) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
-	if name == "desk.css" {
+	if name == "desk.css" || name == "icon.svg" {
 		inner := r.Clone(r.Context())
 		inner.URL.Path = enrollPath + "/static/" + name
 		s.enrollment.ServeHTTP(w, inner)
