@@ -27,6 +27,6 @@ func demoCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Listen, "listen", "", "host:port of the first page (default 127.0.0.1:8080, or a free port)")
 	c.Flags().StringVar(&o.Dir, "dir", "", "keep the database here (default: a temporary folder)")
 	c.Flags().DurationVar(&o.Wait, "wait", 20*time.Second, "the waiting period")
-	c.Flags().BoolVar(&verbose, "v", false, "log what happens")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what happens")
 	return c
 }
