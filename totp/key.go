@@ -133,7 +133,7 @@ func Restore(secret string, o Options) (Key, error) {
 	}
 	clean := strings.TrimRight(strings.ToUpper(strings.ReplaceAll(secret, " ", "")), "=")
 	raw, err := unpadded.DecodeString(clean)
-	if err != nil {
+	if err != nil || unpadded.EncodeToString(raw) != clean { // the decoder passes lengths that no text has
 		return Key{}, errors.New("restore key: the secret is not base32")
 	}
 	if len(raw) < minSecretSize {
