@@ -79,7 +79,7 @@ func checks(f Facts, status totp.Status, c caseRow) []Check {
 	}
 	imitation := Check{"Imitations", "pass", "No quarantined mail imitated this address lately.", "Attackers try several times."}
 	if f.Quarantined > 0 {
-		imitation.Result, imitation.Evidence = "fail", fmt.Sprintf("%d quarantined mails claimed this address in the last 14 days.", f.Quarantined)
+		imitation.Result, imitation.Evidence = "fail", counted(f.Quarantined, "quarantined mail")+" claimed this address in the last 14 days."
 	}
 	earlier := Check{"Earlier resets", "pass", "None.", "A second reset soon after the first is unusual."}
 	if !f.LastReset.IsZero() {

@@ -126,7 +126,7 @@ func risk(f Facts, p Policy) Risk {
 		raise(High, fmt.Sprintf("The same user was reset %s earlier.", days(f.Opened.Sub(f.LastReset))))
 	}
 	if f.Quarantined > 0 {
-		raise(High, fmt.Sprintf("%d mails lately imitated this registered address.", f.Quarantined))
+		raise(High, "Mail that imitates this registered address came in lately: "+counted(f.Quarantined, "mail")+" in quarantine.")
 	}
 	if p.Threat {
 		raise(High, "Threat mode is on.")
@@ -145,6 +145,14 @@ func risk(f Facts, p Policy) Risk {
 		r.Reasons = []string{"Nothing unusual was found."}
 	}
 	return r
+}
+
+// counted is "1 mail" or "2 mails".
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func days(d time.Duration) string {

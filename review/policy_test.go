@@ -83,7 +83,7 @@ func TestRisk(t *testing.T) {
 		{"account imported a day before", func(f *review.Facts) { f.AddressSince, f.ImportedAt = f.Opened.Add(-day), f.Opened.Add(-day) }, review.Low, "Nothing unusual"},
 		{"reset 29 days before", func(f *review.Facts) { f.LastReset = f.Opened.Add(-29 * day) }, review.High, "reset 29 days earlier"},
 		{"reset 30 days before", func(f *review.Facts) { f.LastReset = f.Opened.Add(-30 * day) }, review.Low, "Nothing unusual"},
-		{"imitations", func(f *review.Facts) { f.Quarantined = 2 }, review.High, "2 mails lately imitated"},
+		{"imitations", func(f *review.Facts) { f.Quarantined = 2 }, review.High, "2 mails in quarantine"},
 		{"unverified, unconfirmed", func(f *review.Facts) { f.Verdict, f.ConfirmedAt = "unverified", time.Time{} }, review.High, "has not confirmed yet"},
 		{"unverified, confirmed", func(f *review.Facts) { f.Verdict = "unverified" }, review.Medium, "but the owner confirmed"},
 		{"partial, confirmed", func(f *review.Facts) { f.Verdict = "partial" }, review.Medium, "but the owner confirmed"},
