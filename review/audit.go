@@ -104,9 +104,14 @@ func verifyChain(ctx context.Context, tx *sql.Tx) (AuditHead, error) {
 func verifyAnchors(ctx context.Context, tx *sql.Tx) error {
 	var orphans int
 	err := tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM approval a LEFT JOIN audit e ON e.seq = a.audit_seq AND e.action = 'case.approved' WHERE e.seq IS NULL) +
+		(SELECT count(*) FROM approval a LEFT JOIN audit e ON e.seq = a.audit_seq AND e.action = 'case.approved'
+			AND e.actor = 'reviewer:' || a.reviewer_id WHERE e.seq IS NULL) +
 		(SELECT count(*) FROM reset r LEFT JOIN audit e ON e.seq = r.audit_seq AND e.action = 'case.cleared' WHERE e.seq IS NULL) +
-		(SELECT count(*) FROM undo u LEFT JOIN audit e ON e.seq = u.audit_seq AND e.action = 'case.undone' WHERE e.seq IS NULL)`).Scan(&orphans)
+		(SELECT count(*) FROM undo u LEFT JOIN audit e ON e.seq = u.audit_seq AND e.action = 'case.undone' WHERE e.seq IS NULL) +
+		(SELECT count(*) FROM answer a JOIN reset_case c ON c.id = a.case_id WHERE NOT EXISTS (
+			SELECT 1 FROM audit WHERE object = c.number AND action = 'owner.' || a.answer AND at = a.at)) +
+		(SELECT count(*) FROM reset_case c WHERE closed_at IS NOT NULL AND NOT EXISTS (
+			SELECT 1 FROM audit WHERE object = c.number AND action = 'case.' || c.state))`).Scan(&orphans)
 	if err != nil {
 		return err
 	}
