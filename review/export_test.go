@@ -1,0 +1,21 @@
+package review
+
+import (
+	"context"
+	"fmt"
+)
+
+// LimitPages makes the database full at its present size and so many pages more,
+// as a full disk would; 0 gives space again.
+func (d *Desk) LimitPages(ctx context.Context, more int) error {
+	limit := 1 << 30
+	if more > 0 {
+		var used int
+		if err := d.db.write.QueryRowContext(ctx, `PRAGMA page_count`).Scan(&used); err != nil {
+			return err
+		}
+		limit = used + more
+	}
+	_, err := d.db.write.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, limit))
+	return err
+}
