@@ -34,9 +34,11 @@ func when(t time.Time, locale string) string {
 	return fmt.Sprintf("%s %d %s %d, %s", day, t.Day(), months[locale][t.Month()-1], t.Year(), clock)
 }
 
+var itemPattern = regexp.MustCompile(`^[0-9]\. `)
+
 // wrap breaks the paragraphs of a letter at 76 characters. Lines that begin
 // with a space (the facts) and links stay as they are; so do the breaks that
-// the template makes.
+// the template makes. What goes on below the item of a list is indented.
 func wrap(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -45,13 +47,16 @@ func wrap(text string) string {
 			out.WriteString(line + "\n")
 			continue
 		}
-		width := 0
+		width, indent := 0, ""
+		if itemPattern.MatchString(line) {
+			indent = "   "
+		}
 		for i, word := range strings.Fields(line) {
 			n := utf8.RuneCountInString(word)
 			switch {
 			case i > 0 && width+1+n > 76:
-				out.WriteString("\n")
-				width = 0
+				out.WriteString("\n" + indent)
+				width = len(indent)
 			case i > 0:
 				out.WriteString(" ")
 				width++
@@ -98,7 +103,7 @@ func htmlOf(text, locale string) string {
 // separator joins two lines of a paragraph: a wrapped line goes on with a
 // space, a line of its own is broken.
 func separator(before, line string) string {
-	if linkPattern.MatchString(line) || linkPattern.MatchString(before) || utf8.RuneCountInString(before) < 50 {
+	if itemPattern.MatchString(line) || linkPattern.MatchString(line) || linkPattern.MatchString(before) || utf8.RuneCountInString(before) < 50 {
 		return "<br>"
 	}
 	return " "
