@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -49,7 +48,6 @@ type world struct {
 
 // A person is a reviewer with an authenticator and a session.
 type person struct {
-	mu     sync.Mutex
 	email  string
 	holder string
 	secret string
