@@ -160,6 +160,7 @@ CREATE TABLE backup_set (
     CHECK ((state = 'active') = (ended_at IS NULL))
 ) STRICT;
 
+CREATE INDEX backup_set_of_user ON backup_set (user_id, state);
 CREATE UNIQUE INDEX backup_set_one_active ON backup_set (user_id) WHERE state = 'active';
 
 CREATE TRIGGER backup_set_new BEFORE INSERT ON backup_set
@@ -224,6 +225,7 @@ CREATE TABLE enrollment_pass (
     CHECK ((used_at IS NULL) = (used_by IS NULL))
 ) STRICT;
 
+CREATE INDEX enrollment_pass_of_reset ON enrollment_pass (reset_id);
 CREATE UNIQUE INDEX enrollment_pass_one_live ON enrollment_pass (user_id) WHERE used_at IS NULL AND revoked_at IS NULL;
 
 CREATE TRIGGER enrollment_pass_new BEFORE INSERT ON enrollment_pass
@@ -302,6 +304,8 @@ CREATE TABLE address (
 ) STRICT;
 
 CREATE UNIQUE INDEX address_current ON address (account_id, lookup, coalesce(user_id, '')) WHERE until IS NULL;
+CREATE INDEX address_of_account ON address (account_id, lookup);
+CREATE INDEX address_of_user ON address (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX address_by_lookup ON address (lookup) WHERE until IS NULL;
 CREATE INDEX address_by_skeleton ON address (skeleton) WHERE until IS NULL;
 
@@ -686,6 +690,7 @@ CREATE TABLE answer (
     CHECK (answer = 'no' OR user_id IS NOT NULL)
 ) STRICT;
 
+CREATE INDEX answer_of_link ON answer (link);
 CREATE UNIQUE INDEX answer_once ON answer (case_id, round, link, answer);
 
 CREATE TRIGGER answer_new BEFORE INSERT ON answer
@@ -844,6 +849,7 @@ CREATE TABLE letter (
 
 CREATE INDEX letter_due ON letter (next_at, id) WHERE state IN ('queued', 'sending', 'dot');
 CREATE INDEX letter_of_case ON letter (case_id);
+CREATE INDEX letter_of_reset ON letter (reset_id, kind) WHERE reset_id IS NOT NULL;
 
 CREATE TRIGGER letter_new BEFORE INSERT ON letter
 WHEN NEW.state <> 'queued' OR NEW.attempt <> 0

@@ -49,7 +49,7 @@ func caseByID(ctx context.Context, tx *sql.Tx, id int64) (caseRow, error) {
 
 // readFacts reads everything a judgement rests on, and the user's status, in
 // the caller's transaction.
-func readFacts(ctx context.Context, tx *sql.Tx, c caseRow) (Facts, totp.Status, error) {
+func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Status, error) {
 	f := Facts{State: c.state, HeldReason: c.heldReason, Account: c.account, User: c.user, Opened: c.opened, Watched: c.watched}
 	var status totp.Status
 	err := tx.QueryRowContext(ctx, `SELECT s.verdict, s.match FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
@@ -76,7 +76,7 @@ func readFacts(ctx context.Context, tx *sql.Tx, c caseRow) (Facts, totp.Status, 
 	return f, status, readUserFacts(ctx, tx, c, status.Generation, &f)
 }
 
-func readAddressFacts(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
+func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
 	var since, imported int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(d.since), 0), coalesce(max(a.created_at), 0)
 		FROM address d JOIN account a ON a.id = d.account_id
@@ -89,7 +89,7 @@ func readAddressFacts(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) erro
 	if since == 0 {
 		f.Match = "none" // the address was registered when the case opened and is not any more
 	}
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment WHERE claimed = $1 AND verdict = 'quarantine' AND assessed_at > $2`,
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment WHERE claimed = $1 AND claimed <> '' AND verdict = 'quarantine' AND assessed_at > $2`,
 		c.requester, micros(c.opened.Add(-14*24*time.Hour))).Scan(&f.Quarantined)
 	if err != nil {
 		return fmt.Errorf("read imitations: %w", err)
@@ -105,7 +105,7 @@ const noticeGrace = 4 * time.Hour
 // for good was looked at by a person, who resumed the case; one that is put off
 // for hours counts as out, so that a dead address cannot stop a case for days.
 // The acknowledgement itself must have been taken.
-func readNotices(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
+func readNotices(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
 	var all, done, last, acknowledged int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN serial = 1 THEN 1 ELSE 0 END), 0),
 			coalesce(sum(CASE WHEN serial = 1 AND (state IN ('sent', 'failed') OR (attempt > 0 AND queued_at <= $3)) THEN 1 ELSE 0 END), 0),
@@ -122,7 +122,7 @@ func readNotices(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
 	return nil
 }
 
-func readAnswers(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
+func readAnswers(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
 	var yes, no int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(min(CASE WHEN answer = 'yes' AND user_id = $3 THEN at END), 0),
 			coalesce(max(CASE WHEN answer = 'no' THEN at END), 0)
@@ -134,7 +134,7 @@ func readAnswers(ctx context.Context, tx *sql.Tx, c caseRow, f *Facts) error {
 	return nil
 }
 
-func readUserFacts(ctx context.Context, tx *sql.Tx, c caseRow, generation int64, f *Facts) error {
+func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation int64, f *Facts) error {
 	var last int64
 	err := tx.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3),

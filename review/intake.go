@@ -13,6 +13,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox/message"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/intent"
+	"github.com/resetdesk/resetdesk/totp"
 )
 
 var _ mailbox.Inbox = (*Desk)(nil)
@@ -37,13 +38,14 @@ func (d *Desk) Resume(ctx context.Context, s mailbox.Source) (mailbox.Cursor, er
 func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {
 	concerns := make([]bool, len(headers))
 	err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
+		queries := compiled(tx)
 		for i, h := range headers {
 			subject := message.Header(h).Subject
 			if intent.SmellsOf2FA(subject) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
 				concerns[i] = true
 				continue
 			}
-			registered, err := registeredFor(ctx, tx, h)
+			registered, err := registeredFor(ctx, queries, h)
 			if err != nil {
 				return err
 			}
@@ -57,7 +59,7 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 // registeredFor looks up the registered addresses that a header could be about:
 // those that stand in it, those with a confusable domain, and those with the
 // same local part whose domain is one or two letters away.
-func registeredFor(ctx context.Context, tx *sql.Tx, header []byte) ([]string, error) {
+func registeredFor(ctx context.Context, tx totp.Querier, header []byte) ([]string, error) {
 	var found []string
 	seen := map[string]bool{}
 	add := func(query string, args ...any) error {
@@ -106,7 +108,7 @@ func registeredFor(ctx context.Context, tx *sql.Tx, header []byte) ([]string, er
 
 // nearby returns registered addresses that candidate imitates by a misspelt
 // domain. The range over the lookup column is the local part and its "@".
-func nearby(ctx context.Context, tx *sql.Tx, candidate, local string) ([]string, error) {
+func nearby(ctx context.Context, tx totp.Querier, candidate, local string) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT address FROM address
 		WHERE until IS NULL AND role = 'admin' AND lookup >= $1 AND lookup < $2 LIMIT 5000`, local+"@", local+"A")
 	if err != nil {
@@ -148,12 +150,17 @@ func likePrefix(s string) string { return strings.ReplaceAll(s, "%", "_") }
 func (d *Desk) Receive(ctx context.Context, b mailbox.Batch) error {
 	now := time.Now()
 	err := d.update(ctx, "receive mail", func(tx *sql.Tx) error {
+		row, err := tx.PrepareContext(ctx, receiveSQL) // once for the batch: compiling costs more than running
+		if err != nil {
+			return err
+		}
+		defer row.Close()
 		for _, m := range b.Mails {
-			if err := receiveMail(ctx, tx, b, m, now); err != nil {
+			if err := receiveMail(ctx, row, b, m, now); err != nil {
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO cursor (mailbox, folder, uidvalidity, uid, backlog, moved_at)
+		_, err = tx.ExecContext(ctx, `INSERT INTO cursor (mailbox, folder, uidvalidity, uid, backlog, moved_at)
 			VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (mailbox, folder) DO UPDATE SET uidvalidity = excluded.uidvalidity, uid = excluded.uid,
 				backlog = excluded.backlog, moved_at = excluded.moved_at
@@ -167,7 +174,16 @@ func (d *Desk) Receive(ctx context.Context, b mailbox.Batch) error {
 	return err
 }
 
-func receiveMail(ctx context.Context, tx *sql.Tx, b mailbox.Batch, m mailbox.Mail, now time.Time) error {
+// receiveSQL takes a mail in. One that is known already is left alone, but for
+// one that could not be fetched and now comes with its bytes.
+const receiveSQL = `INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size,
+		header, raw, truncated, backlog, sha256, fate, reason, fated_at)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+	ON CONFLICT (mailbox, folder, uidvalidity, uid) DO UPDATE SET raw = excluded.raw, header = excluded.header,
+		truncated = excluded.truncated, sha256 = excluded.sha256, fate = NULL, reason = '', fated_at = NULL
+	WHERE inbound.fate = 'unfetchable' AND inbound.raw IS NULL AND excluded.raw IS NOT NULL`
+
+func receiveMail(ctx context.Context, row *sql.Stmt, b mailbox.Batch, m mailbox.Mail, now time.Time) error {
 	var fate, fatedAt, sum any
 	reason := ""
 	switch {
@@ -179,13 +195,7 @@ func receiveMail(ctx context.Context, tx *sql.Tx, b mailbox.Batch, m mailbox.Mai
 		h := sha256.Sum256(m.Raw)
 		sum = h[:]
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size,
-			header, raw, truncated, backlog, sha256, fate, reason, fated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-		ON CONFLICT (mailbox, folder, uidvalidity, uid) DO UPDATE SET raw = excluded.raw, header = excluded.header,
-			truncated = excluded.truncated, sha256 = excluded.sha256, fate = NULL, reason = '', fated_at = NULL
-		WHERE inbound.fate = 'unfetchable' AND inbound.raw IS NULL AND excluded.raw IS NOT NULL`,
-		b.Source.Mailbox, b.Source.Folder, b.UIDValidity, m.UID, micros(m.InternalDate), micros(now), m.Size,
+	_, err := row.ExecContext(ctx, b.Source.Mailbox, b.Source.Folder, b.UIDValidity, m.UID, micros(m.InternalDate), micros(now), m.Size,
 		m.Header, m.Raw, flag(m.Truncated), flag(m.Backlog), sum, fate, reason, fatedAt)
 	if err != nil {
 		return fmt.Errorf("mail %d: %w", m.UID, err)

@@ -146,9 +146,11 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // the requester's own first. While the account is open only the requester's
 // address is known.
 func contacts(ctx context.Context, tx *sql.Tx, c caseRow) ([]recipient, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role FROM address
-		WHERE until IS NULL AND ((account_id = $1 AND (role IN ('admin', 'notify') OR user_id = $2))
-			OR ($1 = '' AND lookup = $3 AND role = 'admin'))
+	where := `account_id = $1 AND (role IN ('admin', 'notify') OR user_id = $2)`
+	if c.account == "" {
+		where = `lookup = $3 AND role = 'admin'`
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role FROM address WHERE until IS NULL AND `+where+`
 		ORDER BY CASE WHEN lookup = $3 THEN 0 ELSE 1 END, CASE role WHEN 'admin' THEN 0 ELSE 1 END, id`, c.account, c.user, c.requester)
 	if err != nil {
 		return nil, fmt.Errorf("read contacts: %w", err)

@@ -24,7 +24,7 @@ func (d *Desk) Claim(ctx context.Context) (mailbox.Letter, bool, error) {
 	now := time.Now()
 	err := d.db.write.QueryRowContext(ctx, `UPDATE letter SET state = 'sending', epoch = $2, attempt = attempt + 1, changed_at = $1,
 			uncertain = uncertain + CASE WHEN state = 'dot' THEN 1 ELSE 0 END
-		WHERE id = (SELECT id FROM letter WHERE next_at <= $1 AND (state = 'queued'
+		WHERE id = (SELECT id FROM letter WHERE next_at <= $1 AND state IN ('queued', 'sending', 'dot') AND (state = 'queued'
 				OR (state = 'sending' AND epoch <> $2)
 				OR (state = 'dot' AND epoch <> $2 AND changed_at <= $3))
 			ORDER BY next_at, id LIMIT 1)

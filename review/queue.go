@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/totp"
 )
 
 const pageSize = 50
@@ -113,8 +114,9 @@ func (d *Desk) openRows(ctx context.Context, tx *sql.Tx, search string) ([]openR
 		return nil, err
 	}
 	var all []openRow
+	queries := compiled(tx)
 	for _, c := range cases {
-		row, err := d.queueRow(ctx, tx, c)
+		row, err := d.queueRow(ctx, queries, c)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +144,7 @@ func casesWhere(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]c
 	return all, rows.Err()
 }
 
-func (d *Desk) queueRow(ctx context.Context, tx *sql.Tx, c caseRow) (openRow, error) {
+func (d *Desk) queueRow(ctx context.Context, tx totp.Querier, c caseRow) (openRow, error) {
 	f, _, err := readFacts(ctx, tx, c)
 	if err != nil {
 		return openRow{}, err
@@ -217,12 +219,13 @@ func (d *Desk) closedRows(ctx context.Context, tx *sql.Tx, page *QueuePage, afte
 	if err != nil {
 		return err
 	}
+	queries := compiled(tx)
 	for i, c := range cases {
 		if i == pageSize {
 			page.Next = strconv.FormatInt(cases[i-1].id, 10)
 			break
 		}
-		row, err := d.queueRow(ctx, tx, c)
+		row, err := d.queueRow(ctx, queries, c)
 		if err != nil {
 			return err
 		}
