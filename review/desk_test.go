@@ -37,6 +37,9 @@ type house struct {
 	phone map[string]string // holder -> base32 secret
 	rita  review.Session
 	sam   review.Session
+
+	plain     *sql.DB // of sql, for plainPath
+	plainPath string
 }
 
 const accountsFile = `account_id,account_name,locale,user_id,login,email,role,api_only,notify,full_name
@@ -90,7 +93,7 @@ func movedIn(t *testing.T, dir string, change func(*review.Config)) *house {
 		builtHouse.house, builtHouse.bytes = *h, bytes
 	}
 	h := builtHouse.house
-	h.t, h.path, h.phone = t, filepath.Join(dir, "desk.db"), maps.Clone(h.phone)
+	h.t, h.path, h.phone, h.plain = t, filepath.Join(dir, "desk.db"), maps.Clone(h.phone), nil
 	h.cfg.Path = h.path
 	if change != nil {
 		change(&h.cfg)
@@ -151,11 +154,15 @@ func (h *house) reopen() {
 // sql runs plain SQL on the same file, past all of our code.
 func (h *house) sql() *sql.DB {
 	h.t.Helper()
+	if h.plain != nil && h.plainPath == h.path {
+		return h.plain
+	}
 	db, err := sql.Open("sqlite", "file:"+h.path+"?_txlock=immediate&_pragma=foreign_keys(1)&_pragma=recursive_triggers(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { db.Close() })
+	h.plain, h.plainPath = db, h.path
 	return db
 }
 

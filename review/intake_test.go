@@ -233,7 +233,7 @@ func TestQuarantineRaisesRisk(t *testing.T) {
 		v, letters := h.ask("anna@acme.example", forUser("jane"))
 		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
 		v = h.view(v.Number)
-		if v.Risk.Level != review.High || !strings.Contains(strings.Join(v.Risk.Reasons, " "), "imitated") {
+		if v.Risk.Level != review.High || !strings.Contains(strings.Join(v.Risk.Reasons, " "), "1 mail in quarantine") {
 			t.Errorf("risk %+v", v.Risk)
 		}
 	})
