@@ -135,16 +135,18 @@ func readAnswers(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) erro
 }
 
 func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation int64, f *Facts) error {
-	var last int64
+	var last, changed int64
 	err := tx.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3),
 		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
-		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL)`,
-		c.id, c.round, generation, c.user).Scan(&f.Votes, &last, &f.UserAddress)
+		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL),
+		(SELECT coalesce(max(d.since), 0) FROM address d JOIN panel_user u ON u.id = d.user_id
+			WHERE u.id = $4 AND d.until IS NULL AND d.since > u.created_at)`,
+		c.id, c.round, generation, c.user).Scan(&f.Votes, &last, &f.UserAddress, &changed)
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}
-	f.LastReset = fromMicros(last)
+	f.LastReset, f.UserChanged = fromMicros(last), fromMicros(changed)
 	return nil
 }
 
@@ -171,7 +173,7 @@ func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generatio
 		"case": c.number, "round": c.round, "account": c.account, "user": c.user, "generation": generation,
 		"state": c.state, "requester": c.requester, "verdict": f.Verdict, "match": f.Match, "mails": mails,
 		"address_since": micros(f.AddressSince), "last_reset": micros(f.LastReset), "imitations": f.Quarantined,
-		"objected": f.Objected, "verified_after": f.VerifiedAt.After(f.Watched),
+		"objected": f.Objected, "user_changed": micros(f.UserChanged), "verified_after": f.VerifiedAt.After(f.Watched),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)

@@ -69,6 +69,7 @@ type Facts struct {
 	VerifiedAt      time.Time // the user's last accepted code
 	AddressSince    time.Time // of the registered address that asked
 	ImportedAt      time.Time // of the account: its first addresses are not a change
+	UserChanged     time.Time // when the user's own address, where the pass goes, was last changed; zero: never
 	LastReset       time.Time // an earlier reset of this user
 	Quarantined     int       // mails that imitated this address lately
 }
@@ -121,6 +122,9 @@ func risk(f Facts, p Policy) Risk {
 	}
 	if f.AddressSince.After(f.ImportedAt) && f.Opened.Sub(f.AddressSince) < p.FreshAddress {
 		raise(High, fmt.Sprintf("The registered address was changed %s before the request.", days(f.Opened.Sub(f.AddressSince))))
+	}
+	if !f.UserChanged.IsZero() && f.Opened.Sub(f.UserChanged) < p.FreshAddress {
+		raise(High, "The user's own address, where the enrollment pass goes, was changed lately: "+stamp(f.UserChanged)+".")
 	}
 	if !f.LastReset.IsZero() && f.Opened.Sub(f.LastReset) < p.RepeatReset {
 		raise(High, fmt.Sprintf("The same user was reset %s earlier.", days(f.Opened.Sub(f.LastReset))))
@@ -219,9 +223,9 @@ func confirmedRequirement(f Facts) Requirement {
 }
 
 func approvalsRequirement(f Facts, needed int) Requirement {
-	title := "A reviewer approved"
+	title := "Approval by a reviewer"
 	if needed > 1 {
-		title = fmt.Sprintf("%d different reviewers approved", needed)
+		title = fmt.Sprintf("Approval by %d different reviewers", needed)
 	}
 	if f.Votes < needed {
 		return require("approvals", title, Unmet, fmt.Sprintf("%d of %d.", f.Votes, needed))
@@ -230,7 +234,7 @@ func approvalsRequirement(f Facts, needed int) Requirement {
 }
 
 func waitingRequirement(j Judgement, now time.Time) Requirement {
-	const title = "The waiting period since the notices is over"
+	const title = "Waiting period since the notices"
 	switch {
 	case j.WaitUntil.IsZero():
 		return require("waiting", title, Unmet, "It begins when the notices are out.")
@@ -241,7 +245,7 @@ func waitingRequirement(j Judgement, now time.Time) Requirement {
 }
 
 func nothingHeldRequirement(f Facts, j Judgement) Requirement {
-	const title = "Nothing speaks against it"
+	const title = "Nothing that speaks against it"
 	switch {
 	case f.State == StateHeld:
 		return require("held", title, Failed, strings.TrimSpace("The case is on hold. "+f.HeldReason))
