@@ -160,7 +160,7 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 	}()
 	r.verdict = sender.Verify(ctx, sender.Request{
 		Raw: r.raw, Truncated: r.truncated, Registered: r.registered, Mailboxes: d.cfg.Addresses,
-		Received: r.internal, Now: time.Now(), AuthservIDs: d.cfg.AuthservIDs, Boundary: d.cfg.Boundary,
+		Received: r.internal, Now: time.Now(), Boundary: d.cfg.Boundary,
 		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
 	})
 	r.message = message.Read(r.raw)
@@ -277,11 +277,15 @@ func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
 	if err != nil {
 		return fmt.Errorf("save assessment: %w", err)
 	}
+	subject, words := clip(r.message.Subject, 300), excerpt(r.message.Text)
+	if r.verdict.Registered == "" && !r.intent.Request { // none of our business
+		subject, words = "", ""
+	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO assessment (inbound_id, verdict, match, from_addr, claimed, message_id, subject, excerpt,
 			request, score, language, evidence, assessed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		r.id, string(r.verdict.State), string(r.verdict.Match), r.verdict.From, strings.ToLower(r.verdict.Registered), r.verdict.MessageID,
-		clip(r.message.Subject, 300), excerpt(r.message.Text), flag(r.intent.Request), r.intent.Score, r.intent.Language,
+		subject, words, flag(r.intent.Request), r.intent.Score, r.intent.Language,
 		string(text), micros(time.Now()))
 	if err != nil {
 		return fmt.Errorf("save assessment: %w", err)

@@ -32,9 +32,10 @@ type Config struct {
 	// OpenBacklog lets mails that were in the mailbox before the first look open
 	// cases. By default they are only listed, and nobody is mailed.
 	OpenBacklog bool
-	AuthservIDs []string // see sender-verification 5.1
-	Boundary    int
-	Resolver    sender.Resolver // default: the system's
+	// Boundary is which Received field, counted from the top and from 1, our own
+	// first mail server writes; 0: not known (sender-verification 5.1).
+	Boundary int
+	Resolver sender.Resolver // default: the system's
 	// LettersReady is called after a commit that queued letters, so that they
 	// go out at once. It must not block.
 	LettersReady func()
