@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,17 @@ func localeOf(ctx context.Context, tx *sql.Tx, account, requester string) (strin
 	if err != nil {
 		return "", fmt.Errorf("read locale: %w", err)
 	}
-	return locale, nil
+	return language(locale), nil
+}
+
+// language is the language of locales that a locale such as "de-AT" is written
+// in, or the first one.
+func language(locale string) string {
+	base, _, _ := strings.Cut(locale, "-")
+	if slices.Contains(locales, base) {
+		return base
+	}
+	return locales[0]
 }
 
 // findTargets reads from the writer's own words which account and which users

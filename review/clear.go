@@ -49,7 +49,7 @@ func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, ge
 	hold := now.Add(d.cfg.Policy.Hold)
 	seq, err := record(ctx, tx, now, "desk", "case.cleared", c.number, map[string]any{
 		"user": c.user, "generation": generation, "risk": j.Risk, "approvals_required": j.Approvals,
-		"wait_until": micros(j.WaitUntil), "hold_until": micros(hold), "policy": d.cfg.Policy.Name})
+		"wait_until": stamp(j.WaitUntil), "hold_until": stamp(hold), "policy": d.cfg.Policy.Name})
 	if err != nil {
 		return err
 	}
