@@ -49,6 +49,15 @@ func openDatabase(ctx context.Context, path string) (_ *database, err error) {
 	if d.lock, err = lockFile(path + ".lock"); err != nil {
 		return nil, err
 	}
+	// SQLite would make the file readable for everybody; its side files take
+	// the mode of this one. The group is for a panel that shares the database.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o660)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	if d.write, err = sql.Open("sqlite", dsn(path, "")); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
