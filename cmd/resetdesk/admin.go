@@ -38,7 +38,6 @@ func printJSON(c *cobra.Command, v any) error {
 }
 
 func accountsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "accounts", Short: "The accounts, users and addresses that the desk guards"}
 	var config string
 	var dryRun, force, asJSON bool
 	imp := &cobra.Command{
@@ -72,12 +71,10 @@ func accountsCommand() *cobra.Command {
 	imp.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
 	imp.Flags().BoolVar(&force, "force", false, "allow the removal of more than a fifth of the users")
 	imp.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	group.AddCommand(imp)
-	return group
+	return group("accounts", "The accounts, users and addresses that the desk guards", imp)
 }
 
 func reviewerCommand() *cobra.Command {
-	group := &cobra.Command{Use: "reviewer", Short: "The people who review cases"}
 	var config, name, role string
 	var asJSON bool
 	add := &cobra.Command{
@@ -106,8 +103,7 @@ func reviewerCommand() *cobra.Command {
 	add.Flags().StringVar(&name, "name", "", "how colleagues know the person")
 	add.Flags().StringVar(&role, "role", "reviewer", "viewer, auditor, reviewer, lead or admin")
 	add.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	group.AddCommand(add)
-	return group
+	return group("reviewer", "The people who review cases", add)
 }
 
 func invite(ctx context.Context, cfg Config, d *review.Desk, email, name string, role review.Role) (string, error) {
@@ -119,7 +115,6 @@ func invite(ctx context.Context, cfg Config, d *review.Desk, email, name string,
 }
 
 func auditCommand() *cobra.Command {
-	group := &cobra.Command{Use: "audit", Short: "The append-only record of everything the desk did"}
 	var config string
 	var asJSON bool
 	verify := &cobra.Command{
@@ -145,8 +140,7 @@ func auditCommand() *cobra.Command {
 	}
 	configFlag(verify, &config)
 	verify.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	group.AddCommand(verify)
-	return group
+	return group("audit", "The append-only record of everything the desk did", verify)
 }
 
 func versionCommand() *cobra.Command {

@@ -64,8 +64,7 @@ type MailboxConfig struct {
 	Dedicated    bool             `toml:"dedicated"` // nothing but requests arrives there
 	Addresses    []string         `toml:"addresses"` // our own, which requests are written to
 	Backlog      string           `toml:"backlog"`   // "park" or "open"
-	AuthservIDs  []string         `toml:"authserv_ids"`
-	Boundary     int              `toml:"boundary"` // which Received field from the top is our own, 0 unknown
+	Boundary     int              `toml:"boundary"`  // which Received field from the top is our own, 0 unknown
 	// Password comes from RESETDESK_MAILBOX_PASSWORD; it cannot stand in the file.
 	Password Secret `toml:"-"`
 }

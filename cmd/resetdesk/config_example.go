@@ -84,7 +84,6 @@ folders = ["INBOX"]
 # dedicated = false                    # true when nothing but requests arrives there
 addresses = [ADDRESS]    # all addresses that requests are sent to
 # backlog = "park"                     # mails from before the first start: park | open
-# authserv_ids = ["mx.example.net"]    # whose Authentication-Results count
 # boundary = 0                         # which Received field from the top your own server wrote
 
 [smtp]

@@ -50,6 +50,9 @@ func run(ctx context.Context, args []string) int {
 	if errors.As(err, &e) {
 		return e.code
 	}
+	if strings.HasPrefix(err.Error(), "unknown command ") { // cobra has no type for it
+		return exitUsage
+	}
 	return exitFailed
 }
 
@@ -82,6 +85,15 @@ func longFlags(args []string) []string {
 		out[i] = a
 	}
 	return out
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: usage(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+		return &exitError{exitUsage, fmt.Errorf("say what to do; see: %s -h", c.CommandPath())}
+	}}
+	g.AddCommand(commands...)
+	return g
 }
 
 // usage wraps a cobra argument check so that it ends with the code for wrong use.
