@@ -26,8 +26,10 @@ func dress(width int64, scheme string) chromedp.Tasks {
 }
 
 // look examines the page on a telephone and on a desk, in light and in dark, and
-// stores the pictures where RESETDESK_SHOTS says.
+// stores the pictures where RESETDESK_SHOTS says. What is ugly does not end the
+// story.
 func (b *tab) look(name string) *tab {
+	b.v.test.Helper()
 	b.v.t.Helper()
 	shots := os.Getenv("RESETDESK_SHOTS")
 	for _, width := range []int64{390, 1280} {
@@ -35,7 +37,7 @@ func (b *tab) look(name string) *tab {
 			var faults []string
 			b.run("look at "+name, dress(width, scheme), chromedp.Evaluate(examine, &faults))
 			for _, f := range faults {
-				b.v.t.Errorf("%s, %d px, %s: %s", name, width, scheme, f)
+				b.v.test.Errorf("%s, %d px, %s: %s", name, width, scheme, f)
 			}
 			if shots != "" {
 				var png []byte

@@ -8,6 +8,7 @@ import (
 // Everything works without scripts: signing in, reading, approving, answering,
 // setting up a phone. The story plays in Dutch and in German.
 func TestWithoutScript(t *testing.T) {
+	t.Parallel()
 	s := &story{visitor: enter(t, false)}
 	defer s.end()
 	s.first = s.openTab()

@@ -19,7 +19,7 @@
 
   // Everything that can be used has a name and is large enough to hit (WCAG 2.5.8).
   for (const e of document.querySelectorAll("input:not([type=hidden]),textarea,select")) {
-    const label = [...(e.labels || [])].map((l) => l.innerText.trim()).join("") || e.getAttribute("aria-label");
+    const label = [...(e.labels || [])].map((l) => l.textContent.trim()).join("") || e.getAttribute("aria-label");
     if (!label) faults.push(`no label: ${name(e)}`);
     if (e.name && /otp|code|pass/.test(e.name) && e.onpaste) faults.push(`no paste: ${name(e)}`);
   }
