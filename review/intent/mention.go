@@ -28,6 +28,10 @@ type Mention struct {
 // maxNameWords bounds a full name; a longer one names nobody.
 const maxNameWords = 6
 
+// maxMentions bounds what Mentions returns: a word repeated in a text, times the
+// people who share it as their name, may be a flood.
+const maxMentions = 1000
+
 // Mentions finds the people whom a text names as whole words, in the order of
 // the text. Letter case does not matter; umlauts in names may be spelt in two
 // letters. "Doe, Jane" names Jane Doe. A login inside an e-mail address is part of
@@ -36,7 +40,8 @@ const maxNameWords = 6
 // A login or single name that is also a common word (info, admin, support,
 // reset, any word of this package's lists), a plain number, or shorter than three
 // letters counts only when it is marked: "user: info", "gebruiker info",
-// "Benutzer info", or in quotation marks. At most 64 KiB of the text is read.
+// "Benutzer info", or in quotation marks. At most 64 KiB of the text is read, and the first 1000
+// mentions are returned.
 func Mentions(text string, people []Person) []Mention {
 	if len(people) == 0 {
 		return nil
@@ -45,14 +50,23 @@ func Mentions(text string, people []Person) []Mention {
 	text = clip(text)
 	var found []Mention
 	found = r.handles(found, text)
-	found = r.fullNames(found, text)
+	found = append(found, r.fullNames(nil, text)...)
 	slices.SortStableFunc(found, func(a, b Mention) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID))
 	})
 	// A login that is the name as well is one mention, not two.
-	return slices.CompactFunc(found, func(a, b Mention) bool {
+	found = slices.CompactFunc(found, func(a, b Mention) bool {
 		return a.ID == b.ID && a.Start == b.Start && a.End == b.End
 	})
+	return found[:min(len(found), maxMentions)]
+}
+
+// mention adds one mention for each of ids, up to maxMentions in all.
+func mention(found []Mention, ids []string, field string, start, end int) []Mention {
+	for _, id := range ids[:min(len(ids), maxMentions-len(found))] {
+		found = append(found, Mention{ID: id, Field: field, Start: start, End: end})
+	}
+	return found
 }
 
 // roster looks people up by what a text calls them.
@@ -102,7 +116,7 @@ func (r *roster) addName(id, name string) {
 func (r *roster) handles(found []Mention, text string) []Mention {
 	marked := -1 // where the last marked login ended
 	var buf [128]byte
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && len(found) < maxMentions; {
 		n, in := handleRune(text, i)
 		if !in {
 			i += n
@@ -129,9 +143,7 @@ func (r *roster) handles(found []Mention, text string) []Mention {
 			if m {
 				marked = run[1]
 			}
-			for _, id := range ids {
-				found = append(found, Mention{ID: id, Field: field, Start: run[0], End: run[1]})
-			}
+			found = mention(found, ids, field, run[0], run[1])
 			break
 		}
 	}
@@ -209,6 +221,9 @@ func (r *roster) fullNames(found []Mention, text string) []Mention {
 	p := cutWords(text)
 	var key []byte
 	for i := range p.words {
+		if len(found) >= maxMentions {
+			break
+		}
 		lengths := r.lengths[string(p.text(&p.words[i]))]
 		if lengths == 0 {
 			continue
@@ -230,9 +245,7 @@ func (r *roster) fullNames(found []Mention, text string) []Mention {
 			if partOfHandle(text, start, end) || n == 1 && isCommon(string(key)) && !isMarked(text, start, end, string(key)) {
 				continue
 			}
-			for _, id := range r.names[string(key)] {
-				found = append(found, Mention{ID: id, Field: "name", Start: start, End: end})
-			}
+			found = mention(found, r.names[string(key)], "name", start, end)
 		}
 	}
 	return found

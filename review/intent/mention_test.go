@@ -77,6 +77,19 @@ func TestSharedLogin(t *testing.T) {
 	}
 }
 
+// TestMentionsAreBounded holds that a name in every word, shared by many people,
+// is no flood, and that the first places in the text are the ones kept.
+func TestMentionsAreBounded(t *testing.T) {
+	people := []intent.Person{{ID: "U", Login: "uwe"}}
+	for i := range 2000 {
+		people = append(people, intent.Person{ID: fmt.Sprintf("J%04d", i), Login: "jane", Email: fmt.Sprintf("jane%d@acme.example", i), Name: "Jane"})
+	}
+	got := intent.Mentions("uwe and "+strings.Repeat("jane ", 10_000), people)
+	if len(got) != 1000 || got[0].ID != "U" || got[1].ID != "J0000" || got[999].Start != len("uwe and ") {
+		t.Errorf("%d mentions, the first %+v, the last %+v", len(got), got[:min(len(got), 2)], got[max(0, len(got)-1):])
+	}
+}
+
 func FuzzMentions(f *testing.F) {
 	f.Add("users: info, jdoe's \xff o'brien@acme.example")
 	f.Add("'''jdoe'''--..@@")
