@@ -9,7 +9,8 @@ import (
 
 // Verify judges one mail. It never fails: what goes wrong lowers the verdict,
 // and a panic below it is Quarantine with X_PANIC. It looks up DNS through
-// r.Resolver and nothing else, within ctx and at most 20 seconds.
+// r.Resolver and nothing else, within ctx and at most 5 seconds, and for mail
+// from a registered address only.
 func Verify(ctx context.Context, r Request) (v Verdict) {
 	sum := sha256.Sum256(r.Raw)
 	v = Verdict{
@@ -139,8 +140,9 @@ func match(f from, registered []string) (m Match, which string, ambiguous bool) 
 // and lowers the verdict to what that one carries. Without a passing one the
 // reasons of all of them stay.
 func (v *Verdict) signatures(ctx context.Context, c *checker) {
-	// What is quarantined, automatic or cut off cannot be saved by a key.
-	lookups := v.State.AtLeast(Unverified) && !c.r.Truncated && len(c.r.Raw) <= maxMessage
+	// What is quarantined, automatic, cut off or a stranger's cannot be lifted
+	// by a key, and strangers' name servers are asked nothing.
+	lookups := v.State.AtLeast(Unverified) && v.Match != MatchNone && !c.r.Truncated && len(c.r.Raw) <= maxMessage
 	var best *signature
 	var caps []finding
 	sigs := c.check(ctx, lookups)
@@ -161,9 +163,6 @@ func (v *Verdict) signatures(ctx context.Context, c *checker) {
 	}
 	if c.bodyUnbound(best) {
 		v.flag("B_BODY_UNBOUND")
-	}
-	if v.Match == MatchNone {
-		return // what the signature binds does not matter for a stranger
 	}
 	for _, f := range caps {
 		v.Lower(f.to, f.code)

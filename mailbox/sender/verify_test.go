@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -135,6 +136,41 @@ func TestTemporaryFailure(t *testing.T) {
 	if v := verify(n, both); v.State != sender.Authenticated {
 		t.Errorf("another signature passes: %s %v", v.State, v.Reasons)
 	}
+}
+
+// mute is a name server that never answers.
+type mute struct{ asked *int }
+
+func (m mute) LookupTXT(ctx context.Context, _ string) ([]string, error) {
+	*m.asked++
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestMuteNameServer: a stranger's name server is not asked at all, and one of a
+// registered domain has five seconds for all signatures together.
+func TestMuteNameServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		judge := func(m *eml, s ...sig) (sender.Verdict, time.Duration) {
+			var lines []string
+			for _, s := range s {
+				lines = append(lines, m.sign(s))
+			}
+			begin := time.Now()
+			v := sender.Verify(t.Context(), sender.Request{Raw: []byte(m.raw(lines...)), Registered: []string{registered},
+				Mailboxes: []string{mailbox}, Now: clock, Boundary: 1, Resolver: mute{&asked}})
+			return v, time.Since(begin)
+		}
+		v, took := judge(base().with("From: ann@attack.example"), sig{d: "attack.example", s: "a"}, sig{d: "attack.example", s: "b"})
+		if asked != 0 || took != 0 || v.State != sender.Unverified || v.Signatures[0].Result != sender.NotChecked {
+			t.Errorf("a stranger: %d questions, %s, %s, %+v", asked, took, v.State, v.Signatures)
+		}
+		v, took = judge(base(), sig{s: "a"}, sig{s: "b"}, sig{s: "c"})
+		if asked == 0 || took > 5*time.Second || v.State != sender.Deferred {
+			t.Errorf("a registered address: %d questions, %s, %s", asked, took, v.State)
+		}
+	})
 }
 
 // TestDNS reads records over UDP and, when cut, over TCP.
