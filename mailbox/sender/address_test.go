@@ -137,3 +137,53 @@ func TestCandidates(t *testing.T) {
 		t.Errorf("%d candidates of nothing", len(got))
 	}
 }
+
+// TestClaimed: only what names a sender is claimed, the author first, and a
+// crowd in a display name or above From hides nobody.
+func TestClaimed(t *testing.T) {
+	crowd := func(name string) string {
+		var b strings.Builder
+		for i := range 40 {
+			fmt.Fprintf(&b, "%s%d@crowd.example ", name, i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		header, first string
+		n             int
+	}{
+		{"To: a@b.example\r\nX: c@d.example\r\nFrom: admin@legit.example\r\n", registered, 1},
+		{"From: \"admin@legit.example\" <x@attack.example>\r\n", "x@attack.example", 2},
+		{"From: " + crowd("a") + "<admin@legit.example>\r\n", registered, 20},
+		{"Sender: " + crowd("a") + "\r\nReply-To: " + crowd("b") + "\r\nFrom: admin@legit.example\r\n", registered, 20},
+		{"Reply-To: admin@legit.example\r\nCc: " + crowd("a"), registered, 1},
+		{"Resent-From: admin@legit.example\r\n", registered, 1},
+		{"Cc: admin@legit.example\r\n", "", 0},
+	} {
+		got := sender.Claimed([]byte(c.header))
+		if len(got) != c.n || c.n > 0 && got[0] != c.first {
+			t.Errorf("%.80q claims %q, want %d, %q first", c.header, got, c.n, c.first)
+		}
+	}
+}
+
+func TestMisspelt(t *testing.T) {
+	for pair, want := range map[[2]string]bool{
+		{"legit.example", "legit.example"}:        false,
+		{"LEGIT.example", "legit.example"}:        false,
+		{"legit.exampel", "legit.example"}:        true,
+		{"legti.exampel", "legit.example"}:        true,
+		{"elgti.exampel", "legit.example"}:        false,
+		{"egit.exampl", "legit.example"}:          true,
+		{"egit.examp", "legit.example"}:           false,
+		{"legit.example.de", "legit.example"}:     false,
+		{"xn--lgit-9gb.example", "legit.example"}: true,
+		{"example.legit", "legit.example"}:        false,
+		{"", "ab"}:                                true,
+		{"ba", "ab"}:                              true,
+	} {
+		if got := sender.Misspelt(pair[0], pair[1]); got != want {
+			t.Errorf("%q for %q: %t", pair[0], pair[1], got)
+		}
+	}
+}

@@ -32,6 +32,39 @@ func Candidates(header []byte) []string {
 	return c.found
 }
 
+// maxClaimed bounds what Claimed returns: each entry is compared with many
+// registered addresses.
+const maxClaimed = 20
+
+// Claimed returns those candidates that the fields which name a sender put
+// forward, in the manner of [Candidates] and at most 20: first the address that
+// each From field would be from, then what its display name shows, then the
+// other fields. Only these can imitate somebody.
+func Claimed(header []byte) []string {
+	c := candidates{seen: make(map[string]bool)}
+	var from, others []string
+	for _, f := range looseFields(header) {
+		switch name := fieldName(f); {
+		case name == "from":
+			from = append(from, f)
+		case identityField(f):
+			others = append(others, f)
+		}
+	}
+	for _, f := range from { // a long display name must not hide the address behind it
+		if open := strings.LastIndexByte(f, '<'); open >= 0 {
+			c.field(f[open:])
+		}
+	}
+	for _, f := range append(from, others...) {
+		if len(c.found) >= maxClaimed {
+			break
+		}
+		c.field(f)
+	}
+	return c.found[:min(len(c.found), maxClaimed)]
+}
+
 // looseFields splits a header block at any line ending, folds joined. It stops
 // at the first empty line and refuses nothing.
 func looseFields(header []byte) []string {
@@ -61,12 +94,16 @@ func looseFields(header []byte) []string {
 }
 
 func identityField(f string) bool {
-	name, _, _ := strings.Cut(f, ":")
-	switch asciiLower(strings.TrimSpace(name)) {
+	switch fieldName(f) {
 	case "from", "sender", "reply-to", "return-path", "resent-from", "resent-sender", "x-original-from":
 		return true
 	}
 	return false
+}
+
+func fieldName(f string) string {
+	name, _, _ := strings.Cut(f, ":")
+	return asciiLower(strings.TrimSpace(name))
 }
 
 type candidates struct {

@@ -3,6 +3,7 @@ package sender
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
@@ -33,11 +34,27 @@ func Lookalike(addr string, registered []string) (imitated string, ok bool) {
 		if skel == "" {
 			skel = Skeleton(domain)
 		}
-		if skel == Skeleton(rd) || within([]rune(domain), []rune(rd), maxDistance) {
+		if skel == Skeleton(rd) || near(domain, rd) {
 			return r, true
 		}
 	}
 	return "", false
+}
+
+// Misspelt reports whether domain is another one than registered and at most
+// two edits away from it, the second rule of [Lookalike]. It costs next to
+// nothing where the lengths differ by more.
+func Misspelt(domain, registered string) bool {
+	a, b := decodeLabels(asciiLower(domain)), decodeLabels(asciiLower(registered))
+	return a != b && near(a, b)
+}
+
+// near compares lengths before anything else.
+func near(a, b string) bool {
+	if n := utf8.RuneCountInString(a) - utf8.RuneCountInString(b); n > maxDistance || n < -maxDistance {
+		return false
+	}
+	return within([]rune(a), []rune(b), maxDistance)
 }
 
 // Skeleton maps a domain to a key such that domains which look alike have the
@@ -131,14 +148,15 @@ func within(a, b []rune, limit int) bool {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return false
 	}
-	var before []int
-	last := make([]int, len(b)+1)
+	rows := make([]int, 3*(len(b)+1))
+	before, last, row := rows[:len(b)+1], rows[len(b)+1:2*(len(b)+1)], rows[2*(len(b)+1):]
 	for j := range last {
 		last[j] = j
 	}
+	least := 0 // of the last row
 	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
 		row[0] = i
+		lowest := i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
@@ -148,8 +166,12 @@ func within(a, b []rune, limit int) bool {
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
+			lowest = min(lowest, row[j])
 		}
-		before, last = last, row
+		if lowest > limit && least >= limit {
+			return false // no later row, whatever is exchanged, comes below
+		}
+		before, last, row, least = last, row, before, lowest
 	}
 	return last[len(b)] <= limit
 }
