@@ -634,11 +634,12 @@ WHEN NEW.state = 'undone' AND NOT EXISTS (
     SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id WHERE r.case_id = OLD.id)
 BEGIN SELECT RAISE(ABORT, 'a case is undone only by an undo'); END;
 
--- Which mails belong to a case: the one that opened it, and later ones.
+-- Which mails belong to a case: the one that opened it, those that ask for the
+-- same again, and those that reply with the number of the case.
 CREATE TABLE case_mail (
     case_id    INTEGER NOT NULL REFERENCES reset_case (id),
     inbound_id INTEGER NOT NULL REFERENCES inbound (id),
-    role       TEXT NOT NULL CHECK (role IN ('opened', 'attached')),
+    role       TEXT NOT NULL CHECK (role IN ('opened', 'attached', 'replied')),
     PRIMARY KEY (case_id, inbound_id)
 ) STRICT;
 
@@ -738,11 +739,12 @@ WHEN NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
         WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL
             AND s.expires_at > NEW.decided_at AND s.step_up_at = NEW.step_up_at
             AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
-            AND r.email NOT IN (SELECT lookup FROM address WHERE user_id = NEW.user_id))
+            AND r.email NOT IN (SELECT d.lookup FROM address d JOIN reset_case k ON k.account_id = d.account_id WHERE k.id = NEW.case_id)
+            AND r.email NOT IN (SELECT requester FROM reset_case WHERE id = NEW.case_id))
     OR NOT EXISTS (SELECT 1 FROM audit a JOIN reset_case c ON c.number = a.object
         WHERE a.seq = NEW.audit_seq AND a.action = 'case.approved' AND c.id = NEW.case_id
             AND a.actor = 'reviewer:' || NEW.reviewer_id)
-BEGIN SELECT RAISE(ABORT, 'an approval needs an entitled reviewer who stepped up and is not the user'); END;
+BEGIN SELECT RAISE(ABORT, 'an approval needs an entitled reviewer who stepped up and is nobody of the account'); END;
 
 CREATE TRIGGER approval_fixed BEFORE UPDATE ON approval
 BEGIN SELECT RAISE(ABORT, 'an approval is never changed'); END;
@@ -857,7 +859,7 @@ WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
     OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
         WHERE c.id = NEW.case_id AND c.round = NEW.round
             AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
-            AND (a.role IN ('admin', 'notify') OR a.user_id = c.user_id) AND (a.until IS NULL OR NEW.kind = 'cleared')
+            AND (a.role IN ('admin', 'notify') OR a.user_id = c.user_id) AND (a.until IS NULL OR NEW.kind IN ('cleared', 'notice'))
             AND (NEW.reset_id IS NULL OR EXISTS (SELECT 1 FROM reset WHERE id = NEW.reset_id AND case_id = c.id))
             AND (NEW.kind <> 'acknowledgement' OR a.role = 'admin')
             AND (NEW.kind <> 'pass' OR a.user_id = c.user_id))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/message"
@@ -34,6 +35,8 @@ type reading struct {
 	received   time.Time
 	attempts   int
 	registered []string
+	byHand     bool  // a person makes it a case
+	copyOf     int64 // the mail that this is a second delivery of
 	verdict    sender.Verdict
 	message    message.Message
 	intent     intent.Result
@@ -46,28 +49,64 @@ type evidence struct {
 	Problems []string       `json:"problems,omitempty"`
 }
 
+// assessors is how many mails are examined at a time: one whose name server is
+// slow does not hold up the others for long.
+const assessors = 4
+
 // assessWaiting gives every waiting mail its fate. Each mail is its own unit of
-// failure.
+// failure. They are examined side by side, and get their fates in the order they
+// came in: who asked first is the requester, and the later of two mails is the
+// copy.
 func (d *Desk) assessWaiting(ctx context.Context) error {
+	select {
+	case d.assessing <- struct{}{}: // nobody else works on the same mails
+		defer func() { <-d.assessing }()
+	case <-ctx.Done():
+		return nil
+	}
+	var mu sync.Mutex
 	var errs []error
-	after := int64(0)
-	for ctx.Err() == nil {
-		var id int64
-		err := d.db.read.QueryRowContext(ctx, `SELECT id FROM inbound WHERE fate IS NULL AND retry_at <= $1 AND id > $2 ORDER BY id LIMIT 1`,
-			micros(time.Now()), after).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) {
+	failed := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	}
+	var all sync.WaitGroup
+	free := make(chan struct{}, assessors)
+	turn := make(chan struct{}) // closed when the mail before has its fate
+	close(turn)
+	for after := int64(0); ctx.Err() == nil; {
+		free <- struct{}{}
+		id, err := d.nextMail(ctx, after)
+		if err != nil || id == 0 {
+			if err != nil {
+				failed(err)
+			}
 			break
 		}
-		if err != nil {
-			return errors.Join(append(errs, fmt.Errorf("next mail: %w", err))...)
-		}
 		after = id
-		if err := d.assess(ctx, id); err != nil && ctx.Err() == nil {
-			err = errors.Join(err, d.postpone(ctx, id))
-			errs = append(errs, fmt.Errorf("assess mail %d: %w", id, err))
-		}
+		mine, next := turn, make(chan struct{})
+		turn = next
+		all.Go(func() {
+			defer func() { close(next); <-free }()
+			if err := d.assess(ctx, id, mine); err != nil && ctx.Err() == nil {
+				failed(fmt.Errorf("assess mail %d: %w", id, errors.Join(err, d.postpone(ctx, id))))
+			}
+		})
 	}
+	all.Wait()
 	return errors.Join(errs...)
+}
+
+// nextMail returns the first waiting mail behind after, 0 if there is none.
+func (d *Desk) nextMail(ctx context.Context, after int64) (int64, error) {
+	var id int64
+	err := d.db.read.QueryRowContext(ctx, `SELECT id FROM inbound WHERE fate IS NULL AND retry_at <= $1 AND id > $2 ORDER BY id LIMIT 1`,
+		micros(time.Now()), after).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("next mail: %w", err)
+	}
+	return id, nil
 }
 
 // maxAssessments is how often a mail is tried whose assessment ends in an
@@ -100,14 +139,18 @@ func (d *Desk) postpone(ctx context.Context, id int64) error {
 // hour.
 func retryAfter(attempts int) time.Duration { return min(time.Second<<min(attempts, 12), time.Hour) }
 
-// assess reads one mail, outside any transaction, and then gives it its fate in
-// one. A panic in a parser is that mail's problem alone: it is quarantined.
-func (d *Desk) assess(ctx context.Context, id int64) error {
+// assess reads one mail, outside any transaction, waits for its turn, and then
+// gives it its fate in one transaction. A panic in a parser is that mail's problem alone: it is quarantined.
+func (d *Desk) assess(ctx context.Context, id int64, turn <-chan struct{}) error {
 	r, err := d.load(ctx, id)
 	if err != nil {
 		return err
 	}
 	d.examine(ctx, &r)
+	select {
+	case <-turn:
+	case <-ctx.Done():
+	}
 	if ctx.Err() != nil {
 		return ctx.Err() // a cut look-up is no finding
 	}
@@ -133,7 +176,7 @@ func (d *Desk) load(ctx context.Context, id int64) (reading, error) {
 			return err
 		}
 		r.internal, r.received = fromMicros(internal), fromMicros(received)
-		r.registered, err = registeredFor(ctx, tx, headerOf(r.raw))
+		r.registered, err = registeredFor(ctx, compiled(tx), namesIn(headerOf(r.raw)))
 		return err
 	})
 	return r, err
@@ -191,6 +234,8 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 	switch {
 	case r.verdict.State == sender.Automated:
 		return false, setFate(ctx, tx, r.id, "automatic", because(r, "An automatic mail: never a request, never answered."))
+	case r.verdict.State == sender.Quarantine && r.copyOf > 0:
+		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("A second copy of mail %d: the same signed mail, delivered twice.", r.copyOf))
 	case r.verdict.State == sender.Quarantine:
 		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
 	case !exact:
@@ -265,9 +310,33 @@ func checkReplay(ctx context.Context, tx *sql.Tx, r *reading) error {
 		if err != nil {
 			return fmt.Errorf("check replay: %w", err)
 		}
-		if first != r.id {
-			r.verdict.Lower(sender.Quarantine, "R_REPLAY")
+		if first == r.id {
+			continue
 		}
+		r.verdict.Lower(sender.Quarantine, "R_REPLAY")
+		if err := checkCopy(ctx, tx, r, first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCopy tells a mail that was delivered twice, to two of our addresses say,
+// from a replay: the same Message-ID within three days, and nothing else wrong.
+// It never does anything again, but it is no imitation either.
+func checkCopy(ctx context.Context, tx *sql.Tx, r *reading, first int64) error {
+	var id string
+	var received int64
+	err := tx.QueryRowContext(ctx, `SELECT s.message_id, i.received_at FROM assessment s JOIN inbound i ON i.id = s.inbound_id WHERE i.id = $1`, first).
+		Scan(&id, &received)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check copy: %w", err)
+	}
+	if id != "" && id == r.verdict.MessageID && len(r.verdict.Reasons) == 1 && r.received.Sub(fromMicros(received)) < 72*time.Hour {
+		r.copyOf = first
 	}
 	return nil
 }
@@ -316,25 +385,60 @@ func (d *Desk) attachByToken(ctx context.Context, tx *sql.Tx, r *reading) (bool,
 	if number == "" {
 		return false, nil
 	}
-	var id int64
-	err := tx.QueryRowContext(ctx, `SELECT id FROM reset_case WHERE number = $1 AND requester = $2 AND state IN ('open', 'held')`,
-		number, strings.ToLower(r.verdict.Registered)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
+	c, err := scanCase(tx.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE number = $1 AND requester = $2 AND state IN ('open', 'held')`,
+		number, strings.ToLower(r.verdict.Registered)))
+	if KindOf(err) == NotFound {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, d.attach(ctx, tx, r, id, number, "It belongs to the open case "+number+".")
+	if other, err := asksForOther(ctx, tx, r, c); other || err != nil {
+		return false, err
+	}
+	return true, d.attach(ctx, tx, r, c)
 }
 
-func (d *Desk) attach(ctx context.Context, tx *sql.Tx, r *reading, caseID int64, number, reason string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, 'attached')`, caseID, r.id)
+// asksForOther reports whether a mail that quotes a case asks for another user
+// than the case's.
+func asksForOther(ctx context.Context, tx *sql.Tx, r *reading, c caseRow) (bool, error) {
+	if !r.intent.Request || c.user == "" {
+		return false, nil
+	}
+	targets, err := findTargets(ctx, tx, r, c.requester)
+	for _, t := range targets {
+		if t.user != "" && t.user != c.user {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// attach puts a reply to its case. Who writes with the number of a case has read
+// our letter, so it may be the owner's objection: after the first vote it holds
+// the case until a person has read it.
+func (d *Desk) attach(ctx context.Context, tx *sql.Tx, r *reading, c caseRow) error {
+	now := time.Now()
+	_, err := tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, 'replied')`, c.id, r.id)
 	if err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
-	if _, err := record(ctx, tx, time.Now(), "desk", "mail.attached", number, map[string]any{"mail": r.id}); err != nil {
+	if _, err := record(ctx, tx, now, "desk", "mail.attached", c.number, map[string]any{"mail": r.id}); err != nil {
 		return err
 	}
-	return setFate(ctx, tx, r.id, "attached", reason)
+	var votes int
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM approval WHERE case_id = $1 AND round = $2`, c.id, c.round).Scan(&votes)
+	if err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	if votes > 0 && c.state == StateOpen {
+		const why = "A reply to our letter came in after the first approval. Read it before the case goes on."
+		if _, err := record(ctx, tx, now, "desk", "case.held", c.number, map[string]string{"reason": why}); err != nil {
+			return err
+		}
+		if err := d.hold(ctx, tx, c, "verified", why); err != nil {
+			return err
+		}
+	}
+	return setFate(ctx, tx, r.id, "attached", "It belongs to the open case "+c.number+".")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/intent"
 )
 
@@ -24,9 +25,15 @@ func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bo
 	if err != nil {
 		return false, err
 	}
+	if full, err := d.flooded(ctx, tx, r, requester, targets); full || err != nil {
+		if err == nil {
+			err = setFate(ctx, tx, r.id, "parked", "It asks for a reset, but this account had several requests within a day that nothing proves. Make it a case if it is honest.")
+		}
+		return false, err
+	}
 	fate, reason := "attached", ""
 	for _, t := range targets {
-		c, fresh, err := d.openCase(ctx, tx, r.id, requester, t)
+		c, fresh, err := d.openCase(ctx, tx, r, requester, t)
 		if err != nil {
 			return false, err
 		}
@@ -40,7 +47,7 @@ func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bo
 
 // openCase opens a case or, where one is open for the same target, attaches the
 // mail to it. The unique indexes decide, not a look before the insert.
-func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, inbound int64, requester string, t target) (number string, fresh bool, err error) {
+func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester string, t target) (number string, fresh bool, err error) {
 	now := time.Now()
 	number = "RST-" + randomText(6)
 	locale, err := localeOf(ctx, tx, t.account, requester)
@@ -50,8 +57,8 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, inbound int64, requeste
 	expires := micros(now.Add(d.cfg.Policy.CaseLifetime))
 	var id int64
 	err = tx.QueryRowContext(ctx, `INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $6, $7) ON CONFLICT DO NOTHING RETURNING id`,
-		number, requester, null(t.account), null(t.user), locale, micros(now), expires).Scan(&id)
+		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $7) ON CONFLICT DO NOTHING RETURNING id`,
+		number, requester, null(t.account), null(t.user), locale, micros(now), expires, micros(r.arrived(now))).Scan(&id)
 	role := "opened"
 	if errors.Is(err, sql.ErrNoRows) {
 		role = "attached"
@@ -62,19 +69,72 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, inbound int64, requeste
 	if err != nil {
 		return "", false, fmt.Errorf("open case: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, $3)`, id, inbound, role)
+	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, $3)`, id, r.id, role)
 	if err != nil {
 		return "", false, fmt.Errorf("open case: %w", err)
 	}
 	if role == "attached" {
-		_, err := record(ctx, tx, now, "desk", "mail.attached", number, map[string]any{"mail": inbound})
-		return number, false, err
+		if _, err := record(ctx, tx, now, "desk", "mail.attached", number, map[string]any{"mail": r.id}); err != nil {
+			return "", false, err
+		}
+		return number, false, d.askToo(ctx, tx, id, requester, now)
 	}
-	_, err = record(ctx, tx, now, "desk", "case.opened", number, map[string]any{"mail": inbound, "account": t.account, "user": t.user})
+	_, err = record(ctx, tx, now, "desk", "case.opened", number, map[string]any{"mail": r.id, "account": t.account, "user": t.user})
 	if err != nil {
 		return "", false, err
 	}
 	return number, true, d.announce(ctx, tx, id, now)
+}
+
+// arrived is when the mail came in, as the mail server says, at most now: from
+// then on an accepted code speaks against the request.
+func (r *reading) arrived(now time.Time) time.Time {
+	if r.internal.IsZero() || r.internal.After(now) {
+		return now
+	}
+	return r.internal
+}
+
+// maxNamed is how many users one mail may open cases for, and maxFresh how many
+// cases an account may get in a day from mail that nothing proves.
+const maxNamed, maxFresh = 3, 3
+
+// flooded reports whether the mail would open more cases than an account can
+// sensibly get from mail that anybody could have written.
+func (d *Desk) flooded(ctx context.Context, tx *sql.Tx, r *reading, requester string, targets []target) (bool, error) {
+	if r.byHand || r.verdict.State == sender.Authenticated {
+		return false, nil
+	}
+	var fresh int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM reset_case WHERE opened_at > $1 AND (requester = $2 OR account_id = $3)`,
+		micros(time.Now().Add(-24*time.Hour)), requester, targets[0].account).Scan(&fresh)
+	return fresh >= maxFresh, err
+}
+
+// askToo asks another admin of the account who wants the same, so that a forged
+// request in the name of one admin cannot keep the others out.
+func (d *Desk) askToo(ctx context.Context, tx *sql.Tx, caseID int64, requester string, now time.Time) error {
+	c, err := caseByID(ctx, tx, caseID)
+	if err != nil || c.requester == requester || c.state != StateOpen {
+		return err
+	}
+	people, err := contacts(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	for _, to := range people {
+		if to.lookup != requester || to.role != "admin" {
+			continue
+		}
+		var asked bool
+		err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM letter WHERE case_id = $1 AND round = $2 AND kind = 'acknowledgement' AND address_id = $3`,
+			c.id, c.round, to.id).Scan(&asked)
+		if err != nil || asked {
+			return err
+		}
+		return d.acknowledge(ctx, tx, c, to, 1, now)
+	}
+	return nil
 }
 
 func null(s string) any {
@@ -137,7 +197,7 @@ func findTargets(ctx context.Context, tx *sql.Tx, r *reading, requester string) 
 			found = append(found, target{a.ID, user})
 		}
 	}
-	if len(found) > 0 {
+	if len(found) > 0 && len(found) <= maxNamed {
 		return found, nil
 	}
 	return []target{openTarget(accounts, named)}, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -127,8 +128,9 @@ func readNames(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 }
 
 func readCaseMails(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
+	// The opener, then the newest: replies before repeats, which anybody can send.
 	rows, err := tx.QueryContext(ctx, `SELECT inbound_id, role FROM case_mail WHERE case_id = $1
-		ORDER BY CASE role WHEN 'opened' THEN 0 ELSE 1 END, inbound_id LIMIT 20`, c.id)
+		ORDER BY CASE role WHEN 'opened' THEN 0 WHEN 'replied' THEN 1 ELSE 2 END, inbound_id DESC LIMIT 20`, c.id)
 	if err != nil {
 		return err
 	}
@@ -326,7 +328,8 @@ func (d *Desk) readPreview(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseVi
 
 func readTimeline(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 	var err error
-	v.Timeline, err = readEvents(ctx, tx, `WHERE object = $1 ORDER BY seq LIMIT 500`, c.number)
+	v.Timeline, err = readEvents(ctx, tx, `WHERE object = $1 ORDER BY seq DESC LIMIT 500`, c.number) // the newest
+	slices.Reverse(v.Timeline)
 	return err
 }
 

@@ -132,15 +132,15 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 	var voted, same bool
 	err = tx.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) > 0 FROM approval WHERE case_id = $1 AND round = $2 AND reviewer_id = $3),
-		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND lookup = $5)`,
-		c.id, c.round, s.Reviewer.ID, c.user, s.Reviewer.Email).Scan(&voted, &same)
+		(SELECT count(*) > 0 FROM address WHERE account_id = $4 AND lookup = $5)`,
+		c.id, c.round, s.Reviewer.ID, c.account, s.Reviewer.Email).Scan(&voted, &same)
 	switch {
 	case err != nil:
 		return c, err
 	case voted:
 		return c, fail(Conflict, "You approved this case already; the second approval needs another person.")
-	case same:
-		return c, fail(Denied, "You cannot approve the reset of your own second factor.")
+	case same, c.requester == s.Reviewer.Email:
+		return c, fail(Denied, "You belong to this account yourself; somebody else has to decide.")
 	}
 	return c, nil
 }

@@ -89,8 +89,10 @@ func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts)
 	if since == 0 {
 		f.Match = "none" // the address was registered when the case opened and is not any more
 	}
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment WHERE claimed = $1 AND claimed <> '' AND verdict = 'quarantine' AND assessed_at > $2`,
-		c.requester, micros(c.opened.Add(-14*24*time.Hour))).Scan(&f.Quarantined)
+	// Only up to the opening: later ones must not let a stranger disturb a case.
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment s JOIN inbound i ON i.id = s.inbound_id
+		WHERE s.claimed = $1 AND s.claimed <> '' AND s.verdict = 'quarantine' AND s.assessed_at > $2 AND s.assessed_at <= $3 AND i.fate = 'quarantined'`,
+		c.requester, micros(c.opened.Add(-14*24*time.Hour)), micros(c.opened)).Scan(&f.Quarantined)
 	if err != nil {
 		return fmt.Errorf("read imitations: %w", err)
 	}
@@ -135,25 +137,27 @@ func readAnswers(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) erro
 }
 
 func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation int64, f *Facts) error {
-	var last, changed int64
+	var last, changed, ended int64
 	err := tx.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3),
 		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
 		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL),
 		(SELECT coalesce(max(d.since), 0) FROM address d JOIN panel_user u ON u.id = d.user_id
-			WHERE u.id = $4 AND d.until IS NULL AND d.since > u.created_at)`,
-		c.id, c.round, generation, c.user).Scan(&f.Votes, &last, &f.UserAddress, &changed)
+			WHERE u.id = $4 AND d.until IS NULL AND d.since > u.created_at),
+		(SELECT coalesce(max(until), 0) FROM address WHERE account_id = $5 AND until IS NOT NULL)`,
+		c.id, c.round, generation, c.user, c.account).Scan(&f.Votes, &last, &f.UserAddress, &changed, &ended)
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}
-	f.LastReset, f.UserChanged = fromMicros(last), fromMicros(changed)
+	f.LastReset, f.UserChanged, f.ContactEnded = fromMicros(last), fromMicros(changed), fromMicros(ended)
 	return nil
 }
 
 // evidenceHash names what a reviewer saw: everything that a vote rests on but
-// the votes, the owner's answer and the clock, which only ever complete it.
+// the votes, the owner's answer and the clock, which only ever complete it, and
+// repeats of the request, which a stranger can send at will.
 func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generation int64) ([]byte, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT inbound_id FROM case_mail WHERE case_id = $1 ORDER BY inbound_id`, c.id)
+	rows, err := tx.QueryContext(ctx, `SELECT inbound_id FROM case_mail WHERE case_id = $1 AND role <> 'attached' ORDER BY inbound_id`, c.id)
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)
 	}
@@ -173,7 +177,7 @@ func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generatio
 		"case": c.number, "round": c.round, "account": c.account, "user": c.user, "generation": generation,
 		"state": c.state, "requester": c.requester, "verdict": f.Verdict, "match": f.Match, "mails": mails,
 		"address_since": micros(f.AddressSince), "last_reset": micros(f.LastReset), "imitations": f.Quarantined,
-		"objected": f.Objected, "user_changed": micros(f.UserChanged), "verified_after": f.VerifiedAt.After(f.Watched),
+		"objected": f.Objected, "user_changed": micros(f.UserChanged), "contact_ended": micros(f.ContactEnded), "verified_after": f.VerifiedAt.After(f.Watched),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)

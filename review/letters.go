@@ -195,7 +195,11 @@ func (d *Desk) announce(ctx context.Context, tx *sql.Tx, caseID int64, now time.
 	if err != nil {
 		return err
 	}
-	for _, to := range people {
+	former, err := formerContacts(ctx, tx, c, now)
+	if err != nil {
+		return err
+	}
+	for _, to := range append(people, former...) {
 		var told bool
 		err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM letter l JOIN address a ON a.id = l.address_id
 			WHERE l.case_id = $1 AND l.round = $2 AND l.kind IN ('acknowledgement', 'notice') AND a.lookup = $3`, c.id, c.round, to.lookup).Scan(&told)
@@ -263,8 +267,8 @@ func (d *Desk) askAgain(ctx context.Context, tx *sql.Tx, c caseRow, now time.Tim
 	return fail(Conflict, "The address that asked is not registered any more.")
 }
 
-// tellCleared tells every contact, and a registered address that was replaced
-// in the last 30 days, that the factor is cleared, each with a link to take it
+// tellCleared tells every contact, and addresses that were taken away in the
+// last 30 days, that the factor is cleared, each with a link to take it
 // back within the hold.
 func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int64, hold, now time.Time) error {
 	people, err := contacts(ctx, tx, c)
@@ -291,10 +295,12 @@ func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int
 	return nil
 }
 
+// formerContacts are addresses that were taken away in the last 30 days, which is
+// how somebody would keep the owners from hearing of it. They may object and undo.
 func formerContacts(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) ([]recipient, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role FROM address f
-		WHERE account_id = $1 AND role = 'admin' AND until > $2
-			AND id = (SELECT max(id) FROM address WHERE account_id = f.account_id AND lookup = f.lookup AND role = 'admin')
+	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, 'former' FROM address f
+		WHERE account_id = $1 AND (role <> 'user' OR user_id = $3) AND until > $2
+			AND id = (SELECT max(id) FROM address WHERE account_id = f.account_id AND lookup = f.lookup AND (role <> 'user' OR user_id = $3))
 			AND NOT EXISTS (SELECT 1 FROM address n WHERE n.account_id = f.account_id AND n.lookup = f.lookup AND n.until IS NULL
 				AND (n.role <> 'user' OR n.user_id = $3))
 		ORDER BY id`, c.account, micros(now.Add(-30*24*time.Hour)), c.user)

@@ -70,6 +70,7 @@ type Facts struct {
 	AddressSince    time.Time // of the registered address that asked
 	ImportedAt      time.Time // of the account: its first addresses are not a change
 	UserChanged     time.Time // when the user's own address, where the pass goes, was last changed; zero: never
+	ContactEnded    time.Time // when an address of the account was last taken away; zero: never
 	LastReset       time.Time // an earlier reset of this user
 	Quarantined     int       // mails that imitated this address lately
 }
@@ -105,6 +106,9 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	if !f.VerifiedAt.IsZero() && f.VerifiedAt.After(f.Watched) {
 		j.Contrary = "The user signed in with the second factor after the request came in."
 	}
+	if f.UserChanged.After(f.Watched) || f.ContactEnded.After(f.Watched) {
+		j.Contrary = "An address of the account was changed after the request came in."
+	}
 	j.Requirements = []Requirement{
 		senderRequirement(f), resolvedRequirement(f), enrolledRequirement(f), confirmedRequirement(f),
 		approvalsRequirement(f, j.Approvals), waitingRequirement(j, now), nothingHeldRequirement(f, j),
@@ -125,6 +129,9 @@ func risk(f Facts, p Policy) Risk {
 	}
 	if !f.UserChanged.IsZero() && f.Opened.Sub(f.UserChanged) < p.FreshAddress {
 		raise(High, "The user's own address, where the enrollment pass goes, was changed lately: "+stamp(f.UserChanged)+".")
+	}
+	if !f.ContactEnded.IsZero() && f.Opened.Sub(f.ContactEnded) < p.FreshAddress {
+		raise(High, "An address of the account was taken away lately: "+stamp(f.ContactEnded)+".")
 	}
 	if !f.LastReset.IsZero() && f.Opened.Sub(f.LastReset) < p.RepeatReset {
 		raise(High, fmt.Sprintf("The same user was reset %s earlier.", days(f.Opened.Sub(f.LastReset))))

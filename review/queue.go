@@ -259,6 +259,7 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 	if err != nil {
 		return "", fail(NotFound, "There is no such mail.")
 	}
+	r.byHand = true
 	d.examine(ctx, &r)
 	var number string
 	err = d.update(ctx, "open parked mail", func(tx *sql.Tx) error {

@@ -798,10 +798,10 @@ DELETE FROM case_mail;
 --! a stored address of its account
 {{letter "open" "kind='acknowledgement'" "address=it@acme.example"}}
 
--- 7: a notice to an address that was replaced
+-- 7: a rejection to an address that was replaced
 --! a stored address of its account
 UPDATE address SET until = {{now}} WHERE address = 'it@acme.example';
-{{letter "open" "address=it@acme.example" "serial=2"}}
+{{letter "open" "kind='rejected'" "address=it@acme.example" "serial=2"}}
 
 -- 6: a pass to somebody else than the user
 --! a stored address of its account
