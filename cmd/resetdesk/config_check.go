@@ -78,6 +78,9 @@ func (l *loader) checkServer(s *ServerConfig) {
 		switch {
 		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 			l.complain(key, "is %q, write https://name such as https://reset.example.net", *address)
+		case key == "server.base_url" && (strings.Trim(u.Path, "/") != "" || strings.ContainsAny(*address, "?#")):
+			// Our pages stand at the root: links, cookies and redirects know no path.
+			l.complain(key, "is %q, write it without a path or query, such as %s://%s", *address, u.Scheme, u.Host)
 		case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 			l.complain(key, "is %q, write https:// (http is for loopback only)", *address)
 		}
