@@ -80,6 +80,11 @@ func (s *site) answerOwner(w http.ResponseWriter, r *http.Request, _ review.Sess
 		return err
 	}
 	token, answer := r.PathValue("token"), r.PostForm.Get("answer")
+	if answer == "yes" && r.PostForm.Get("asked") == "who" && r.PostForm.Get("user_id") == "" {
+		// Somebody at the desk may have chosen meanwhile: a yes is for nobody
+		// whom the owner did not see.
+		return s.renderOwner(w, r, http.StatusUnprocessableEntity, ownerPage{Problem: "owner.which", Answer: answer})
+	}
 	var err error
 	switch answer {
 	case "yes", "no":
