@@ -201,7 +201,7 @@ const goodPragmas = "_txlock=immediate&_pragma=foreign_keys(1)&_pragma=recursive
 
 // strike runs one attack and takes it back. It returns the error that stopped
 // it, and how many rows it changed.
-func strike(ctx context.Context, conn *sql.Conn, a attack) (stopped error, changed int64) {
+func strike(ctx context.Context, conn *sql.Conn, a attack) (changed int64, stopped error) {
 	total := func() (n int64) {
 		if err := conn.QueryRowContext(ctx, `SELECT total_changes()`).Scan(&n); err != nil {
 			panic(err)
@@ -219,7 +219,7 @@ func strike(ctx context.Context, conn *sql.Conn, a attack) (stopped error, chang
 	if _, err := conn.ExecContext(ctx, `ROLLBACK TO attack; RELEASE attack`); err != nil {
 		panic(err)
 	}
-	return stopped, changed
+	return changed, stopped
 }
 
 // fits says whether the attack was stopped by what should stop it.
@@ -233,7 +233,7 @@ func TestAttacks(t *testing.T) {
 		count := map[string]int{}
 		for _, a := range attacks {
 			count[a.promise]++
-			stopped, changed := strike(t.Context(), conn, a)
+			changed, stopped := strike(t.Context(), conn, a)
 			switch {
 			case stopped == nil:
 				t.Errorf("promise %s, %s: it went through, %d rows changed", a.promise, a.what, changed)
@@ -257,7 +257,7 @@ func TestAttacksSucceedWithoutPragmas(t *testing.T) {
 	} {
 		ambush(t, pragmas, func(t *testing.T, h *house, conn *sql.Conn, attacks []attack) {
 			for _, a := range attacks {
-				if stopped, changed := strike(t.Context(), conn, a); a.what == want && (stopped != nil || changed == 0) {
+				if changed, stopped := strike(t.Context(), conn, a); a.what == want && (stopped != nil || changed == 0) {
 					t.Errorf("%s with %s: %v, %d rows; want it to succeed", a.what, pragmas, stopped, changed)
 				}
 			}
@@ -278,7 +278,7 @@ func TestAttacksWatchEveryTrigger(t *testing.T) {
 			missed := 0
 			for _, a := range attacks {
 				if strings.Contains(text, a.stop) {
-					if stopped, _ := strike(ctx, conn, a); !a.fits(stopped) {
+					if _, stopped := strike(ctx, conn, a); !a.fits(stopped) {
 						missed++
 					}
 				}

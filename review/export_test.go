@@ -19,3 +19,12 @@ func (d *Desk) LimitPages(ctx context.Context, more int) error {
 	_, err := d.db.write.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, limit))
 	return err
 }
+
+// Pragmas reads a pragma of the writer and of a reader.
+func (d *Desk) Pragmas(ctx context.Context, name string) (writer, reader string, err error) {
+	err = d.db.write.QueryRowContext(ctx, `PRAGMA `+name).Scan(&writer)
+	if err == nil {
+		err = d.db.read.QueryRowContext(ctx, `PRAGMA `+name).Scan(&reader)
+	}
+	return writer, reader, err
+}

@@ -69,3 +69,17 @@ func TestOpenRefusesOtherPragmas(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 }
+
+// Design 3 and promises D2, D6: the promises rest on these settings of every
+// connection, whatever the program believes to have set.
+func TestPragmas(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		for name, want := range map[string][2]string{"journal_mode": {"wal", "wal"}, "synchronous": {"2", "2"}, "foreign_keys": {"1", "1"},
+			"recursive_triggers": {"1", "1"}, "secure_delete": {"1", "1"}, "busy_timeout": {"5000", "5000"}, "query_only": {"0", "1"}} {
+			writer, reader, err := h.desk.Pragmas(t.Context(), name)
+			if err != nil || writer != want[0] || reader != want[1] {
+				t.Errorf("%s is %s and %s, %v, want %s", name, writer, reader, err, want)
+			}
+		}
+	})
+}
