@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -152,7 +153,26 @@ func readEvents(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]E
 		e.At = fromMicros(at)
 		events = append(events, e)
 	}
-	return events, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return events, nameReviewers(ctx, tx, events)
+}
+
+// nameReviewers puts the names of people into events for display; the record
+// itself has their numbers.
+func nameReviewers(ctx context.Context, tx *sql.Tx, events []Event) error {
+	for i, e := range events {
+		id, ok := strings.CutPrefix(e.Actor, "reviewer:")
+		if !ok {
+			continue
+		}
+		err := tx.QueryRowContext(ctx, `SELECT name FROM reviewer WHERE id = $1`, id).Scan(&events[i].Actor)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+	}
+	return nil
 }
 
 // VerifyAuditFile verifies the audit of the database at path, by its own

@@ -101,15 +101,14 @@ func (d *Desk) ownerView(ctx context.Context, tx *sql.Tx, l link, c caseRow, v *
 	return tx.QueryRowContext(ctx, `SELECT count(*) FROM reset_case WHERE state = 'open' AND id < $1`, c.id).Scan(&v.Ahead)
 }
 
-// ownerStep is the progress line: 1 received, 2 confirmed, 3 review, 4 done.
+// ownerStep is where the progress line stands: 1 received, 2 confirmed, 3 review,
+// 4 done. A yes leads straight to the review.
 func ownerStep(s State, f Facts) int {
 	switch {
 	case s.Closed():
 		return 4
-	case f.Votes > 0:
-		return 3
 	case !f.ConfirmedAt.IsZero():
-		return 2
+		return 3
 	}
 	return 1
 }

@@ -182,7 +182,7 @@ func require(name, title string, state ReqState, why string) Requirement {
 }
 
 func senderRequirement(f Facts) Requirement {
-	const title = "The mail comes from exactly a registered address"
+	const title = "The From line names exactly a registered address"
 	exact := f.Match == "exact" || f.Match == "case_variant"
 	switch f.Verdict {
 	case "authenticated", "partial", "unverified":

@@ -46,7 +46,8 @@ func (d *Desk) Queue(ctx context.Context, s Session, tab Tab, after, search stri
 
 func seesQuarantine(s Session) bool { return s.Reviewer.Role == Lead || s.Reviewer.Role == Admin }
 
-// mailCounts counts what stands in the tabs of mails, up to 100.
+// mailCounts counts what stands in the tabs of mails and of closed cases, up to
+// 100.
 func mailCounts(ctx context.Context, tx *sql.Tx, s Session, counts map[Tab]int) error {
 	for tab, where := range mailTabs {
 		if tab == TabQuarantine && !seesQuarantine(s) {
@@ -59,6 +60,12 @@ func mailCounts(ctx context.Context, tx *sql.Tx, s Session, counts map[Tab]int) 
 		}
 		counts[tab] = n
 	}
+	var closed int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM reset_case
+		WHERE state IN ('cleared', 'undone', 'rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired') LIMIT 100) few`).Scan(&closed); err != nil {
+		return fmt.Errorf("count closed cases: %w", err)
+	}
+	counts[TabClosed] = closed
 	return nil
 }
 

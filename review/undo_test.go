@@ -290,7 +290,7 @@ func TestFormerAddressWrittenInTwoWays(t *testing.T) {
 		_, letters := h.clearFor("mallory@evil.example", forUser("jane"))
 		told := 0
 		for _, l := range letters {
-			if l.to == "Anna@acme.example" {
+			if strings.EqualFold(l.to, "anna@acme.example") {
 				told++
 			}
 		}
