@@ -88,7 +88,7 @@ func (d *Desk) assessWaiting(ctx context.Context) error {
 		mine, next := turn, make(chan struct{})
 		turn = next
 		all.Go(func() {
-			defer func() { close(next); <-free }()
+			defer func() { <-mine; close(next); <-free }()
 			if err := d.assess(ctx, id, mine); err != nil && ctx.Err() == nil {
 				failed(fmt.Errorf("assess mail %d: %w", id, errors.Join(err, d.postpone(ctx, id))))
 			}

@@ -52,13 +52,16 @@ type Config struct {
 // A Desk is the whole of the review side, on one database. Its methods are safe
 // for concurrent use.
 type Desk struct {
-	cfg   Config
-	db    *database
-	book  *totp.Book
-	log   *slog.Logger
-	epoch string
-	wake  chan struct{}
-	decoy func() string // the hash of a password that nobody has
+	cfg       Config
+	db        *database
+	book      *totp.Book
+	log       *slog.Logger
+	epoch     string
+	mail      chan struct{} // wakes the assessor
+	clock     chan struct{} // wakes the clock
+	assessing chan struct{} // held by who assesses
+	decoy     string        // the hash of a password that nobody has
+	tries     signInTries
 }
 
 // Open opens the desk: it takes the lock on the database, checks its pragmas and
@@ -91,8 +94,9 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Desk{cfg: cfg, db: db, log: cfg.Log, epoch: randomText(16), wake: make(chan struct{}, 1),
-		decoy: sync.OnceValue(func() string { return cfg.Passwords.hash(randomText(20)) })}
+	d := &Desk{cfg: cfg, db: db, log: cfg.Log, epoch: randomText(16),
+		mail: make(chan struct{}, 1), clock: make(chan struct{}, 1), assessing: make(chan struct{}, 1),
+		decoy: cfg.Passwords.decoy()}
 	if err := d.checkKeys(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
@@ -134,30 +138,42 @@ func (d *Desk) checkKeys(ctx context.Context) error {
 	return nil
 }
 
-// Run assesses mail and keeps the clock until ctx ends. Any step of it may be
-// cut by a crash; the next Run goes on from the rows.
+// Run assesses mail and keeps the clock until ctx ends. The clock never waits for
+// the mail: a case is held or cleared in time whatever strangers send. Any step
+// may be cut by a crash; the next Run goes on from the rows.
 func (d *Desk) Run(ctx context.Context) error {
-	const pause = 2 * time.Second
+	var clock sync.WaitGroup
+	clock.Go(func() {
+		var purged time.Time
+		d.repeat(ctx, "the clock pauses", d.clock, func() error {
+			err := d.Tick(ctx)
+			if time.Since(purged) > time.Hour && ctx.Err() == nil {
+				err = errors.Join(err, d.purge(ctx))
+				purged = time.Now()
+			}
+			return err
+		})
+	})
+	d.repeat(ctx, "the assessor pauses", d.mail, func() error { return d.assessWaiting(ctx) })
+	clock.Wait()
+	return ctx.Err()
+}
+
+// repeat does step at once, every 2 s and whenever it is woken, until ctx ends.
+func (d *Desk) repeat(ctx context.Context, trouble string, wake <-chan struct{}, step func() error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var purged time.Time
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-d.wake:
+			return
+		case <-wake:
 		case <-timer.C:
 		}
-		if err := d.Work(ctx); err != nil && ctx.Err() == nil {
-			d.log.Error("desk pauses", "error", err)
+		if err := step(); err != nil && ctx.Err() == nil {
+			d.log.Error(trouble, "error", err)
 		}
-		if time.Since(purged) > time.Hour && ctx.Err() == nil {
-			if err := d.purge(ctx); err != nil {
-				d.log.Error("old mail was not forgotten", "error", err)
-			}
-			purged = time.Now()
-		}
-		timer.Reset(pause)
+		timer.Reset(2 * time.Second)
 	}
 }
 
@@ -168,11 +184,13 @@ func (d *Desk) Work(ctx context.Context) error {
 	return errors.Join(d.assessWaiting(ctx), d.Tick(ctx))
 }
 
-// nudge wakes Run. Correctness never depends on it.
+// nudge wakes both loops of Run. Correctness never depends on it.
 func (d *Desk) nudge() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
+	for _, wake := range []chan struct{}{d.mail, d.clock} {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -32,104 +32,163 @@ func (d *Desk) Resume(ctx context.Context, s mailbox.Source) (mailbox.Cursor, er
 	return c, nil
 }
 
-// Concerns tells which headers may concern us: an address of ours to guard, or
-// one that imitates it, anywhere in the header; our token; or a subject that
-// smells of 2FA (design 2, promise 1). Only those bodies are read.
+// headersAtOnce is how many headers are looked up in one snapshot: a long one
+// would keep the database from forgetting old pages.
+const headersAtOnce = 16
+
+// Concerns tells which headers may concern us: an address of ours to guard
+// anywhere in the header, or one that imitates it among those that name a
+// sender; our token; or a subject that smells of 2FA (design 2, promise 1). Only
+// those bodies are read.
 func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {
 	concerns := make([]bool, len(headers))
-	err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
-		queries := compiled(tx)
-		for i, h := range headers {
+	for start := 0; start < len(headers); start += headersAtOnce {
+		named := map[int]names{} // by header, of those whose words say nothing
+		for i, h := range headers[start:min(start+headersAtOnce, len(headers))] {
 			subject := message.Header(h).Subject
 			if intent.SmellsOf2FA(subject) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
-				concerns[i] = true
-				continue
+				concerns[start+i] = true
+			} else if n := namesIn(h); len(n.all) > 0 {
+				named[start+i] = n
 			}
-			registered, err := registeredFor(ctx, queries, h)
-			if err != nil {
-				return err
-			}
-			concerns[i] = len(registered) > 0
 		}
-		return nil
-	})
-	return concerns, err
+		err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
+			queries := compiled(tx)
+			for i, n := range named {
+				registered, err := registeredFor(ctx, queries, n)
+				if err != nil {
+					return err
+				}
+				concerns[i] = len(registered) > 0
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return concerns, nil
+}
+
+// names are the addresses in a header.
+type names struct {
+	all     []string // anywhere
+	claimed []string // the few that it says it is from
+}
+
+func namesIn(header []byte) names {
+	return names{sender.Candidates(header), sender.Claimed(header)}
 }
 
 // registeredFor looks up the registered addresses that a header could be about:
-// those that stand in it, those with a confusable domain, and those with the
-// same local part whose domain is one or two letters away.
-func registeredFor(ctx context.Context, tx totp.Querier, header []byte) ([]string, error) {
+// those that stand in it, and those that a claimed sender imitates.
+func registeredFor(ctx context.Context, tx totp.Querier, n names) ([]string, error) {
 	var found []string
 	seen := map[string]bool{}
-	add := func(query string, args ...any) error {
-		rows, err := tx.QueryContext(ctx, query, args...)
-		if err != nil {
-			return err
+	add := func(address string) {
+		if !seen[address] {
+			seen[address] = true
+			found = append(found, address)
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var address string
-			if err := rows.Scan(&address); err != nil {
-				return err
-			}
-			if !seen[address] {
-				seen[address] = true
-				found = append(found, address)
-			}
-		}
-		return rows.Err()
 	}
-	for _, c := range sender.Candidates(header) {
+	s := likeness{tx: tx, locals: map[string][]resident{}, rare: map[[2]string][]resident{}}
+	for _, c := range n.all {
+		same, err := s.residents(ctx, `SELECT DISTINCT address, skeleton FROM address WHERE until IS NULL AND lookup = $1 AND role = 'admin'`, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range same {
+			add(r.address)
+		}
+	}
+	for _, c := range n.claimed {
 		local, domain, ok := cutAddress(c)
 		if !ok {
 			continue
 		}
-		if err := add(`SELECT address FROM address WHERE until IS NULL AND lookup = $1 AND role = 'admin'`, c); err != nil {
-			return nil, err
-		}
-		if err := add(`SELECT address FROM address WHERE until IS NULL AND skeleton = $1 AND role = 'admin' AND lookup LIKE $2 LIMIT 20`,
-			sender.Skeleton(domain), likePrefix(local)+"@%"); err != nil {
-			return nil, err
-		}
-		near, err := nearby(ctx, tx, c, local)
+		imitated, err := s.imitated(ctx, local, domain)
 		if err != nil {
 			return nil, err
 		}
-		for _, address := range near {
-			if !seen[address] {
-				seen[address] = true
-				found = append(found, address)
-			}
+		for _, address := range imitated {
+			add(address)
 		}
 	}
 	return found, nil
 }
 
-// nearby returns registered addresses that candidate imitates by a misspelt
-// domain. The range over the lookup column is the local part and its "@".
-func nearby(ctx context.Context, tx totp.Querier, candidate, local string) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT address FROM address
-		WHERE until IS NULL AND role = 'admin' AND lookup >= $1 AND lookup < $2 LIMIT 5000`, local+"@", local+"A")
+// maxResidents is how many registered addresses of one local part are compared
+// letter by letter.
+const maxResidents = 5000
+
+// A likeness searches for what the addresses of one header imitate. It asks the
+// database once for a local part, however many domains a stranger puts behind it.
+type likeness struct {
+	tx     totp.Querier
+	locals map[string][]resident
+	rare   map[[2]string][]resident // local part and skeleton, where there are too many residents
+}
+
+// A resident is a registered address among those of one local part.
+type resident struct{ address, skeleton string }
+
+// imitated returns registered addresses with the same local part at a confusable
+// domain, and one whose domain is a letter or two away.
+func (s *likeness) imitated(ctx context.Context, local, domain string) ([]string, error) {
+	residents, known := s.locals[local]
+	if !known {
+		var err error
+		residents, err = s.residents(ctx, `SELECT address, skeleton FROM address
+			WHERE until IS NULL AND role = 'admin' AND lookup >= $1 AND lookup < $2 LIMIT $3`, local+"@", local+"A", maxResidents)
+		if err != nil {
+			return nil, err
+		}
+		s.locals[local] = residents
+	}
+	key := [2]string{local, sender.Skeleton(domain)}
+	confusable := residents
+	if len(residents) == maxResidents {
+		if confusable, known = s.rare[key]; !known {
+			var err error
+			confusable, err = s.residents(ctx, `SELECT address, skeleton FROM address WHERE until IS NULL AND role = 'admin'
+				AND skeleton = $1 AND lookup >= $2 AND lookup < $3 LIMIT 20`, key[1], local+"@", local+"A")
+			if err != nil {
+				return nil, err
+			}
+			s.rare[key] = confusable
+		}
+	}
+	var found []string
+	for _, r := range confusable {
+		if r.skeleton == key[1] && len(found) < 20 {
+			found = append(found, r.address)
+		}
+	}
+	for _, r := range residents {
+		if _, at, _ := cutAddress(r.address); sender.Misspelt(domain, at) {
+			return append(found, r.address), nil
+		}
+	}
+	return found, nil
+}
+
+// residents reads addresses and skeletons. A range over the lookup column is a
+// local part and its "@".
+func (s *likeness) residents(ctx context.Context, query string, args ...any) ([]resident, error) {
+	rows, err := s.tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var same []string
+	var found []resident
 	for rows.Next() {
-		var address string
-		if err := rows.Scan(&address); err != nil {
+		var r resident
+		if err := rows.Scan(&r.address, &r.skeleton); err != nil {
 			return nil, err
 		}
-		same = append(same, address)
+		found = append(found, r)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	if imitated, ok := sender.Lookalike(candidate, same); ok {
-		return []string{imitated}, nil
-	}
-	return nil, nil
+	return found, rows.Err()
 }
 
 func cutAddress(address string) (local, domain string, ok bool) {
@@ -139,10 +198,6 @@ func cutAddress(address string) (local, domain string, ok bool) {
 	}
 	return address[:at], address[at+1:], true
 }
-
-// likePrefix keeps LIKE from reading the underscore as a wildcard too freely:
-// the caller compares again, so a too wide match does no harm.
-func likePrefix(s string) string { return strings.ReplaceAll(s, "%", "_") }
 
 // Receive commits the mails of a batch and the cursor behind them, before
 // anything parses them. What does not concern us has its fate at once; the rest
