@@ -209,8 +209,7 @@ func (w *world) check() {
 func TestRandomCourses(t *testing.T) {
 	policies := []review.Policy{review.Balanced, review.Cautious, review.SmallTeam, instant(review.Balanced)}
 	ends, reached := map[review.State]int{}, map[string]bool{}
-	runs := 60
-	for seed := range runs {
+	for seed := range courses {
 		inHouse(t, func(c *review.Config) { c.Policy = policies[seed%len(policies)] }, func(t *testing.T, h *house) {
 			w := &world{house: h, t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), votes: map[int64]bool{}}
 			h.reviewer("vera@host.example", "Vera", review.Viewer)
@@ -242,8 +241,8 @@ func TestRandomCourses(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d courses ended %v; %d pairs of state and event", runs, ends, len(reached))
-	if ends[review.StateCleared]+ends[review.StateUndone] < 3 || ends[review.StateRejected] == 0 || ends[review.StateExpired] == 0 {
+	t.Logf("%d courses ended %v; %d pairs of state and event", courses, ends, len(reached))
+	if courses > 50 && (ends[review.StateCleared]+ends[review.StateUndone] < 3 || ends[review.StateRejected] == 0 || ends[review.StateExpired] == 0) {
 		t.Errorf("the courses reach too little: %v", ends)
 	}
 }
