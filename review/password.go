@@ -1,6 +1,7 @@
 package review
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
@@ -21,27 +22,66 @@ type Argon2 struct {
 // rfc9106 is the second recommended option of RFC 9106 section 4.
 var rfc9106 = Argon2{KiB: 64 << 10, Passes: 3, Threads: 4}
 
-// argonSlots lets two hashes run at a time, so that sign-ins cannot exhaust
-// memory.
-var argonSlots = make(chan struct{}, 2)
+const argonKey = 32 // bytes
 
-// hash returns the hash of a password as a PHC string with a fresh salt.
-func (a Argon2) hash(password string) string {
+// Two hashes run at a time and eight more wait, so that sign-ins exhaust neither
+// memory nor connections: argonPlaces holds those who wait or run, argonSlots
+// those who run.
+var (
+	argonSlots  = make(chan struct{}, 2)
+	argonPlaces = make(chan struct{}, cap(argonSlots)+8)
+)
+
+// hashTurn waits for the turn to compute one hash, as long as ctx allows. With
+// eight waiting already it refuses at once. Call leave when the hash is done.
+func hashTurn(ctx context.Context) (leave func(), err error) {
+	select {
+	case argonPlaces <- struct{}{}:
+	default:
+		return nil, fail(TooMany, "Too many people sign in at this moment. Wait a few seconds and try again.")
+	}
+	select {
+	case argonSlots <- struct{}{}:
+		return func() { <-argonSlots; <-argonPlaces }, nil
+	case <-ctx.Done():
+		<-argonPlaces
+		return nil, fmt.Errorf("wait for a password hash: %w", ctx.Err())
+	}
+}
+
+// hash returns the hash of a password as a PHC string with a fresh salt. It
+// waits for its turn.
+func (a Argon2) hash(ctx context.Context, password string) (string, error) {
+	leave, err := hashTurn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
 	salt := make([]byte, 16)
 	rand.Read(salt)
-	return a.with(salt, password)
+	return a.with(salt, password), nil
+}
+
+// decoy returns what looks like the hash of a password, but was made of chance:
+// to compare with it costs what a real one costs, and no password fits.
+func (a Argon2) decoy() string {
+	salt, key := make([]byte, 16), make([]byte, argonKey)
+	rand.Read(salt)
+	rand.Read(key)
+	return a.phc(salt, key)
 }
 
 func (a Argon2) with(salt []byte, password string) string {
-	argonSlots <- struct{}{}
-	defer func() { <-argonSlots }()
-	key := argon2.IDKey([]byte(password), salt, a.Passes, a.KiB, a.Threads, 32)
+	return a.phc(salt, argon2.IDKey([]byte(password), salt, a.Passes, a.KiB, a.Threads, argonKey))
+}
+
+func (a Argon2) phc(salt, key []byte) string {
 	b := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", a.KiB, a.Passes, a.Threads, b.EncodeToString(salt), b.EncodeToString(key))
 }
 
 // checkPassword compares a password with a stored hash, at the cost that the
-// hash itself names.
+// hash itself names. Only the holder of a [hashTurn] calls it.
 func checkPassword(stored, password string) bool {
 	parts := strings.Split(stored, "$") // "", argon2id, v=19, m=…, salt, key
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != "v=19" {

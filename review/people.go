@@ -20,8 +20,7 @@ const (
 	stepUpLifetime     = 5 * time.Minute
 )
 
-// errSignIn is the one answer to every sign-in that fails, whatever failed.
-var errSignIn = fail(Denied, "The e-mail address, password or code is not right.")
+var errInvitation = fail(NotFound, "This invitation is unknown, used or older than 72 hours. Ask an admin for a new one.")
 
 // Invite adds a reviewer and returns the token of a link, good for 72 h and one
 // use, with which that person sets a password and a second factor. actor is who
@@ -92,7 +91,7 @@ func (d *Desk) Invitation(ctx context.Context, token string) (Reviewer, error) {
 		WHERE i.hash = $1 AND i.used_at IS NULL AND i.expires_at > $2 AND r.disabled_at IS NULL`,
 		hashToken(token), micros(time.Now())).Scan(&r.ID, &r.Name, &r.Email, &r.Role, &r.Holder)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Reviewer{}, fail(NotFound, "This invitation is unknown, used or older than 72 hours. Ask an admin for a new one.")
+		return Reviewer{}, errInvitation
 	}
 	if err != nil {
 		return Reviewer{}, fmt.Errorf("read invitation: %w", err)
@@ -101,8 +100,8 @@ func (d *Desk) Invitation(ctx context.Context, token string) (Reviewer, error) {
 }
 
 // AcceptInvitation sets the password. The invitation stays live until
-// [Desk.FinishInvitation], after the second factor was proved; until then the
-// reviewer cannot sign in, because sign-in needs both.
+// [Desk.FinishInvitation], after the second factor was proved, or the first
+// sign-in; until then the link sets the password anew, and after that never.
 func (d *Desk) AcceptInvitation(ctx context.Context, token, password string) (Reviewer, error) {
 	if n := utf8.RuneCountInString(password); n < 12 || len(password) > 1024 {
 		return Reviewer{}, invalid("password", "Choose a password of at least 12 characters.")
@@ -111,16 +110,29 @@ func (d *Desk) AcceptInvitation(ctx context.Context, token, password string) (Re
 	if err != nil {
 		return Reviewer{}, err
 	}
-	hash := d.cfg.Passwords.hash(password)
+	hash, err := d.cfg.Passwords.hash(ctx, password)
+	if err != nil {
+		return Reviewer{}, err
+	}
 	err = d.update(ctx, "accept invitation", func(tx *sql.Tx) error {
+		// The hash took its time: the link may have ended since it was looked at.
 		now := time.Now()
-		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET password = $2 WHERE id = $1`, r.ID, hash); err != nil {
+		res, err := tx.ExecContext(ctx, `UPDATE reviewer SET password = $2 WHERE id = $1 AND disabled_at IS NULL AND EXISTS (
+			SELECT 1 FROM invitation WHERE hash = $3 AND reviewer_id = $1 AND used_at IS NULL AND expires_at > $4)`,
+			r.ID, hash, hashToken(token), micros(now))
+		if err = changed(res, err); errors.Is(err, errStale) {
+			return errInvitation
+		}
+		if err != nil {
 			return err
 		}
-		_, err := record(ctx, tx, now, fmt.Sprintf("reviewer:%d", r.ID), "reviewer.password_set", fmt.Sprintf("reviewer:%d", r.ID), nil)
+		_, err = record(ctx, tx, now, fmt.Sprintf("reviewer:%d", r.ID), "reviewer.password_set", fmt.Sprintf("reviewer:%d", r.ID), nil)
 		return err
 	})
-	return r, err
+	if err != nil {
+		return Reviewer{}, err
+	}
+	return r, nil
 }
 
 // FinishInvitation ends the invitation. It refuses while the second factor is
@@ -146,95 +158,16 @@ func (d *Desk) FinishInvitation(ctx context.Context, token string) error {
 			return fail(Conflict, "Set a password first.")
 		}
 		now := time.Now()
-		_, err = tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE hash = $1`, hashToken(token), micros(now))
+		res, err := tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2`, hashToken(token), micros(now))
+		if err = changed(res, err); errors.Is(err, errStale) {
+			return errInvitation
+		}
 		if err != nil {
 			return err
 		}
 		_, err = record(ctx, tx, now, fmt.Sprintf("reviewer:%d", r.ID), "reviewer.joined", fmt.Sprintf("reviewer:%d", r.ID), nil)
 		return err
 	})
-}
-
-// SignIn is what a reviewer types to sign in.
-type SignIn struct{ Email, Password, Code, IP, Agent string }
-
-// SignIn checks password and second factor and returns the token of a new
-// session. Every failure gives the same answer but the one that says to wait:
-// after five wrong tries a reviewer waits, longer each time.
-func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
-	r, stored, err := d.countSignIn(ctx, strings.ToLower(strings.TrimSpace(in.Email)))
-	if err != nil {
-		return "", err
-	}
-	if !checkPassword(stored, in.Password) || r.ID == 0 {
-		return "", errSignIn
-	}
-	if _, err := d.book.Verify(ctx, r.Holder, in.Code, totp.Web); err != nil {
-		return "", signInError(err)
-	}
-	token, now := newToken(), time.Now()
-	err = d.update(ctx, "sign in", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent)
-			VALUES ($1, $2, $3, $3, $4, $5, $6)`,
-			hashToken(token), r.ID, micros(now), micros(now.Add(sessionLifetime)), in.IP, clip(in.Agent, 200))
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET failures = 0, locked_until = 0 WHERE id = $1`, r.ID); err != nil {
-			return err
-		}
-		actor := fmt.Sprintf("reviewer:%d", r.ID)
-		_, err = record(ctx, tx, now, actor, "reviewer.signed_in", actor, map[string]string{"ip": in.IP})
-		return err
-	})
-	return token, err
-}
-
-// countSignIn counts the try before anything is compared, so that neither a
-// crash nor a parallel try gets one for free. An unknown address costs the same
-// time: its stored hash is a decoy.
-func (d *Desk) countSignIn(ctx context.Context, email string) (Reviewer, string, error) {
-	r, stored := Reviewer{}, d.decoy()
-	err := d.update(ctx, "sign in", func(tx *sql.Tx) error {
-		now := time.Now()
-		var failures int
-		var password sql.NullString
-		var lockedUntil int64
-		err := tx.QueryRowContext(ctx, `SELECT id, holder_id, password, failures, locked_until FROM reviewer
-			WHERE email = $1 AND disabled_at IS NULL`, email).Scan(&r.ID, &r.Holder, &password, &failures, &lockedUntil)
-		if errors.Is(err, sql.ErrNoRows) || (err == nil && !password.Valid) {
-			r = Reviewer{}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if wait := fromMicros(lockedUntil).Sub(now); lockedUntil > 0 && wait > 0 {
-			return fail(TooMany, fmt.Sprintf("Too many tries. Wait %s and try again.", wait.Round(time.Second)))
-		}
-		stored = password.String
-		if failures++; failures > 4 {
-			lockedUntil = micros(now.Add(min(15*time.Minute, 30*time.Second<<min(failures-5, 10))))
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE reviewer SET failures = $2, locked_until = $3 WHERE id = $1`, r.ID, failures, lockedUntil)
-		return err
-	})
-	return r, stored, err
-}
-
-// signInError keeps what helps an honest person and hides the rest.
-func signInError(err error) error {
-	var used *totp.UsedError
-	var locked *totp.LockedError
-	switch {
-	case errors.As(err, &used):
-		return fail(TooMany, fmt.Sprintf("This code was just used. Wait for the next one (up to %d seconds).", seconds(used.RetryAfter)))
-	case errors.As(err, &locked):
-		return fail(TooMany, fmt.Sprintf("Too many tries. Wait %s and try again.", locked.RetryAfter.Round(time.Second)))
-	case errors.Is(err, totp.ErrInvalidCode), errors.Is(err, totp.ErrNotEnrolled), errors.Is(err, totp.ErrFrozen):
-		return errSignIn
-	}
-	return err
 }
 
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
