@@ -87,12 +87,13 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester s
 }
 
 // arrived is when the mail came in, as the mail server says, at most now: from
-// then on an accepted code speaks against the request.
+// then on an accepted code speaks against the request. The server counts whole
+// seconds (RFC 9051 2.3.3), so the end of that second is meant.
 func (r *reading) arrived(now time.Time) time.Time {
-	if r.internal.IsZero() || r.internal.After(now) {
-		return now
+	if at := r.internal.Add(time.Second); !r.internal.IsZero() && at.Before(now) {
+		return at
 	}
-	return r.internal
+	return now
 }
 
 // maxNamed is how many users one mail may open cases for, and maxFresh how many
