@@ -116,7 +116,7 @@ func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		t.Skip("no /proc here:", err)
+		missing(t, fmt.Errorf("no /proc here: %w", err))
 	}
 	for line := range strings.Lines(string(b)) {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
@@ -225,7 +225,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=3m"); err != nil {
-		t.Skip("a small disk needs root:", err)
+		missing(t, fmt.Errorf("a small disk needs root: %w", err))
 	}
 	t.Cleanup(func() {
 		w.kill()
