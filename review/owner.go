@@ -33,6 +33,16 @@ func readLink(ctx context.Context, tx *sql.Tx, token string) (link, error) {
 	return l, err
 }
 
+// linkedCase returns what a live link stands for, and its case.
+func linkedCase(ctx context.Context, tx *sql.Tx, token string) (link, caseRow, error) {
+	l, err := readLink(ctx, tx, token)
+	if err != nil {
+		return l, caseRow{}, err
+	}
+	c, err := caseByID(ctx, tx, l.caseID)
+	return l, c, err
+}
+
 // errLink is the one answer for unknown, foreign and expired links.
 var errLink = fail(NotFound, "This link is not valid any more.")
 
@@ -41,11 +51,7 @@ var errLink = fail(NotFound, "This link is not valid any more.")
 func (d *Desk) Owner(ctx context.Context, token string) (OwnerView, error) {
 	v := OwnerView{Brand: d.cfg.Brand, Phone: d.cfg.Phone}
 	err := d.snapshot(ctx, "owner page", func(tx *sql.Tx) error {
-		l, err := readLink(ctx, tx, token)
-		if err != nil {
-			return err
-		}
-		c, err := caseByID(ctx, tx, l.caseID)
+		l, c, err := linkedCase(ctx, tx, token)
 		if err != nil {
 			return err
 		}
@@ -142,16 +148,12 @@ type Reply struct {
 }
 
 // Answer records what an owner said. A yes may be the last requirement and then
-// clears; a no puts the case on hold, alarms the reviewers and destroys nothing.
+// clears; a no puts the case on hold, where reviewers see it, and destroys nothing.
 // Saying the same twice changes nothing.
 func (d *Desk) Answer(ctx context.Context, token string, in Reply) error {
 	err := d.update(ctx, "answer", func(tx *sql.Tx) error {
 		now := time.Now()
-		l, err := readLink(ctx, tx, token)
-		if err != nil {
-			return err
-		}
-		c, err := caseByID(ctx, tx, l.caseID)
+		l, c, err := linkedCase(ctx, tx, token)
 		if err != nil {
 			return err
 		}
@@ -230,11 +232,7 @@ var errUndo = fail(Conflict, "This reset cannot be undone here any more. Call us
 func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 	err := d.update(ctx, "undo", func(tx *sql.Tx) error {
 		now := time.Now()
-		l, err := readLink(ctx, tx, token)
-		if err != nil {
-			return err
-		}
-		c, err := caseByID(ctx, tx, l.caseID)
+		l, c, err := linkedCase(ctx, tx, token)
 		if err != nil {
 			return err
 		}
