@@ -43,9 +43,9 @@ func inspectCommand() *cobra.Command {
 whether it asks for a reset of a second factor, and for whom. No configuration and
 no database are needed, and nothing is changed.
 
-Without -resolver the system's DNS is asked for the keys of signatures. Without
--authserv no Authentication-Results field is trusted. With -accounts the registered
-addresses are those of the admins in the file.
+Without -resolver the system's DNS is asked for the keys of signatures. With -accounts
+the registered addresses are those of the admins in the file. -authserv is accepted,
+and no Authentication-Results field counts in this version, for good or ill.
 
 The exit code is 0 when every mail was explained, whatever the verdict, 75 when DNS
 gave no answer for a single mail that depends on it, 1 when a file cannot be read.`,
