@@ -23,7 +23,7 @@ import (
 var letterFiles embed.FS
 
 // locales are the languages we write in; others get the first.
-var locales = []string{"en", "de", "nl"}
+var locales = []string{"en", "de", "nl", "fr", "es"}
 
 var letterTemplates = func() map[string]*template.Template {
 	all := map[string]*template.Template{}

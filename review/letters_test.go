@@ -83,7 +83,7 @@ var letterKinds = []string{"acknowledgement", "acknowledgement-open", "cleared",
 // The letters as people read them, in each language, with everything configured
 // and with nothing: compare with the golden files, or write them with -update.
 func TestLetters(t *testing.T) {
-	for _, locale := range []string{"en", "de", "nl"} {
+	for _, locale := range []string{"en", "de", "nl", "fr", "es"} {
 		for variant, change := range map[string]func(*review.Config){"full": nil, "bare": bare} {
 			t.Run(locale+" "+variant, func(t *testing.T) {
 				letters := everyLetter(t, locale, change)

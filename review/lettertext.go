@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,11 +14,15 @@ var weekdays = map[string][7]string{
 	"en": {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"},
 	"de": {"So.,", "Mo.,", "Di.,", "Mi.,", "Do.,", "Fr.,", "Sa.,"},
 	"nl": {"zo", "ma", "di", "wo", "do", "vr", "za"},
+	"fr": {"dim.", "lun.", "mar.", "mer.", "jeu.", "ven.", "sam."},
+	"es": {"dom", "lun", "mar", "mié", "jue", "vie", "sáb"},
 }
 
 var months = map[string][12]string{
 	"en": {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
 	"nl": {"jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec"},
+	"fr": {"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."},
+	"es": {"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"},
 }
 
 // when writes a moment for people, in UTC and to the minute.
@@ -31,14 +36,23 @@ func when(t time.Time, locale string) string {
 	if locale == "de" {
 		return fmt.Sprintf("%s %s, %s", day, t.Format("02.01.2006"), clock)
 	}
-	return fmt.Sprintf("%s %d %s %d, %s", day, t.Day(), months[locale][t.Month()-1], t.Year(), clock)
+	return fmt.Sprintf("%s %s %s %d, %s", day, dayOfMonth(t, locale), months[locale][t.Month()-1], t.Year(), clock)
+}
+
+// dayOfMonth is the number of the day; the French count the first one otherwise.
+func dayOfMonth(t time.Time, locale string) string {
+	if locale == "fr" && t.Day() == 1 {
+		return "1er"
+	}
+	return strconv.Itoa(t.Day())
 }
 
 var itemPattern = regexp.MustCompile(`^[0-9]\. `)
 
 // wrap breaks the paragraphs of a letter at 76 characters. Lines that begin
 // with a space (the facts) and links stay as they are; so do the breaks that
-// the template makes. What goes on below the item of a list is indented.
+// the template makes. What goes on below the item of a list is indented. A space
+// that must not break (U+00A0, as before a French colon) does not.
 func wrap(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -51,7 +65,7 @@ func wrap(text string) string {
 		if itemPattern.MatchString(line) {
 			indent = "   "
 		}
-		for i, word := range strings.Fields(line) {
+		for i, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ' ' }) {
 			n := utf8.RuneCountInString(word)
 			switch {
 			case i > 0 && width+1+n > 76:

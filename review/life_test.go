@@ -46,7 +46,7 @@ func decision(v review.CaseView, class, note string) review.Decision {
 }
 
 // confirmSubject is in every subject of an acknowledgement, in any language.
-var confirmSubjects = []string{"Please confirm", "Bitte bestätigen", "Graag bevestigen"}
+var confirmSubjects = []string{"Please confirm", "Bitte bestätigen", "Graag bevestigen", "À confirmer", "Confírmelo"}
 
 func confirmToken(t testing.TB, letters []letter, to string) string {
 	t.Helper()
@@ -80,7 +80,7 @@ func passIn(t testing.TB, letters []letter) (pass string, to string) {
 	t.Helper()
 	for _, l := range letters {
 		for line := range strings.Lines(l.text) {
-			for _, name := range []string{"  Pass ", "  Code "} {
+			for _, name := range []string{"  Pass ", "  Code ", "  Código "} {
 				if rest, ok := strings.CutPrefix(line, name); ok {
 					return strings.TrimSpace(rest), l.to
 				}
