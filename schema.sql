@@ -26,11 +26,17 @@ BEGIN SELECT RAISE(ABORT, 'what a database says of itself is never deleted'); EN
 -- A holder is anyone with a second factor: a panel user under the panel's own
 -- id, or one of our reviewers as 'staff:<n>'. generation counts resets; every
 -- reset raises it by one, so that a retry for generation N never touches N+1.
+-- failures are wrong codes in a row, which a right one ends; day_failures those
+-- since day_from, which nothing ends but the day, a reset or a person.
 CREATE TABLE holder (
     id           TEXT PRIMARY KEY CHECK (id <> ''),
     api_only     INTEGER NOT NULL DEFAULT 0 CHECK (api_only IN (0, 1)),
+    registered_at INTEGER NOT NULL DEFAULT 0,
+    required_from INTEGER,                    -- a factor is mandatory from then; NULL: as the installation says
     generation   INTEGER NOT NULL DEFAULT 1 CHECK (generation >= 1),
     failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    day_failures INTEGER NOT NULL DEFAULT 0 CHECK (day_failures >= 0),
+    day_from     INTEGER NOT NULL DEFAULT 0,
     locked_until INTEGER NOT NULL DEFAULT 0,
     verified_at  INTEGER NOT NULL DEFAULT 0,  -- last accepted code
     sessions_from INTEGER NOT NULL DEFAULT 0, -- panel sessions begun earlier are void
@@ -59,21 +65,69 @@ WHEN NEW.generation = OLD.generation AND (NEW.hold_until <> OLD.hold_until OR NE
         SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id WHERE r.user_id = OLD.id AND r.generation = OLD.generation - 1))
 BEGIN SELECT RAISE(ABORT, 'a hold ends by itself or by an undo'); END;
 
--- A credential is one authenticator. It ends by being replaced by another
--- active one, or by a reset; nothing else ends it, so a user who had a second
--- factor is never left with the password alone.
+-- What happened to a user's factors, from where: the history of all that was
+-- ever bound (NIST SP 800-63B-4 4.1), and what the desk has yet to tell. The
+-- events turned_off and device_removed are licences: without one nothing
+-- retires. Each asks for a code that was accepted at that very time.
+CREATE TABLE factor_event (
+    id         INTEGER PRIMARY KEY,
+    user_id    TEXT NOT NULL REFERENCES holder (id),
+    generation INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    kind       TEXT NOT NULL CHECK (kind IN ('enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off',
+        'codes_renewed', 'code_used', 'codes_low', 'code_repeated', 'locked', 'alarm', 'exempt')),
+    ip         TEXT NOT NULL DEFAULT '',
+    agent      TEXT NOT NULL DEFAULT '',
+    detail     TEXT NOT NULL DEFAULT '',      -- a count, a device's name or a channel; never a code
+    settled_at INTEGER                        -- the desk has taken it
+) STRICT;
+
+CREATE INDEX factor_event_waiting ON factor_event (id) WHERE settled_at IS NULL;
+CREATE INDEX factor_event_of_user ON factor_event (user_id, at);
+
+CREATE TRIGGER factor_event_new BEFORE INSERT ON factor_event
+WHEN NEW.settled_at IS NOT NULL
+    OR EXISTS (SELECT 1 FROM factor_event WHERE id = NEW.id)
+    OR NEW.generation <> (SELECT generation FROM holder WHERE id = NEW.user_id)
+BEGIN SELECT RAISE(ABORT, 'an event of a factor begins untold, in the current generation'); END;
+
+CREATE TRIGGER factor_event_licence BEFORE INSERT ON factor_event
+WHEN (NEW.kind = 'turned_off' OR NEW.kind = 'device_removed') AND NOT EXISTS (
+    SELECT 1 FROM holder h JOIN credential c ON c.user_id = h.id AND c.state = 'active'
+    WHERE h.id = NEW.user_id AND h.verified_at = NEW.at AND h.hold_until <= NEW.at AND h.frozen_at IS NULL
+        AND NOT (NEW.kind = 'turned_off' AND h.id LIKE 'staff:%'))
+BEGIN SELECT RAISE(ABORT, 'a factor is given up by a code accepted at that time, outside a hold'); END;
+
+CREATE TRIGGER factor_event_fixed BEFORE UPDATE ON factor_event
+WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation OR NEW.at <> OLD.at
+    OR NEW.kind <> OLD.kind OR NEW.ip <> OLD.ip OR NEW.agent <> OLD.agent OR NEW.detail <> OLD.detail
+    OR OLD.settled_at IS NOT NULL OR NEW.settled_at IS NULL
+BEGIN SELECT RAISE(ABORT, 'an event of a factor is settled once and never changed'); END;
+
+CREATE TRIGGER factor_event_kept BEFORE DELETE ON factor_event
+BEGIN SELECT RAISE(ABORT, 'an event of a factor is never deleted'); END;
+
+-- A credential is one authenticator; a user has two at most. It ends by being
+-- replaced by another active one, by a reset, or by the user's own word with a
+-- right code; nothing else ends it, so nobody is left with the password alone
+-- who did not choose so with the factor in hand.
 CREATE TABLE credential (
     id           INTEGER PRIMARY KEY,
     user_id      TEXT NOT NULL REFERENCES holder (id),
     generation   INTEGER NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('pending', 'active', 'expired', 'replaced', 'cleared', 'revoked')),
+    state        TEXT NOT NULL CHECK (state IN ('pending', 'active', 'expired', 'replaced', 'cleared', 'revoked', 'retired')),
     label        TEXT NOT NULL DEFAULT '',
+    name         TEXT NOT NULL DEFAULT '' CHECK (length(name) <= 60), -- of the device, for its user
+    adds         INTEGER NOT NULL DEFAULT 0 CHECK (adds IN (0, 1)),   -- beside the active one, not in its place
     sealed       BLOB NOT NULL CHECK (length(sealed) > 28),
     fingerprint  BLOB NOT NULL UNIQUE,        -- keyed hash of the secret: the same secret never comes back
     algorithm    TEXT NOT NULL CHECK (algorithm IN ('SHA1', 'SHA256', 'SHA512')),
     digits       INTEGER NOT NULL CHECK (digits IN (6, 8)),
     period       INTEGER NOT NULL CHECK (period IN (30, 60)),
     last_step    INTEGER NOT NULL DEFAULT 0,  -- newest accepted time step, RFC 6238 5.2
+    drift        INTEGER NOT NULL DEFAULT 0,  -- steps by which the clock of the device was seen to be fast,
+    drift_step   INTEGER NOT NULL DEFAULT 0,  -- by the code of this step, which is never accepted
+    misses       INTEGER NOT NULL DEFAULT 0 CHECK (misses >= 0 AND misses <= 20), -- wrong codes while pending
     pass_id      INTEGER REFERENCES enrollment_pass (id),
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,            -- of the pending enrollment
@@ -102,7 +156,7 @@ WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.gen
     OR NEW.fingerprint <> OLD.fingerprint OR NEW.algorithm <> OLD.algorithm
     OR NEW.digits <> OLD.digits OR NEW.period <> OLD.period
     OR NEW.created_at <> OLD.created_at OR NEW.expires_at <> OLD.expires_at OR NEW.last_step < OLD.last_step
-    OR NEW.pass_id IS NOT OLD.pass_id
+    OR NEW.pass_id IS NOT OLD.pass_id OR NEW.adds <> OLD.adds OR NEW.misses < OLD.misses
     OR (NEW.state = OLD.state AND (NEW.ended_at IS NOT OLD.ended_at OR NEW.replaced_by IS NOT OLD.replaced_by))
     OR (OLD.activated_at IS NOT NULL AND NEW.activated_at IS NOT OLD.activated_at)
 BEGIN SELECT RAISE(ABORT, 'a credential keeps its identity, and its time step never goes back'); END;
@@ -110,16 +164,24 @@ BEGIN SELECT RAISE(ABORT, 'a credential keeps its identity, and its time step ne
 CREATE TRIGGER credential_state BEFORE UPDATE OF state ON credential
 WHEN NEW.state <> OLD.state AND NOT (
     (OLD.state = 'pending' AND NEW.state IN ('active', 'expired'))
-    OR (OLD.state = 'active' AND NEW.state IN ('replaced', 'cleared', 'revoked'))
+    OR (OLD.state = 'active' AND NEW.state IN ('replaced', 'cleared', 'revoked', 'retired'))
     OR (OLD.state = 'cleared' AND NEW.state = 'active'))
 BEGIN SELECT RAISE(ABORT, 'a credential cannot change in this way'); END;
 
--- After a reset the first new credential needs the enrollment pass, used by it.
+CREATE TRIGGER credential_two BEFORE UPDATE OF state ON credential
+WHEN OLD.state <> 'active' AND NEW.state = 'active'
+    AND (SELECT count(*) FROM credential WHERE user_id = OLD.user_id AND state = 'active') >= 2
+BEGIN SELECT RAISE(ABORT, 'a user has two active credentials at most'); END;
+
+-- After a reset the first new credential needs the enrollment pass, used by it,
+-- unless the user enrolled since and then turned it off, with a code.
 CREATE TRIGGER credential_activated BEFORE UPDATE OF state ON credential
 WHEN OLD.state = 'pending' AND NEW.state = 'active' AND (
     OLD.generation <> (SELECT generation FROM holder WHERE id = OLD.user_id)
     OR (OLD.generation > 1
         AND NOT EXISTS (SELECT 1 FROM credential WHERE user_id = OLD.user_id AND state = 'active')
+        AND NOT EXISTS (SELECT 1 FROM factor_event e JOIN credential c ON c.user_id = e.user_id AND c.state = 'retired' AND c.ended_at = e.at
+            WHERE e.user_id = OLD.user_id AND e.generation = OLD.generation AND e.kind = 'turned_off')
         AND NOT EXISTS (SELECT 1 FROM enrollment_pass p WHERE p.id = OLD.pass_id AND p.user_id = OLD.user_id
             AND p.generation = OLD.generation AND p.used_by = OLD.id AND p.revoked_at IS NULL)))
 BEGIN SELECT RAISE(ABORT, 'enrolling after a reset needs the enrollment pass'); END;
@@ -148,13 +210,21 @@ WHEN OLD.state = 'active' AND NEW.state = 'revoked' AND NOT EXISTS (
     WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation AND OLD.activated_at <= u.at)
 BEGIN SELECT RAISE(ABORT, 'a factor enrolled after a reset is revoked only by its undo'); END;
 
+CREATE TRIGGER credential_retired BEFORE UPDATE OF state ON credential
+WHEN OLD.state = 'active' AND NEW.state = 'retired' AND NOT EXISTS (
+    SELECT 1 FROM holder h JOIN factor_event e ON e.user_id = h.id AND e.at = NEW.ended_at AND e.generation = h.generation
+    WHERE h.id = OLD.user_id AND h.verified_at = NEW.ended_at AND h.hold_until <= NEW.ended_at AND h.frozen_at IS NULL
+        AND (e.kind = 'turned_off' OR (e.kind = 'device_removed' AND EXISTS (
+            SELECT 1 FROM credential o WHERE o.user_id = OLD.user_id AND o.state = 'active' AND o.id <> OLD.id))))
+BEGIN SELECT RAISE(ABORT, 'a credential retires by its user''s word and code, the last one by turning off'); END;
+
 -- Backup codes: one live set a user; each code works once.
 CREATE TABLE backup_set (
     id         INTEGER PRIMARY KEY,
     user_id    TEXT NOT NULL REFERENCES holder (id),
     generation INTEGER NOT NULL,
     salt       BLOB NOT NULL CHECK (length(salt) >= 16),
-    state      TEXT NOT NULL CHECK (state IN ('active', 'replaced', 'cleared', 'revoked')),
+    state      TEXT NOT NULL CHECK (state IN ('active', 'replaced', 'cleared', 'revoked', 'retired')),
     created_at INTEGER NOT NULL,
     ended_at   INTEGER,
     CHECK ((state = 'active') = (ended_at IS NULL))
@@ -186,7 +256,11 @@ WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.gen
             WHERE r.user_id = OLD.user_id AND OLD.ended_at >= r.cleared_at AND OLD.ended_at <= u.at))
         OR (OLD.state = 'active' AND NEW.state = 'revoked' AND EXISTS (
             SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id
-            WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation AND OLD.created_at <= u.at)))
+            WHERE r.user_id = OLD.user_id AND r.generation < OLD.generation AND OLD.created_at <= u.at))
+        OR (OLD.state = 'active' AND NEW.state = 'retired' AND EXISTS (
+            SELECT 1 FROM holder h JOIN factor_event e ON e.user_id = h.id AND e.at = NEW.ended_at AND e.generation = h.generation
+            WHERE h.id = OLD.user_id AND h.verified_at = NEW.ended_at AND h.hold_until <= NEW.ended_at AND h.frozen_at IS NULL
+                AND e.kind = 'turned_off')))
 BEGIN SELECT RAISE(ABORT, 'backup codes are cleared only by an approved reset'); END;
 
 CREATE TABLE backup_code (

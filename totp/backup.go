@@ -29,15 +29,17 @@ func (b *Book) RenewBackupCodes(ctx context.Context, user string, p Proof) ([]st
 	var codes []string
 	err := b.commit(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := time.Now()
-		s, err := b.stand(ctx, tx, user)
+		s, err := b.enrolled(ctx, tx, user)
 		if err != nil {
 			return err
 		}
-		if _, _, err := b.prove(ctx, tx, user, g, now); err != nil {
+		if _, err := b.prove(ctx, tx, user, s, g, now); err != nil {
 			return err
 		}
-		codes, err = b.renew(ctx, tx, user, s.generation, now)
-		return err
+		if codes, err = b.renew(ctx, tx, user, s.generation, now); err != nil {
+			return err
+		}
+		return note(ctx, tx, user, s.generation, EventCodesRenewed, now, "")
 	})
 	if err != nil {
 		return nil, fault("renew backup codes", err)

@@ -40,22 +40,33 @@ const (
 
 var hot = [...]string{
 	readStanding: `
-		SELECT h.generation, h.locked_until, h.frozen_at IS NOT NULL,
+		SELECT h.generation, h.hold_until, h.frozen_at IS NOT NULL, h.api_only, h.registered_at, coalesce(h.required_from, 0),
+			c.id IS NULL AND ` + passDue + `,
 			(SELECT count(*) FROM backup_set b JOIN backup_code n ON n.set_id = b.id
 				WHERE b.user_id = h.id AND b.state = 'active' AND n.used_at IS NULL),
-			coalesce(c.id, 0), coalesce(c.generation, 0), c.sealed, coalesce(c.label, ''),
-			coalesce(c.algorithm, ''), coalesce(c.digits, 0), coalesce(c.period, 0), coalesce(c.last_step, 0)
+			coalesce(c.id, 0), coalesce(c.generation, 0), c.sealed, coalesce(c.label, ''), coalesce(c.name, ''),
+			coalesce(c.algorithm, ''), coalesce(c.digits, 0), coalesce(c.period, 0),
+			coalesce(c.last_step, 0), coalesce(c.drift, 0), coalesce(c.drift_step, 0)
 		FROM holder h LEFT JOIN credential c ON c.user_id = h.id AND c.state = 'active'
-		WHERE h.id = $1`,
+		WHERE h.id = $1 ORDER BY c.activated_at, c.id`,
 	countAttempt: `
-		UPDATE holder SET failures = failures + 1
+		UPDATE holder SET failures = failures + 1,
+			day_failures = CASE WHEN day_from <= $3 THEN 1 ELSE day_failures + 1 END,
+			day_from = CASE WHEN day_from <= $3 OR day_from > $2 THEN $2 ELSE day_from END
 		WHERE id = $1 AND locked_until <= $2 AND frozen_at IS NULL
-		RETURNING failures`,
+		RETURNING failures, day_failures, day_from`,
 	claimTimeStep: `
 		UPDATE credential SET last_step = $1 WHERE id = $2 AND state = 'active' AND last_step < $1`,
 	endFailures: `
-		UPDATE holder SET failures = 0, locked_until = 0, verified_at = $1 WHERE id = $2`,
+		UPDATE holder SET failures = 0, day_failures = day_failures - 1, locked_until = 0, verified_at = $1 WHERE id = $2`,
 }
+
+// passDue tells of a holder h without an active factor whether the next one
+// needs an enrollment pass: after a reset, unless the user enrolled since and
+// then turned it off. Trigger credential_activated says the same.
+const passDue = `(h.generation > 1 AND NOT EXISTS (
+	SELECT 1 FROM factor_event e JOIN credential o ON o.user_id = e.user_id AND o.state = 'retired' AND o.ended_at = e.at
+	WHERE e.user_id = h.id AND e.generation = h.generation AND e.kind = 'turned_off'))`
 
 // prepare makes the hot statements ready. It uses the handle itself, so it
 // comes before a transaction, never inside one.
@@ -181,7 +192,7 @@ func (b *Book) transact(batch []*job) (answers []error, err error) {
 		if answers[i] = j.ctx.Err(); answers[i] != nil {
 			continue
 		}
-		answers[i] = j.do(ctx, tx)
+		answers[i] = j.do(context.WithoutCancel(j.ctx), tx)
 		if answers[i] != nil && !refused(answers[i]) {
 			return nil, answers[i]
 		}
@@ -194,18 +205,45 @@ func (b *Book) transact(batch []*job) (answers []error, err error) {
 
 // A standing is a user's row of holder with the active factors.
 type standing struct {
-	generation  int64
-	lockedUntil int64
-	frozen      bool
-	codesLeft   int
-	factors     []factor
+	generation int64
+	holdUntil  int64
+	frozen     bool
+	duty       duty
+	passDue    bool // no factor, and the next one needs a pass
+	codesLeft  int
+	factors    []factor
 }
 
 type factor struct {
-	id         int64
-	generation int64
-	key        Key
-	lastStep   int64
+	id        int64
+	name      string
+	key       Key
+	lastStep  int64
+	drift     int64 // steps by which the device was seen to be fast
+	driftStep int64
+}
+
+// missing is the answer to who has no factor.
+func (s standing) missing() error {
+	if s.passDue {
+		return ErrPassRequired
+	}
+	return ErrNotEnrolled
+}
+
+// enrolled is stand for acts that need an active factor of a user who is not
+// frozen.
+func (b *Book) enrolled(ctx context.Context, tx *sql.Tx, user string) (standing, error) {
+	s, err := b.stand(ctx, tx, user)
+	switch {
+	case err != nil:
+		return s, err
+	case s.frozen:
+		return s, ErrFrozen
+	case len(s.factors) == 0:
+		return s, s.missing()
+	}
+	return s, nil
 }
 
 // stand reads and unseals. It returns ErrUnknownUser for an unknown user.
@@ -220,15 +258,15 @@ func (b *Book) stand(ctx context.Context, tx *sql.Tx, user string) (standing, er
 	for rows.Next() {
 		var f factor
 		var r sealedKey
-		if err := rows.Scan(&s.generation, &s.lockedUntil, &s.frozen, &s.codesLeft,
-			&f.id, &r.generation, &r.sealed, &r.label, &r.algorithm, &r.digits, &r.period, &f.lastStep); err != nil {
+		if err := rows.Scan(&s.generation, &s.holdUntil, &s.frozen, &s.duty.apiOnly, &s.duty.registered, &s.duty.from, &s.passDue, &s.codesLeft,
+			&f.id, &r.generation, &r.sealed, &r.label, &f.name, &r.algorithm, &r.digits, &r.period,
+			&f.lastStep, &f.drift, &f.driftStep); err != nil {
 			return s, fmt.Errorf("read holder: %w", err)
 		}
 		found = true
 		if f.id == 0 {
 			continue
 		}
-		f.generation = r.generation
 		if f.key, err = b.unseal(user, r); err != nil {
 			return s, fmt.Errorf("read holder: %w", err)
 		}
@@ -273,7 +311,7 @@ func (b *Book) unseal(user string, r sealedKey) (Key, error) {
 		return Key{}, errors.New("the stored secret is too short")
 	}
 	return Key{secret: secret, options: Options{
-		Issuer: b.policy.Issuer, Account: r.label, Algorithm: a, Digits: r.digits, Period: r.period}}, nil
+		Issuer: b.policy.Issuer, Account: r.label, Algorithm: a, Digits: r.digits, Period: r.period, BareLabel: b.policy.BareLabel}}, nil
 }
 
 // hit tells whether a conditional statement found its row.

@@ -3,6 +3,7 @@ package totp
 import (
 	"crypto/rand"
 	"strings"
+	"unicode"
 )
 
 // Codes that people copy from paper are Crockford base32: 5 bits a character,
@@ -11,7 +12,7 @@ const (
 	crockford    = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	backupLength = 13 // 65 bits; NIST SP 800-63B-4 4.2.1.1 asks for 64
 	passLength   = 24 // 120 bits
-	maxTyped     = 100
+	maxTyped     = 200
 )
 
 // newCode returns n random characters, 5 bits each.
@@ -36,31 +37,60 @@ func group(s, sep string) string {
 	return b.String()
 }
 
-// readCode reads what a person typed for a code of n characters: any case, O
-// for 0, I and L for 1, spaces and hyphens anywhere.
-func readCode(typed string, n int) (string, bool) {
+// clean is the one place that reads what people type: full-width characters of
+// an input method become ASCII, letters upper case, and white space, hyphens and
+// what is not seen at all are dropped. Anything but ASCII letters and digits
+// that is left is no code.
+func clean(typed string) (string, bool) {
 	if len(typed) > maxTyped {
 		return "", false
 	}
-	b := make([]byte, 0, n)
+	b := make([]byte, 0, len(typed))
 	for _, r := range typed {
+		if '\uff01' <= r && r <= '\uff5e' {
+			r -= '\uff01' - '!'
+		}
 		switch {
-		case r == '-' || r == ' ' || r == '\t' || r == '\r' || r == '\n',
-			r == '\u00a0', '\u2010' <= r && r <= '\u2013':
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), unicode.Is(unicode.Cf, r), r == '\u2212':
 			continue
 		case 'a' <= r && r <= 'z':
 			r -= 'a' - 'A'
-		}
-		switch r {
-		case 'O':
-			r = '0'
-		case 'I', 'L':
-			r = '1'
-		}
-		if len(b) == n || r > 'Z' || strings.IndexByte(crockford, byte(r)) < 0 {
+		case '0' <= r && r <= '9', 'A' <= r && r <= 'Z':
+		default:
 			return "", false
 		}
 		b = append(b, byte(r))
 	}
-	return string(b), len(b) == n
+	return string(b), true
+}
+
+// lookalikes are the letters that Crockford base32 has not, as what they are
+// taken for.
+var lookalikes = strings.NewReplacer("O", "0", "I", "1", "L", "1")
+
+// readCode reads what a person typed for a code of n characters.
+func readCode(typed string, n int) (string, bool) {
+	code, ok := clean(typed)
+	if code = lookalikes.Replace(code); !ok || len(code) != n || strings.Contains(code, "U") {
+		return "", false
+	}
+	return code, true
+}
+
+// A guess is a code in the form in which it is compared.
+type guess struct {
+	method Method
+	code   string
+}
+
+// readGuess reads six or eight digits, or a backup code.
+func readGuess(typed string) (guess, bool) {
+	code, ok := clean(typed)
+	if ok && (digits(code, 6) || digits(code, 8)) {
+		return guess{MethodTOTP, code}, true
+	}
+	if code, ok = readCode(typed, backupLength); ok {
+		return guess{MethodBackupCode, code}, true
+	}
+	return guess{}, false
 }

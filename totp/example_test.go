@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,8 +78,7 @@ func (p *panel) code(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "sign in first", http.StatusUnauthorized)
 		return
 	}
-	typed := strings.ReplaceAll(r.PostFormValue("code"), " ", "")
-	res, err := p.book.Verify(r.Context(), s.user, typed, totp.Web)
+	res, err := p.book.Verify(r.Context(), s.user, r.PostFormValue("code"), totp.Web)
 	var used *totp.UsedError
 	var locked *totp.LockedError
 	switch {

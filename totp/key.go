@@ -71,6 +71,9 @@ type Options struct {
 	Algorithm Algorithm // zero: SHA1
 	Digits    int       // 6 or 8; zero: 6
 	Period    int       // seconds, 30 or 60; zero: 30
+	// BareLabel leaves the issuer out of the label of the URI, so that only the
+	// parameter tells it: for apps that show "Issuer:account" as it stands.
+	BareLabel bool
 }
 
 func (o Options) complete() (Options, error) {
@@ -155,8 +158,12 @@ func (k Key) URI() string {
 		return ""
 	}
 	o := k.options
-	return fmt.Sprintf("otpauth://totp/%s:%s?secret=%s&issuer=%s&algorithm=%s&digits=%d&period=%d",
-		escape(o.Issuer), escape(o.Account), k.Secret().Base32(), escape(o.Issuer), o.Algorithm, o.Digits, o.Period)
+	label := escape(o.Account)
+	if !o.BareLabel {
+		label = escape(o.Issuer) + ":" + label
+	}
+	return fmt.Sprintf("otpauth://totp/%s?secret=%s&issuer=%s&algorithm=%s&digits=%d&period=%d",
+		label, k.Secret().Base32(), escape(o.Issuer), o.Algorithm, o.Digits, o.Period)
 }
 
 // escape percent-encodes for both halves of an otpauth URI. A space must be
@@ -170,7 +177,7 @@ func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+"
 // the same act that lets the person in, before anything else; two equal codes
 // in neighbouring steps give the newest step, so that neither is good twice.
 func (k Key) Verify(code string, t time.Time, after int64) (step int64, ok bool) {
-	step, m := k.match(code, t, after, 1)
+	step, m := k.match(code, t, after, 0, 1)
 	return step, m == matchFresh
 }
 
@@ -183,8 +190,9 @@ const (
 )
 
 // match compares code with every step of the window, each in constant time and
-// all of them, so that the time taken says nothing about which one it was.
-func (k Key) match(code string, t time.Time, after int64, skew int) (int64, match) {
+// all of them, so that the time taken says nothing about which one it was. Steps
+// up to after are used, and so is the step burnt (0: none).
+func (k Key) match(code string, t time.Time, after, burnt int64, skew int) (int64, match) {
 	if len(k.secret) == 0 || t.Unix() < 0 || !digits(code, k.options.Digits) {
 		return 0, matchNone
 	}
@@ -194,7 +202,7 @@ func (k Key) match(code string, t time.Time, after int64, skew int) (int64, matc
 	var fresh, used int64
 	for s := max(0, now-int64(skew)); s <= now+int64(skew); s++ {
 		equal := -int64(subtle.ConstantTimeCompare([]byte(k.code(secret, s)), given)) // 0 or all ones
-		if s > after {
+		if s > after && s != burnt {
 			fresh = fresh&^equal | s&equal
 		} else {
 			used |= equal
@@ -207,6 +215,30 @@ func (k Key) match(code string, t time.Time, after int64, skew int) (int64, matc
 		return 0, matchUsed
 	}
 	return 0, matchNone
+}
+
+// maxDrift is how many steps off a wrong code is looked for.
+const maxDrift = 10
+
+// offset tells by how many steps a code that is wrong is off: below zero the
+// device is slow. 0: the code is none of the steps around.
+func (k Key) offset(code string, t time.Time, skew int) int64 {
+	if len(k.secret) == 0 || !digits(code, k.options.Digits) {
+		return 0
+	}
+	secret, now := k.Secret().Base32(), k.step(t)
+	for n := int64(skew) + 1; n <= maxDrift; n++ {
+		for _, d := range []int64{-n, n} {
+			if now+d >= 0 && subtle.ConstantTimeCompare([]byte(k.code(secret, now+d)), []byte(code)) == 1 {
+				return d
+			}
+		}
+	}
+	return 0
+}
+
+func (k Key) driftError(steps int64) *DriftError {
+	return &DriftError{time.Duration(steps*int64(k.options.Period)) * time.Second}
 }
 
 func (k Key) step(t time.Time) int64 { return t.Unix() / int64(k.options.Period) }

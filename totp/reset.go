@@ -28,7 +28,7 @@ func Clear(ctx context.Context, tx *sql.Tx, user string, generation int64, r Rea
 	}
 	at := r.At.UnixMicro()
 	found, err := hit(tx.ExecContext(ctx, `
-		UPDATE holder SET generation = generation + 1, sessions_from = $1, hold_until = $2, failures = 0, locked_until = 0
+		UPDATE holder SET generation = generation + 1, sessions_from = $1, hold_until = $2, failures = 0, day_failures = 0, day_from = 0, locked_until = 0
 		WHERE id = $3 AND generation = $4`, at, micros(r.HoldUntil), user, generation))
 	if err != nil {
 		return fmt.Errorf("clear factor: %w", err)
@@ -102,7 +102,7 @@ func Undo(ctx context.Context, tx *sql.Tx, user string, generation int64, at tim
 	}
 	// hold_until = 0 makes it happen once.
 	found, err := hit(tx.ExecContext(ctx, `
-		UPDATE holder SET frozen_at = $1, sessions_from = $1, hold_until = 0, failures = 0, locked_until = 0
+		UPDATE holder SET frozen_at = $1, sessions_from = $1, hold_until = 0, failures = 0, day_failures = 0, day_from = 0, locked_until = 0
 		WHERE id = $2 AND generation = $3 AND hold_until >= $1`, now, user, generation+1))
 	if err != nil {
 		return fmt.Errorf("undo reset: %w", err)
@@ -139,7 +139,7 @@ func Undo(ctx context.Context, tx *sql.Tx, user string, generation int64, at tim
 // only a person can lift the lock, in the caller's transaction. It is a
 // person's word: write it to the audit.
 func Unfreeze(ctx context.Context, tx *sql.Tx, user string) error {
-	found, err := hit(tx.ExecContext(ctx, `UPDATE holder SET frozen_at = NULL, failures = 0, locked_until = 0 WHERE id = $1`, user))
+	found, err := hit(tx.ExecContext(ctx, `UPDATE holder SET frozen_at = NULL, failures = 0, day_failures = 0, day_from = 0, locked_until = 0 WHERE id = $1`, user))
 	if err != nil {
 		return fmt.Errorf("unfreeze: %w", err)
 	}

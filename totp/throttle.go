@@ -5,24 +5,39 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
 // The limits of guessing (NIST SP 800-63B-4 3.2.2). With three steps of six
-// digits a guess hits with 3e-6. Five guesses are free, then each costs twice
-// the wait of the one before, up to 15 minutes; after 50 in a row the user is
-// locked for a day at a time and the desk is alarmed; after 100 the user stays
-// locked until [Clear] or [Unfreeze]. So nobody gets more than 50 guesses in
-// any day without a success between them: a chance of 1.5e-4.
+// digits a guess hits one authenticator with 3e-6. Five guesses are free, then
+// each costs twice the wait of the one before, up to 15 minutes, until a right
+// code ends the row; after 100 in a row the user stays locked until [Clear] or
+// [Unfreeze].
+//
+// A right code does not give a guesser who waits for it new guesses: there are
+// 50 wrong codes a day, shared by the authenticators, then the user is locked
+// until that day ends. A day begins with the first code after the last one
+// ended, so that any 24 hours touch two of them at most: 100 guesses, a chance
+// below 3e-4.
 const (
 	freeFailures  = 5
+	dayFailures   = 50
 	alarmFailures = 50
 	maxFailures   = 100
 	firstDelay    = 15 * time.Second
 	longestDelay  = 15 * time.Minute
 	alarmDelay    = 24 * time.Hour
 	foreverDelay  = 100 * 365 * 24 * time.Hour
+	toldDelay     = time.Minute // the first wait that is noted
 )
+
+// A tally is what the count of an attempt says, if it fails too.
+type tally struct {
+	row   int   // failures in a row
+	today int   // failures since from
+	from  int64 // begin of the day
+}
 
 // delay is the wait after so many failures in a row.
 func delay(failures int) time.Duration {
@@ -45,49 +60,63 @@ func locked(until int64, now time.Time) *LockedError {
 	return &LockedError{RetryAfter: (left + time.Second - 1).Truncate(time.Second)}
 }
 
-// count takes one attempt off the user's budget and returns the failures in a
-// row if this one fails too. It comes before every comparison, and in one
-// statement with the check of the lock, so that parallel guesses queue up
-// behind each other's row. The caller's transaction commits it together with
-// the outcome, and nobody learns an outcome before that commit: a crash can
-// take back only an attempt that was never answered.
-func (b *Book) count(ctx context.Context, tx *sql.Tx, user string, now time.Time) (failures int, err error) {
-	err = b.hot(ctx, tx, countAttempt).QueryRowContext(ctx, user, now.UnixMicro()).Scan(&failures)
+// count takes one attempt off the user's budgets. It comes before every
+// comparison, and in one statement with the check of the lock, so that parallel
+// guesses queue up behind each other's row. The caller's transaction commits it
+// together with the outcome, and nobody learns an outcome before that commit: a
+// crash can take back only an attempt that was never answered. A clock that is
+// set back neither ends a lock nor forgets a failure.
+func (b *Book) count(ctx context.Context, tx *sql.Tx, user string, now time.Time) (n tally, err error) {
+	err = b.hot(ctx, tx, countAttempt).QueryRowContext(ctx, user, now.UnixMicro(), now.Add(-day).UnixMicro()).Scan(&n.row, &n.today, &n.from)
 	if err == nil {
-		return failures, nil
+		return n, nil
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("count attempt: %w", err)
+		return n, fmt.Errorf("count attempt: %w", err)
 	}
 	var until int64
 	var frozen bool
 	err = tx.QueryRowContext(ctx, `SELECT locked_until, frozen_at IS NOT NULL FROM holder WHERE id = $1`, user).Scan(&until, &frozen)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return 0, ErrUnknownUser
+		return n, ErrUnknownUser
 	case err != nil:
-		return 0, fmt.Errorf("count attempt: %w", err)
+		return n, fmt.Errorf("count attempt: %w", err)
 	case frozen:
-		return 0, ErrFrozen
+		return n, ErrFrozen
 	}
-	return 0, locked(until, now)
+	return n, locked(until, now)
 }
 
-// missed lets the counted attempt stand and sets the wait. It returns why,
-// the refusal to give.
-func missed(ctx context.Context, tx *sql.Tx, user string, failures int, now time.Time, why error) error {
-	wait := delay(failures)
-	if wait == 0 {
+// missed lets the counted attempt stand, sets the wait and notes it. It returns
+// why, the refusal to give.
+func missed(ctx context.Context, tx *sql.Tx, user string, n tally, devices int, now time.Time, why error) error {
+	wait := delay(n.row)
+	until := now.Add(wait).UnixMicro()
+	spent := n.today >= dayFailures/max(devices, 1)
+	if spent {
+		until = max(until, n.from+day.Microseconds())
+	}
+	if wait == 0 && !spent {
 		return why
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE holder SET locked_until = $1 WHERE id = $2`, now.Add(wait).UnixMicro(), user)
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE holder SET locked_until = $1 WHERE id = $2`, until, user); err != nil {
 		return fmt.Errorf("lock holder: %w", err)
+	}
+	if wait >= toldDelay && delay(n.row-1) < toldDelay {
+		if err := noteOnce(ctx, tx, user, EventLocked, now, now, strconv.Itoa(n.row)); err != nil {
+			return err
+		}
+	}
+	if spent || n.row >= alarmFailures {
+		if err := noteOnce(ctx, tx, user, EventAlarm, now, time.UnixMicro(n.from), strconv.Itoa(n.today)); err != nil {
+			return err
+		}
 	}
 	return why
 }
 
-// passed ends a row of failures.
+// passed ends a row of failures. The day's are kept.
 func (b *Book) passed(ctx context.Context, tx *sql.Tx, user string, now time.Time) error {
 	_, err := b.hot(ctx, tx, endFailures).ExecContext(ctx, now.UnixMicro(), user)
 	if err != nil {
@@ -97,9 +126,9 @@ func (b *Book) passed(ctx context.Context, tx *sql.Tx, user string, now time.Tim
 }
 
 // uncounted takes back the count of an attempt that was neither wrong nor a
-// success, and returns why, the refusal to give (nil: none).
+// success, and returns why, the refusal to give.
 func uncounted(ctx context.Context, tx *sql.Tx, user string, why error) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE holder SET failures = failures - 1 WHERE id = $1`, user); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE holder SET failures = failures - 1, day_failures = day_failures - 1 WHERE id = $1`, user); err != nil {
 		return fmt.Errorf("uncount attempt: %w", err)
 	}
 	return why

@@ -13,12 +13,15 @@
 //     same moment (RFC 6238 5.2). The claim is one UPDATE that must hit one row.
 //   - Every guess is counted before it is compared, codes of all kinds on one
 //     counter, and no answer leaves before the count is durable.
-//   - The second factor is never off. It ends by being replaced by another one,
+//   - Nobody takes the second factor off but its user, with a code of it and
+//     where no policy forbids it. Else it ends by being replaced by another one,
 //     or by a reset; after a reset the next one needs the enrollment pass.
+//   - Whatever happens to a user's factors is an [Event], written in the same
+//     transaction, with its time and source.
 //   - Secrets and codes are in no error, no log line and no %v of any type here.
 //
 // The tables are those of schema.sql (holder, credential, backup_set,
-// backup_code, enrollment_pass). The *sql.DB is expected to begin its
+// backup_code, enrollment_pass, factor_event). The *sql.DB is expected to begin its
 // transactions immediately (SQLite: _txlock=immediate). It may have a single
 // connection: never call a Book while holding a transaction of the same handle.
 package totp
@@ -61,7 +64,32 @@ var (
 	ErrExpired error = refusal("expired")
 	// ErrConflict: the state moved on, nothing was done.
 	ErrConflict error = refusal("the state has changed meanwhile")
+	// ErrRequired: a factor is mandatory for this user now, see [Policy].
+	ErrRequired error = refusal("a second factor is mandatory")
+	// ErrTooManyDevices: the user has two authenticators already.
+	ErrTooManyDevices error = refusal("there are two authenticators already")
+	// ErrLastDevice: the last authenticator is not removed; see [Book.TurnOff].
+	ErrLastDevice error = refusal("it is the last authenticator")
+	// ErrDeviceName: a name of at most 60 characters without control characters
+	// is wanted.
+	ErrDeviceName error = refusal("a device's name has at most 60 characters and no control characters")
 )
+
+// A DriftError says that a wrong code would have been right at another time, so
+// that the clock of the device is off by about Drift: above zero it is fast,
+// below zero slow. It is an [ErrInvalidCode], counted like any other: the code
+// is never accepted, neither now nor later.
+type DriftError struct{ Drift time.Duration }
+
+func (e *DriftError) Error() string {
+	if e.Drift < 0 {
+		return fmt.Sprintf("the clock of the device is slow by about %s", -e.Drift)
+	}
+	return fmt.Sprintf("the clock of the device is fast by about %s", e.Drift)
+}
+
+// Unwrap makes it an [ErrInvalidCode].
+func (e *DriftError) Unwrap() error { return ErrInvalidCode }
 
 // A UsedError says that the code was right but its time step was used already,
 // by this user or by somebody who shares the login. The next code of the
@@ -99,7 +127,8 @@ func refused(err error) bool {
 	var r refusal
 	var used *UsedError
 	var locked *LockedError
-	return errors.As(err, &r) || errors.As(err, &used) || errors.As(err, &locked)
+	var hold *HoldError
+	return errors.As(err, &r) || errors.As(err, &used) || errors.As(err, &locked) || errors.As(err, &hold)
 }
 
 // A Channel is the way a login comes in. The second factor belongs to the web.
@@ -151,6 +180,8 @@ const (
 	ChangePassword Action = "change password"
 	AddUser        Action = "add user"
 	CreateAPIKey   Action = "create API key"
+	TurnOff        Action = "turn off two-factor authentication"
+	RemoveDevice   Action = "remove a device"
 )
 
 // A Policy holds the choices of an installation. The zero value of each field
@@ -159,12 +190,49 @@ type Policy struct {
 	Issuer          string        // name shown in the authenticator; required, no colon
 	PendingLifetime time.Duration // of an unproved enrollment; 0: 15 minutes
 	PassLifetime    time.Duration // of an enrollment pass, at most 48 hours; 0: 24 hours
-	MandatoryFrom   time.Time     // reported by [Book.Status]; zero: not mandatory
+	MandatoryFrom   time.Time     // a factor is mandatory from then, see [Require]; zero: not mandatory
+	Grace           time.Duration // a user who is registered late has at least this long
 	Skew            int           // steps accepted on either side; 0: 1 (RFC 6238 5.2), -1: none
+
+	// Of new keys, as in [Options]; keys there are keep theirs.
+	Algorithm      Algorithm
+	Digits, Period int
+	BareLabel      bool
+}
+
+// options are those of a new key.
+func (p Policy) options(account string) Options {
+	return Options{Issuer: p.Issuer, Account: account, Algorithm: p.Algorithm, Digits: p.Digits, Period: p.Period, BareLabel: p.BareLabel}
+}
+
+// A duty is what a holder's row says about who must have a factor.
+type duty struct {
+	apiOnly          bool
+	registered, from int64 // from: of this user; 0: as the policy says
+}
+
+// requiredFrom is the time from which the user must have a factor, zero: never.
+func (p Policy) requiredFrom(d duty) time.Time {
+	from := instant(d.from)
+	if from.IsZero() {
+		from = p.MandatoryFrom
+	}
+	if from.IsZero() || d.apiOnly {
+		return time.Time{}
+	}
+	if grace := time.UnixMicro(d.registered).UTC().Add(p.Grace); grace.After(from) {
+		return grace
+	}
+	return from
+}
+
+func (p Policy) required(d duty, now time.Time) bool {
+	from := p.requiredFrom(d)
+	return !from.IsZero() && !now.Before(from)
 }
 
 func (p Policy) complete() (Policy, error) {
-	if err := checkLabel("issuer", p.Issuer); err != nil {
+	if _, err := p.options("account").complete(); err != nil {
 		return p, err
 	}
 	if p.PendingLifetime == 0 {
@@ -173,7 +241,7 @@ func (p Policy) complete() (Policy, error) {
 	if p.PassLifetime == 0 {
 		p.PassLifetime = 24 * time.Hour
 	}
-	if p.PendingLifetime < 0 || p.PassLifetime < 0 || p.PassLifetime > 48*time.Hour {
+	if p.Grace < 0 || p.PendingLifetime < 0 || p.PassLifetime < 0 || p.PassLifetime > 48*time.Hour {
 		return p, errors.New("a lifetime is out of range")
 	}
 	switch p.Skew {

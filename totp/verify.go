@@ -5,12 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
 // Verify asks for the second factor at a login, after the password was right.
-// code is six ASCII digits, exactly (remove what people type between them in
-// the form), or a backup code as typed.
+// code is what was typed, as it was typed: digits of an authenticator or a
+// backup code; spaces, hyphens and full-width digits are taken care of here.
 //
 // On [API] nothing is asked and the result says so. On [Web] everybody with a
 // factor is asked, users marked api_only too: whether those may use the web at
@@ -18,8 +19,8 @@ import (
 //
 // The error is nil if, and only if, the user may go on. See [ErrNotEnrolled]
 // and [ErrPassRequired] for users without a factor; [UsedError] and
-// [LockedError] say how long to wait. Codes that cannot be codes are refused
-// without being counted.
+// [LockedError] say how long to wait, a [DriftError] that the device's clock is
+// wrong. What cannot be a code is refused without being counted.
 func (b *Book) Verify(ctx context.Context, user, code string, ch Channel) (Result, error) {
 	switch ch {
 	case API:
@@ -33,8 +34,12 @@ func (b *Book) Verify(ctx context.Context, user, code string, ch Channel) (Resul
 		return Result{}, ErrInvalidCode
 	}
 	var res Result
-	err := b.commit(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		res, _, err = b.prove(ctx, tx, user, g, time.Now())
+	err := b.commit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		s, err := b.enrolled(ctx, tx, user)
+		if err != nil {
+			return err
+		}
+		res, err = b.prove(ctx, tx, user, s, g, time.Now())
 		return err
 	})
 	if err != nil {
@@ -43,7 +48,11 @@ func (b *Book) Verify(ctx context.Context, user, code string, ch Channel) (Resul
 	return res, nil
 }
 
-// exempt answers on the API channel, where only a freeze stops a user.
+// A day is the window of the budget of failures, and of what is told once a day.
+const day = 24 * time.Hour
+
+// exempt answers on the API channel, where only a freeze stops a user. The
+// exemption is noted once a day.
 func (b *Book) exempt(ctx context.Context, user string) (Result, error) {
 	s, err := ReadStatus(ctx, b.db, user)
 	switch {
@@ -54,67 +63,67 @@ func (b *Book) exempt(ctx context.Context, user string) (Result, error) {
 	case s.Frozen:
 		return Result{}, ErrFrozen
 	}
+	now, noted := time.Now(), 0
+	since := now.Add(-day)
+	err = b.db.QueryRowContext(ctx, `SELECT count(*) FROM factor_event WHERE user_id = $1 AND at >= $2 AND kind = 'exempt'`,
+		user, since.UnixMicro()).Scan(&noted)
+	if err == nil && noted == 0 {
+		err = b.commit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			return noteOnce(ctx, tx, user, EventExempt, now, since, "api")
+		})
+	}
+	if err != nil {
+		return Result{}, fault("verify", err)
+	}
 	return Result{Exempt: true, CodesLeft: s.CodesLeft}, nil
 }
 
 // fault adds context to faults and leaves answers as they are.
 func fault(what string, err error) error {
-	if refused(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || refused(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// A guess is a code in the form in which it is compared.
-type guess struct {
-	method Method
-	code   string
-}
-
-func readGuess(typed string) (guess, bool) {
-	if digits(typed, 6) || digits(typed, 8) {
-		return guess{MethodTOTP, typed}, true
-	}
-	if code, ok := readCode(typed, backupLength); ok {
-		return guess{MethodBackupCode, code}, true
-	}
-	return guess{}, false
-}
-
 // prove counts, compares and claims, for every act that asks for a code. A
 // nil error means that the code was right and is used up.
-func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, g guess, now time.Time) (Result, standing, error) {
-	s, err := b.stand(ctx, tx, user)
-	switch {
-	case err != nil:
-		return Result{}, s, err
-	case s.frozen:
-		return Result{}, s, ErrFrozen
-	case len(s.factors) == 0 && s.generation > 1:
-		return Result{}, s, ErrPassRequired
-	case len(s.factors) == 0:
-		return Result{}, s, ErrNotEnrolled
-	}
-	failures, err := b.count(ctx, tx, user, now)
+func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, s standing, g guess, now time.Time) (Result, error) {
+	n, err := b.count(ctx, tx, user, now)
 	if err != nil {
-		return Result{}, s, err
+		return Result{}, err
 	}
 	res := Result{Method: g.method, CodesLeft: s.codesLeft}
 	if g.method == MethodTOTP {
 		err = b.claimStep(ctx, tx, s.factors, g.code, now)
 	} else if err = b.claimBackupCode(ctx, tx, user, g.code, now); err == nil {
 		res.CodesLeft--
+		err = noteCode(ctx, tx, user, s.generation, res.CodesLeft, now)
 	}
 	var used *UsedError
 	switch {
 	case err == nil:
-		return res, s, b.passed(ctx, tx, user, now)
+		return res, b.passed(ctx, tx, user, now)
 	case errors.As(err, &used):
-		return Result{}, s, uncounted(ctx, tx, user, err)
+		if err := noteOnce(ctx, tx, user, EventCodeRepeated, now, now.Add(-day), ""); err != nil {
+			return Result{}, err
+		}
+		return Result{}, uncounted(ctx, tx, user, err)
 	case errors.Is(err, ErrInvalidCode):
-		return Result{}, s, missed(ctx, tx, user, failures, now, err)
+		return Result{}, missed(ctx, tx, user, n, len(s.factors), now, err)
 	}
-	return Result{}, s, err
+	return Result{}, err
+}
+
+// codesLow is how many backup codes are left when the user is told, once.
+const codesLow = 3
+
+func noteCode(ctx context.Context, tx *sql.Tx, user string, generation int64, left int, now time.Time) error {
+	err := note(ctx, tx, user, generation, EventCodeUsed, now, strconv.Itoa(left))
+	if err == nil && left == codesLow {
+		err = note(ctx, tx, user, generation, EventCodesLow, now, strconv.Itoa(left))
+	}
+	return err
 }
 
 // claimStep uses up the newest unused step whose code it is. The condition on
@@ -122,7 +131,7 @@ func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, g guess, now 
 func (b *Book) claimStep(ctx context.Context, tx *sql.Tx, factors []factor, code string, now time.Time) error {
 	answer := ErrInvalidCode
 	for _, f := range factors {
-		step, m := f.key.match(code, now, f.lastStep, b.policy.Skew)
+		step, m := f.key.match(code, now, f.lastStep, f.driftStep, b.policy.Skew)
 		switch m {
 		case matchNone:
 			continue
@@ -138,7 +147,39 @@ func (b *Book) claimStep(ctx context.Context, tx *sql.Tx, factors []factor, code
 		}
 		answer = f.used(now)
 	}
+	for i := 0; answer == ErrInvalidCode && i < len(factors); i++ {
+		hint, err := factors[i].hint(ctx, tx, code, now, b.policy.Skew)
+		if err != nil {
+			return err
+		}
+		if hint != nil {
+			answer = hint
+		}
+	}
 	return answer
+}
+
+// hint tells of a wrong code whether the device's clock is off. A step of the
+// past is told at once: its code is worth nothing any more. One of the future
+// would tell a guesser a code that becomes valid; so it is told only when a
+// second, later code is off by as much (RFC 6238 6), and the step that was seen
+// is burnt: its code is not accepted when its time comes.
+func (f factor) hint(ctx context.Context, tx *sql.Tx, code string, now time.Time, skew int) (hint error, err error) {
+	n := f.key.offset(code, now, skew)
+	step := f.key.step(now) + n
+	switch {
+	case n == 0, step <= f.lastStep: // an old code typed again
+		return nil, nil
+	case n < 0:
+		return f.key.driftError(n), nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE credential SET drift = $1, drift_step = $2 WHERE id = $3`, n, step, f.id); err != nil {
+		return nil, fmt.Errorf("note drift: %w", err)
+	}
+	if off := n - f.drift; f.drift > 0 && step > f.driftStep && off >= -1 && off <= 1 {
+		return f.key.driftError(n), nil
+	}
+	return nil, nil
 }
 
 // used tells when the authenticator shows a code that was not used yet.

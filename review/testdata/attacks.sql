@@ -596,6 +596,159 @@ INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorit
     SELECT 'U-5', 2, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, id FROM enrollment_pass WHERE user_id = 'U-7';
 UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-5' AND state = 'pending';
 
+-- 6: turn a factor off by hand
+--! a credential retires by
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 6: turn a factor off without a code
+--! given up by a code accepted at that time
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'turned_off');
+
+-- 6: remove a device without a code
+--! given up by a code accepted at that time
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'device_removed');
+
+-- 6: turn a factor off in the hold after a reset
+--! given up by a code accepted at that time
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-7';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-7', 2, {{now}}, 'turned_off');
+
+-- 6: turn the factor of a frozen user off
+--! given up by a code accepted at that time
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-8';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-8', 2, {{now}}, 'turned_off');
+
+-- 6: turn the factor of a reviewer off
+--! given up by a code accepted at that time
+UPDATE holder SET verified_at = {{now}} WHERE id = 'staff:1';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('staff:1', 1, {{now}}, 'turned_off');
+
+-- 6: say after a reset that it was turned off, so that no pass is needed
+--! given up by a code accepted at that time
+UPDATE holder SET verified_at = {{now}} + 864000000000 WHERE id = 'U-5';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-5', 2, {{now}} + 864000000000, 'turned_off');
+
+-- 6: make a factor that a reset cleared one that its user turned off
+--! cannot change in this way
+UPDATE credential SET state = 'retired' WHERE user_id = 'U-5' AND state = 'cleared';
+
+-- 6: turn a factor off at another time than its code
+--! a credential retires by
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'turned_off');
+UPDATE credential SET state = 'retired', ended_at = {{now}} + 1 WHERE user_id = 'U-2' AND state = 'active';
+
+-- 6: turn a factor off by an old event, with a later code
+--! a credential retires by
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'turned_off');
+UPDATE holder SET verified_at = {{now}} + 1 WHERE id = 'U-2';
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 6: turn a factor off by the event of another user
+--! a credential retires by
+UPDATE holder SET verified_at = {{now}} WHERE id IN ('U-1', 'U-2');
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-1', 1, {{now}}, 'turned_off');
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 6: turn a factor off by the event of a renewal
+--! a credential retires by
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'codes_renewed');
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 6: remove the last device
+--! a credential retires by
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'device_removed');
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 6: turn off in the hold by an event of before the reset
+--! a credential retires by
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-4';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-4', 1, {{now}}, 'turned_off');
+UPDATE holder SET verified_at = 0 WHERE id = 'U-4';
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+UPDATE holder SET generation = 2, verified_at = {{now}} WHERE id = 'U-4';
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+
+-- 6: enroll after a reset by a factor that was turned off before it
+--! needs the enrollment pass
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-4';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-4', 1, {{now}}, 'turned_off');
+UPDATE backup_set SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-4', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-4' AND state = 'pending';
+UPDATE holder SET verified_at = 0 WHERE id = 'U-4';
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+UPDATE holder SET generation = 2 WHERE id = 'U-4';
+UPDATE credential SET state = 'cleared', ended_at = {{now}} WHERE user_id = 'U-4' AND state = 'active';
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-4', 2, 'pending', zeroblob(60), zeroblob(33), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-4' AND state = 'pending';
+
+-- 6: retire backup codes while the factor stays
+--! backup codes are cleared only by
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'device_removed');
+UPDATE backup_set SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
+-- 4: a third authenticator
+--! two active credentials at most
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, adds)
+    VALUES ('U-1', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-1' AND state = 'pending';
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, adds)
+    VALUES ('U-1', 1, 'pending', zeroblob(60), zeroblob(33), 'SHA1', 6, 30, {{now}}, {{now}} + 1, 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-1' AND state = 'pending';
+
+-- 4: give a pending enrollment its guesses back
+--! a credential keeps its identity
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, misses)
+    VALUES ('U-1', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, 20);
+UPDATE credential SET misses = 0 WHERE user_id = 'U-1' AND state = 'pending';
+
+-- 4: let an enrollment that replaces add
+--! a credential keeps its identity
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
+    VALUES ('U-1', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1);
+UPDATE credential SET adds = 1 WHERE user_id = 'U-1' AND state = 'pending';
+
+-- 9: an event of a factor that nobody will be told
+--! begins untold
+INSERT INTO factor_event (user_id, generation, at, kind, settled_at) VALUES ('U-2', 1, {{now}}, 'alarm', {{now}});
+
+-- 9: an event of a factor in an old generation
+--! begins untold
+INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-7', 1, {{now}}, 'alarm');
+
+-- 9: overwrite an event of a factor
+--! begins untold
+INSERT OR REPLACE INTO factor_event (id, user_id, generation, at, kind) SELECT max(id), 'U-2', 1, {{now}}, 'exempt' FROM factor_event;
+
+-- 9: change what happened to a factor
+--! settled once and never changed
+UPDATE factor_event SET kind = 'exempt' WHERE user_id = 'U-2';
+
+-- 9: change where it came from
+--! settled once and never changed
+UPDATE factor_event SET ip = '192.0.2.1', settled_at = {{now}} WHERE user_id = 'U-2';
+
+-- 9: have an event told twice
+--! settled once and never changed
+UPDATE factor_event SET settled_at = {{now}} WHERE user_id = 'U-2';
+UPDATE factor_event SET settled_at = NULL WHERE user_id = 'U-2';
+
+-- 9: delete an event of a factor
+--! an event of a factor is never deleted
+DELETE FROM factor_event;
+
 -- 6: enroll after a reset in the old generation
 --! in the current generation
 INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at)
