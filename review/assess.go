@@ -198,12 +198,12 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.log.Error("a parser panicked", "mail", r.id, "panic", fmt.Sprint(p))
-			r.verdict.Lower(sender.Quarantine, "X_PANIC")
+			r.verdict.Lower("X_PANIC")
 		}
 	}()
 	r.verdict = sender.Verify(ctx, sender.Request{
 		Raw: r.raw, Truncated: r.truncated, Registered: r.registered, Mailboxes: d.cfg.Addresses,
-		Received: r.internal, Now: time.Now(), Boundary: d.cfg.Boundary,
+		Received: r.internal, Now: time.Now(), Trust: d.cfg.Trust, Relaxed: d.cfg.Relaxed,
 		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
 	})
 	r.message = message.Read(r.raw)
@@ -222,7 +222,7 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 	if err := checkReplay(ctx, tx, r); err != nil {
 		return false, err
 	}
-	if r.verdict.State == sender.Deferred {
+	if r.verdict.State() == sender.Deferred {
 		wait := min(time.Minute<<min(r.attempts, 6), time.Hour)
 		_, err := tx.ExecContext(ctx, `UPDATE inbound SET attempts = attempts + 1, retry_at = $2 WHERE id = $1`, r.id, micros(time.Now().Add(wait)))
 		return false, err
@@ -232,11 +232,11 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 	}
 	exact := r.verdict.Match == sender.MatchExact || r.verdict.Match == sender.MatchCaseVariant
 	switch {
-	case r.verdict.State == sender.Automated:
+	case r.verdict.State() == sender.Automated:
 		return false, setFate(ctx, tx, r.id, "automatic", because(r, "An automatic mail: never a request, never answered."))
-	case r.verdict.State == sender.Quarantine && r.copyOf > 0:
+	case r.verdict.State() == sender.Quarantine && r.copyOf > 0:
 		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("A second copy of mail %d: the same signed mail, delivered twice.", r.copyOf))
-	case r.verdict.State == sender.Quarantine:
+	case r.verdict.State() == sender.Quarantine:
 		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
 	case !exact:
 		return false, d.passBy(ctx, tx, r)
@@ -313,7 +313,7 @@ func checkReplay(ctx context.Context, tx *sql.Tx, r *reading) error {
 		if first == r.id {
 			continue
 		}
-		r.verdict.Lower(sender.Quarantine, "R_REPLAY")
+		r.verdict.Lower("R_REPLAY")
 		if err := checkCopy(ctx, tx, r, first); err != nil {
 			return err
 		}
@@ -353,7 +353,7 @@ func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
 	_, err = tx.ExecContext(ctx, `INSERT INTO assessment (inbound_id, verdict, match, from_addr, claimed, message_id, subject, excerpt,
 			request, score, language, evidence, assessed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		r.id, string(r.verdict.State), string(r.verdict.Match), r.verdict.From, strings.ToLower(r.verdict.Registered), r.verdict.MessageID,
+		r.id, string(r.verdict.State()), string(r.verdict.Match), r.verdict.From, strings.ToLower(r.verdict.Registered), r.verdict.MessageID,
 		subject, words, flag(r.intent.Request), r.intent.Score, r.intent.Language,
 		string(text), micros(time.Now()))
 	if err != nil {

@@ -103,7 +103,7 @@ const maxNamed, maxFresh = 3, 3
 // flooded reports whether the mail would open more cases than an account can
 // sensibly get from mail that anybody could have written.
 func (d *Desk) flooded(ctx context.Context, tx *sql.Tx, r *reading, requester string, targets []target) (bool, error) {
-	if r.byHand || r.verdict.State == sender.Authenticated {
+	if r.byHand || r.verdict.State() == sender.Authenticated {
 		return false, nil
 	}
 	var fresh int

@@ -207,7 +207,7 @@ func showMessage(v *MailView, raw, header []byte) {
 
 func showEvidence(v *MailView, e evidence) {
 	v.From, v.Registered = e.Verdict.From, e.Verdict.Registered
-	v.Verdict, v.Match = string(e.Verdict.State), string(e.Verdict.Match)
+	v.Verdict, v.Match = string(e.Verdict.State()), string(e.Verdict.Match)
 	v.Reasons, v.Flags = reasons(e.Verdict.Reasons), reasons(e.Verdict.Flags)
 	for _, s := range e.Verdict.Signatures {
 		words, _ := sender.Describe(s.Reason)

@@ -32,9 +32,11 @@ type Config struct {
 	// OpenBacklog lets mails that were in the mailbox before the first look open
 	// cases. By default they are only listed, and nobody is mailed.
 	OpenBacklog bool
-	// Boundary is which Received field, counted from the top and from 1, our own
-	// first mail server writes; 0: not known (sender-verification 5.1).
-	Boundary int
+	// Trust says what of our own mail servers' work can be told from claims
+	// (sender-verification 5.1), Relaxed whether a customer's mail may be signed
+	// by a parent or child of its domain (4.4, D_RELAXED).
+	Trust    sender.Trust
+	Relaxed  bool
 	Resolver sender.Resolver // default: the system's
 	// LettersReady is called after a commit that queued letters, so that they
 	// go out at once. It must not block.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/sender"
 )
 
 // Config is the whole configuration. Each key is [section] name in the file and
@@ -64,9 +65,23 @@ type MailboxConfig struct {
 	Dedicated    bool             `toml:"dedicated"` // nothing but requests arrives there
 	Addresses    []string         `toml:"addresses"` // our own, which requests are written to
 	Backlog      string           `toml:"backlog"`   // "park" or "open"
-	Boundary     int              `toml:"boundary"`  // which Received field from the top is our own, 0 unknown
+	// What of our own mail servers' work can be told from claims
+	// (sender-verification 5.1).
+	Boundary      int                  `toml:"boundary"`    // which Received field from the top is our own, 0 unknown
+	BoundaryBy    []string             `toml:"boundary_by"` // the hosts it is written by, empty for any
+	TrustMode     sender.TrustMode     `toml:"trust_mode"`
+	AuthservIDs   []string             `toml:"trusted_authserv_ids"`
+	TrustPosition sender.TrustPosition `toml:"trust_position"`
+	StripVerified bool                 `toml:"strip_verified"`
+	Relaxed       bool                 `toml:"relaxed_alignment"` // d= may be a parent or child of the From domain
 	// Password comes from RESETDESK_MAILBOX_PASSWORD; it cannot stand in the file.
 	Password Secret `toml:"-"`
+}
+
+// Trust is what the sender check may believe of our own servers.
+func (m MailboxConfig) Trust() sender.Trust {
+	return sender.Trust{Mode: m.TrustMode, AuthservIDs: m.AuthservIDs, Boundary: m.Boundary, By: m.BoundaryBy,
+		Position: m.TrustPosition, StripVerified: m.StripVerified}
 }
 
 // SMTPConfig is [smtp].
@@ -138,10 +153,11 @@ const day = 24 * time.Hour
 
 func defaultConfig() Config {
 	return Config{
-		Server:    ServerConfig{Listen: "127.0.0.1:8080"},
-		Database:  DatabaseConfig{Path: "resetdesk.db"},
-		Keys:      KeysConfig{File: "resetdesk.keys"},
-		Mailbox:   MailboxConfig{Security: mailbox.TLS, Folders: []string{"INBOX"}, Backlog: "park"},
+		Server:   ServerConfig{Listen: "127.0.0.1:8080"},
+		Database: DatabaseConfig{Path: "resetdesk.db"},
+		Keys:     KeysConfig{File: "resetdesk.keys"},
+		Mailbox: MailboxConfig{Security: mailbox.TLS, Folders: []string{"INBOX"}, Backlog: "park",
+			TrustMode: sender.TrustOff, TrustPosition: sender.AboveBoundary},
 		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},
 		Policy:    PolicyConfig{Preset: "balanced"},
 		Retention: RetentionConfig{MailBodies: 30 * day, Parked: 7 * day},

@@ -128,6 +128,44 @@ func (l *loader) checkMailbox(m *MailboxConfig) {
 	if m.Boundary < 0 || m.Boundary > 20 {
 		l.complain("mailbox.boundary", "is %d, write how many Received fields from the top are your own, 0 to 20", m.Boundary)
 	}
+	l.checkTrust(m)
+}
+
+// checkTrust checks what the sender check may believe of our own servers.
+func (l *loader) checkTrust(m *MailboxConfig) {
+	for _, name := range m.BoundaryBy {
+		if !sender.ValidHost(name) {
+			l.complain("mailbox.boundary_by", "holds %q, write host names as they stand behind “by” in Received", name)
+		}
+	}
+	for _, id := range m.AuthservIDs {
+		if !sender.ValidAuthservID(id) {
+			l.complain("mailbox.trusted_authserv_ids", "holds %q, write the name with which Authentication-Results begins, such as mx.example.net", id)
+		}
+	}
+	switch m.TrustPosition {
+	case sender.AboveBoundary, sender.BelowBoundary:
+	default:
+		l.complain("mailbox.trust_position", "is %q, write above-boundary or below-boundary", string(m.TrustPosition))
+	}
+	switch m.TrustMode {
+	case sender.TrustOff:
+		return
+	case sender.TrustRFC8601:
+		if len(m.AuthservIDs) == 0 {
+			l.complain("mailbox.trusted_authserv_ids", "is missing though trust_mode is rfc8601, write the name with which your server's Authentication-Results begins")
+		}
+	case sender.TrustExchange:
+	default:
+		l.complain("mailbox.trust_mode", "is %q, write off, rfc8601 or exchange-online", string(m.TrustMode))
+		return
+	}
+	if m.Boundary < 1 {
+		l.complain("mailbox.boundary", "is %d though trust_mode is %s, write which Received field from the top your own server wrote", m.Boundary, m.TrustMode)
+	}
+	if m.TrustPosition == sender.BelowBoundary && !m.StripVerified {
+		l.complain("mailbox.strip_verified", "is false though trust_position is below-boundary, see with resetdesk doctor that your server deletes forged Authentication-Results, then write true")
+	}
 }
 
 func (l *loader) checkSMTP(s *SMTPConfig) {

@@ -85,6 +85,12 @@ folders = ["INBOX"]
 addresses = [ADDRESS]    # all addresses that requests are sent to
 # backlog = "park"                     # mails from before the first start: park | open
 # boundary = 0                         # which Received field from the top your own server wrote
+# boundary_by = ["mx.example.net"]     # the hosts behind "by" in it
+# trust_mode = "off"                   # your server's Authentication-Results: off | rfc8601 | exchange-online
+# trusted_authserv_ids = ["mx.example.net"]  # the name they begin with
+# trust_position = "above-boundary"    # above-boundary | below-boundary, seen from that Received field
+# strip_verified = false               # true once you saw your server delete forged ones
+# relaxed_alignment = false            # true: a parent or child domain may sign for a customer
 
 [smtp]
 host = SMTP_HOST

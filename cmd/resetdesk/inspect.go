@@ -27,8 +27,10 @@ type inspectFlags struct {
 	json       bool
 	registered []string
 	mailboxes  []string
+	trust      sender.Trust
 	authserv   []string
-	boundary   int
+	relaxed    bool
+	nonces     []string
 	resolver   string
 	now        string
 	accounts   string
@@ -44,8 +46,13 @@ whether it asks for a reset of a second factor, and for whom. No configuration a
 no database are needed, and nothing is changed.
 
 Without -resolver the system's DNS is asked for the keys of signatures. With -accounts
-the registered addresses are those of the admins in the file. -authserv is accepted,
-and no Authentication-Results field counts in this version, for good or ill.
+the registered addresses are those of the admins in the file.
+
+With -authserv and -boundary the Authentication-Results of our own server count: they
+can contradict a verdict, and help a mail whose signature broke on the way to partial.
+They are looked for above the boundary Received field, where a server that writes both
+puts them, since what stands there cannot come from outside; below it (milters) only
+with -position below-boundary and -strip-verified.
 
 The exit code is 0 when every mail was explained, whatever the verdict, 75 when DNS
 gave no answer for a single mail that depends on it, 1 when a file cannot be read.`,
@@ -58,12 +65,49 @@ gave no answer for a single mail that depends on it, 1 when a file cannot be rea
 	flags.BoolVar(&f.json, "json", false, "print a JSON object a line")
 	flags.StringArrayVar(&f.registered, "registered", nil, "a registered `address`; repeats")
 	flags.StringArrayVar(&f.mailboxes, "mailbox", nil, "our own `address`, which the mail was sent to; repeats")
-	flags.StringArrayVar(&f.authserv, "authserv", nil, "the `id` that our own mail server writes into Authentication-Results; repeats")
-	flags.IntVar(&f.boundary, "boundary", 0, "which Received field from the top our own server wrote; 0 is unknown")
+	f.trustFlags(c)
 	flags.StringVar(&f.resolver, "resolver", "", "the DNS server, `host:port`")
 	flags.StringVar(&f.now, "now", "", "judge as if it were this `time`, such as 2026-11-23T10:00:10Z")
 	flags.StringVar(&f.accounts, "accounts", "", "the accounts `file` (CSV)")
 	return c
+}
+
+// trustFlags are about our own mail servers (sender-verification 5.1).
+func (f *inspectFlags) trustFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringArrayVar(&f.authserv, "authserv", nil, "the `id` that our own mail server writes into Authentication-Results; repeats; turns -trust rfc8601 on")
+	flags.IntVar(&f.trust.Boundary, "boundary", 0, "which Received field from the top our own server wrote; 0 is unknown")
+	flags.StringArrayVar(&f.trust.By, "boundary-by", nil, "the `host` that stands behind “by” in it; repeats")
+	flags.StringVar((*string)(&f.trust.Mode), "trust", "", "which Authentication-Results can be our own: `mode` off, rfc8601 or exchange-online")
+	flags.StringVar((*string)(&f.trust.Position), "position", string(sender.AboveBoundary), "where our own server puts them: `above-boundary` or below-boundary")
+	flags.BoolVar(&f.trust.StripVerified, "strip-verified", false, "our own server is known to delete forged ones")
+	flags.BoolVar(&f.relaxed, "relaxed", false, "let a parent or child of the sender's domain sign for it")
+	flags.StringArrayVar(&f.nonces, "nonce", nil, "a secret reference, `token`, that a letter of ours carried; repeats")
+}
+
+// checkTrust fills in what -authserv implies.
+func (f *inspectFlags) checkTrust() error {
+	f.trust.AuthservIDs = f.authserv
+	if f.trust.Mode == "" {
+		f.trust.Mode = sender.TrustOff
+		if len(f.authserv) > 0 {
+			f.trust.Mode = sender.TrustRFC8601
+		}
+	}
+	switch f.trust.Mode {
+	case sender.TrustOff, sender.TrustRFC8601, sender.TrustExchange:
+	default:
+		return wrongUse("inspect: -trust is %q, want off, rfc8601 or exchange-online", f.trust.Mode)
+	}
+	switch f.trust.Position {
+	case sender.AboveBoundary, sender.BelowBoundary:
+	default:
+		return wrongUse("inspect: -position is %q, want above-boundary or below-boundary", f.trust.Position)
+	}
+	if f.trust.Boundary < 0 {
+		return wrongUse("inspect: -boundary is %d, want 0 or more", f.trust.Boundary)
+	}
+	return nil
 }
 
 // wrongUse is an error of the command line.
@@ -168,12 +212,13 @@ func readMail(name string, stdin io.Reader) (raw []byte, truncated bool, err err
 type inspector struct {
 	request sender.Request
 	book    *accountBook
+	nonces  []string
 }
 
 func (f *inspectFlags) inspector() (*inspector, error) {
 	in := &inspector{request: sender.Request{
-		Registered: f.registered, Mailboxes: f.mailboxes, AuthservIDs: f.authserv, Boundary: f.boundary, Resolver: net.DefaultResolver,
-	}}
+		Registered: f.registered, Mailboxes: f.mailboxes, Relaxed: f.relaxed, Strangers: true, Resolver: net.DefaultResolver,
+	}, nonces: f.nonces}
 	for _, list := range [][]string{f.registered, f.mailboxes} {
 		for _, a := range list {
 			if _, _, err := sender.ParseAddrSpec(a); err != nil {
@@ -181,9 +226,10 @@ func (f *inspectFlags) inspector() (*inspector, error) {
 			}
 		}
 	}
-	if f.boundary < 0 {
-		return nil, wrongUse("inspect: -boundary is %d, want 0 or more", f.boundary)
+	if err := f.checkTrust(); err != nil {
+		return nil, err
 	}
+	in.request.Trust = f.trust
 	if f.resolver != "" {
 		if !hostPort(f.resolver) {
 			return nil, wrongUse("inspect: -resolver is %q, want host:port", f.resolver)
@@ -219,10 +265,15 @@ func (in *inspector) inspect(ctx context.Context, name string, raw []byte, trunc
 	if in.book != nil {
 		q.Registered = append(in.book.registeredFor(raw), q.Registered...)
 	}
+	for _, token := range in.nonces {
+		for _, address := range q.Registered {
+			q.Nonces = append(q.Nonces, sender.Nonce{Token: token, Address: address})
+		}
+	}
 	v := sender.Verify(ctx, q)
 	m := message.Read(raw)
 	r := inspection{
-		File: name, Verdict: v.State, Match: v.Match, From: v.From, Reasons: v.Reasons, Flags: v.Flags,
+		File: name, Verdict: v.State(), Match: v.Match, From: v.From, Reasons: v.Reasons, Flags: v.Flags,
 		Intent: intent.Classify(m.Subject, m.Text), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
 	}
 	r.Problems = append(r.Problems, m.Problems...)

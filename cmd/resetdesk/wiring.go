@@ -20,7 +20,7 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady fu
 	rc := review.Config{
 		Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.Mailbox.Addresses,
-		OpenBacklog: cfg.Mailbox.Backlog == "open", Boundary: cfg.Mailbox.Boundary,
+		OpenBacklog: cfg.Mailbox.Backlog == "open", Trust: cfg.Mailbox.Trust(), Relaxed: cfg.Mailbox.Relaxed,
 		LettersReady: lettersReady, UncertainWait: cfg.SMTP.UncertainWait,
 		KeepBodies: cfg.Retention.MailBodies, KeepParked: cfg.Retention.Parked,
 		TOTP: totp.Policy{Issuer: cfg.TOTP.Issuer, MandatoryFrom: cfg.TOTP.MandatoryFrom},

@@ -130,3 +130,6 @@ func isPublicSuffix(domain string) bool {
 	suffix, _ := publicsuffix.PublicSuffix(domain)
 	return suffix == domain
 }
+
+// ValidHost reports whether s is a host name, one label or more.
+func ValidHost(s string) bool { return validLabels(s, false) }

@@ -69,12 +69,12 @@ func (r *Request) nullReturnPath(h *head) bool {
 	for _, fd := range h.fields {
 		switch fd.name {
 		case "received":
-			if received++; r.Boundary > 0 && received >= r.Boundary {
+			if received++; r.Trust.Boundary > 0 && received >= r.Trust.Boundary {
 				return false
 			}
 		case "return-path":
 			null := strings.Trim(unfold(fd.value), "< >\t") == ""
-			if null || r.Boundary == 0 {
+			if null || r.Trust.Boundary == 0 {
 				return null
 			}
 		}

@@ -18,9 +18,9 @@ const (
 // else the present. None of them may lie in the future.
 func receivedAt(h *head, r *Request) time.Time {
 	at := r.Received
-	if fields := h.all("received"); r.Boundary > 0 && len(fields) >= r.Boundary {
+	if fields := h.all("received"); r.Trust.Boundary > 0 && len(fields) >= r.Trust.Boundary {
 		// RFC 5321 4.4: the date follows the last semicolon.
-		value := unfold(fields[r.Boundary-1].value)
+		value := unfold(fields[r.Trust.Boundary-1].value)
 		if i := strings.LastIndexByte(value, ';'); i >= 0 {
 			if t, err := mail.ParseDate(strings.Trim(value[i+1:], " \t")); err == nil {
 				at = t
@@ -33,17 +33,11 @@ func receivedAt(h *head, r *Request) time.Time {
 	return at
 }
 
-// finding is one thing that lowers.
-type finding struct {
-	to   State
-	code string
-}
-
 // bound lists what keeps a passing signature from authenticating
 // (sender-verification 4, 2c, 2e, 2f, 3 and 4.4).
-func (c *checker) bound(s *signature) []finding {
-	var out []finding
-	partial := func(code string) { out = append(out, finding{Partial, code}) }
+func (c *checker) bound(s *signature) []string {
+	var out []string
+	partial := func(code string) { out = append(out, code) }
 	if strings.HasPrefix(s.Algorithm, "rsa") && s.KeyBits < rsaGood {
 		partial("D_KEY_WEAK")
 	}
@@ -74,21 +68,21 @@ func (c *checker) bound(s *signature) []finding {
 }
 
 // dated judges the Date field against the time of receipt.
-func (c *checker) dated() []finding {
+func (c *checker) dated() []string {
 	value, _ := c.h.get("date")
 	date, err := mail.ParseDate(value)
 	if err != nil || date.After(c.ref.Add(clockSkew)) {
-		return []finding{{Unverified, "R_DATE"}}
+		return []string{"R_DATE"}
 	}
 	return aged(c.ref.Sub(date))
 }
 
-func aged(age time.Duration) []finding {
+func aged(age time.Duration) []string {
 	switch {
 	case age > stale:
-		return []finding{{Quarantine, "R_STALE"}}
+		return []string{"R_STALE"}
 	case age > fresh:
-		return []finding{{Partial, "R_AGED"}}
+		return []string{"R_AGED"}
 	}
 	return nil
 }
@@ -104,13 +98,11 @@ func (c *checker) bodyUnbound(s *signature) bool {
 	return false
 }
 
-// worst is where findings put a verdict that stood at Authenticated.
-func worst(list []finding) State {
-	s := Authenticated
-	for _, f := range list {
-		if f.to.rank() < s.rank() {
-			s = f.to
-		}
+// worst is where codes put a verdict that stood at Authenticated.
+func worst(codes []string) State {
+	s := Standing{Authenticated}
+	for _, code := range codes {
+		s.lower(forces(code))
 	}
-	return s
+	return s.state
 }

@@ -28,6 +28,7 @@ type checker struct {
 	h    *head
 	f    from
 	ref  time.Time // when the mail came in
+	open bool      // a passing signature could make it better than Unverified
 	keys map[string]answer
 	body []byte
 	// newlines says that the body contains a CR or LF alone, or so many empty
@@ -103,6 +104,10 @@ func (c *checker) verify(ctx context.Context, s *signature) string {
 	if a.code != "" {
 		if a.code == "D_TEMPERROR" {
 			s.Result = TempError
+			// DNS decides only where nothing else has decided yet.
+			if c.r.LastTry || !c.open {
+				return "D_UNANSWERED"
+			}
 		}
 		return a.code
 	}

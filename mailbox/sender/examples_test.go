@@ -293,8 +293,8 @@ func TestExamples(t *testing.T) {
 			}
 			n.set(z)
 			v := verify(n, e.raw)
-			if v.State != e.state {
-				t.Errorf("state %s, want %s", v.State, e.state)
+			if v.State() != e.state {
+				t.Errorf("state %s, want %s", v.State(), e.state)
 			}
 			if e.match != "" && v.Match != e.match {
 				t.Errorf("match %s, want %s", v.Match, e.match)
@@ -305,8 +305,8 @@ func TestExamples(t *testing.T) {
 					t.Errorf("%s is missing", code)
 				}
 			}
-			if (v.State == sender.Authenticated) != (len(v.Reasons) == 0) {
-				t.Errorf("state %s with reasons %v", v.State, v.Reasons)
+			if (v.State() == sender.Authenticated) != (len(v.Reasons) == 0) {
+				t.Errorf("state %s with reasons %v", v.State(), v.Reasons)
 			}
 			for _, code := range found {
 				if staff, operator := sender.Describe(code); staff == "" || operator == "" {

@@ -57,14 +57,14 @@ func sound(t *testing.T, raw []byte) sender.Verdict {
 	t.Helper()
 	v := sender.Verify(context.Background(), sender.Request{
 		Raw: raw, Registered: []string{registered}, Mailboxes: []string{mailbox},
-		Now: clock, Boundary: 1, Resolver: known(defaultZone()),
+		Now: clock, Trust: sender.Trust{Boundary: 1}, Resolver: known(defaultZone()),
 	})
 	for _, code := range v.Reasons {
 		if s, _ := sender.Describe(code); s == "" || code == "X_PANIC" {
 			t.Fatalf("reason %s", code)
 		}
 	}
-	if v.State != sender.Authenticated {
+	if v.State() != sender.Authenticated {
 		return v
 	}
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
@@ -120,7 +120,7 @@ func TestMutations(t *testing.T) {
 			}
 		}
 		v := sound(t, raw)
-		counts[v.State]++
+		counts[v.State()]++
 	}
 	for _, s := range []sender.State{sender.Authenticated, sender.Unverified, sender.Quarantine} {
 		if counts[s] == 0 {
@@ -184,11 +184,11 @@ func BenchmarkGate(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	r := sender.Request{
 		Raw: []byte(base().raw(base().sign(sig{}))), Registered: []string{registered}, Mailboxes: []string{mailbox},
-		Now: clock, Boundary: 1, Resolver: known(defaultZone()),
+		Now: clock, Trust: sender.Trust{Boundary: 1}, Resolver: known(defaultZone()),
 	}
 	b.SetBytes(int64(len(r.Raw)))
 	for b.Loop() {
-		if v := sender.Verify(context.Background(), r); v.State != sender.Authenticated {
+		if v := sender.Verify(context.Background(), r); v.State() != sender.Authenticated {
 			b.Fatal(v.Reasons)
 		}
 	}

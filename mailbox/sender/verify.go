@@ -14,47 +14,48 @@ import (
 func Verify(ctx context.Context, r Request) (v Verdict) {
 	sum := sha256.Sum256(r.Raw)
 	v = Verdict{
-		State: Authenticated, Match: MatchNone, SHA256: hex.EncodeToString(sum[:]),
+		Standing: Standing{Authenticated}, Match: MatchNone, SHA256: hex.EncodeToString(sum[:]),
 		Reasons: []string{}, Flags: []string{}, Signatures: []Signature{}, Fingerprints: []string{},
+		Results: AuthResults{Trusted: []string{}, Results: []AuthResult{}},
 	}
 	defer func() {
 		if recover() != nil {
-			v.Lower(Quarantine, "X_PANIC")
+			v.Lower("X_PANIC")
 		}
 	}()
 	if r.Now.IsZero() {
 		r.Now = time.Now()
 	}
 	if r.Truncated {
-		v.Lower(Unverified, "T_TRUNCATED")
+		v.Lower("T_TRUNCATED")
 	}
 	if len(r.Raw) > maxMessage {
-		v.Lower(Unverified, "T_TOO_BIG")
+		v.Lower("T_TOO_BIG")
 	}
 	h := readHead(r.Raw)
 	if h.eightBit {
 		v.flag("H_8BIT")
 	}
 	for _, code := range h.hits {
-		v.Lower(Quarantine, code)
+		v.Lower(code)
 	}
 	if len(h.hits) > 0 {
 		return v
 	}
 	tooMany := len(h.all("dkim-signature")) > maxSignatures
 	if tooMany {
-		v.Lower(Quarantine, "D_TOO_MANY")
+		v.Lower("D_TOO_MANY")
 	}
 	f, code := readFrom(h)
 	if code != "" {
-		v.Lower(Quarantine, code)
+		v.Lower(code)
 		return v
 	}
 	v.From = f.addr
 	v.MessageID = messageID(h)
 	v.identity(h, f, &r)
 	for _, code := range automatic(h, f, &r) {
-		v.Lower(Automated, code)
+		v.Lower(code)
 	}
 	if _, ok := h.get("x-auto-response-suppress"); ok {
 		v.flag("M_SUPPRESS")
@@ -76,7 +77,7 @@ func (v *Verdict) identity(h *head, f from, r *Request) {
 	quarantine, spoofed, bidi := f.spoof(value, r.Registered)
 	switch {
 	case quarantine:
-		v.Lower(Quarantine, "F_DISPLAY_SPOOF")
+		v.Lower("F_DISPLAY_SPOOF")
 	case spoofed:
 		v.flag("F_DISPLAY_SPOOF")
 	}
@@ -87,24 +88,24 @@ func (v *Verdict) identity(h *head, f from, r *Request) {
 	v.Match, v.Registered, ambiguous = match(f, r.Registered)
 	switch v.Match {
 	case MatchLookalike:
-		v.Lower(Quarantine, "F_LOOKALIKE")
+		v.Lower("F_LOOKALIKE")
 	case MatchNone:
-		v.Lower(Unverified, "F_NOT_REGISTERED")
+		v.Lower("F_NOT_REGISTERED")
 	case MatchCaseVariant:
 		v.flag("F_CASE_VARIANT")
 		if ambiguous {
-			v.Lower(Unverified, "F_CASE_AMBIGUOUS")
+			v.Lower("F_CASE_AMBIGUOUS")
 		}
 	}
 	if differs(h, "sender", f.addr) {
-		v.Lower(Partial, "F_SENDER_DIFF")
+		v.Lower("F_SENDER_DIFF")
 	}
 	if differs(h, "reply-to", f.addr) {
-		v.Lower(Partial, "F_REPLYTO_DIFF")
+		v.Lower("F_REPLYTO_DIFF")
 	}
 	for _, fd := range h.fields {
 		if len(fd.name) > len("resent-") && fd.name[:len("resent-")] == "resent-" {
-			v.Lower(Partial, "F_RESENT")
+			v.Lower("F_RESENT")
 			break
 		}
 	}
@@ -142,9 +143,10 @@ func match(f from, registered []string) (m Match, which string, ambiguous bool) 
 func (v *Verdict) signatures(ctx context.Context, c *checker) {
 	// What is quarantined, automatic, cut off or a stranger's cannot be lifted
 	// by a key, and strangers' name servers are asked nothing.
-	lookups := v.State.AtLeast(Unverified) && v.Match != MatchNone && !c.r.Truncated && len(c.r.Raw) <= maxMessage
+	lookups := v.State().AtLeast(Unverified) && v.Match != MatchNone && !c.r.Truncated && len(c.r.Raw) <= maxMessage
+	c.open = v.State().AtLeast(Partial)
 	var best *signature
-	var caps []finding
+	var caps []string
 	sigs := c.check(ctx, lookups)
 	for _, s := range sigs {
 		v.Signatures = append(v.Signatures, s.Signature)
@@ -158,33 +160,28 @@ func (v *Verdict) signatures(ctx context.Context, c *checker) {
 		}
 	}
 	if best == nil {
-		v.unsigned(sigs, c.r.LastTry)
+		v.unsigned(sigs)
 		return
 	}
 	if c.bodyUnbound(best) {
 		v.flag("B_BODY_UNBOUND")
 	}
-	for _, f := range caps {
-		v.Lower(f.to, f.code)
+	for _, code := range caps {
+		v.Lower(code)
 	}
 }
 
 // unsigned lowers a verdict for which no signature passed.
-func (v *Verdict) unsigned(sigs []*signature, lastTry bool) {
+func (v *Verdict) unsigned(sigs []*signature) {
 	if len(sigs) == 0 {
-		v.Lower(Unverified, "D_NONE")
+		v.Lower("D_NONE")
 	}
-	// DNS decides only where nothing else has decided yet.
-	open := v.State.AtLeast(Partial)
 	for _, s := range sigs {
-		switch {
-		case s.Result == TempError && open && !lastTry:
-			v.Lower(Deferred, s.Reason)
-		case s.Reason != "":
-			v.Lower(Unverified, s.Reason)
+		if s.Reason != "" {
+			v.Lower(s.Reason)
 		}
 	}
-	if v.State.AtLeast(Partial) {
-		v.Lower(Unverified, "D_NONE")
+	if v.State().AtLeast(Partial) {
+		v.Lower("D_NONE")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"regexp"
@@ -48,7 +49,7 @@ func TestLibrarySigner(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := request(n, out.String())
-		r.Boundary, r.Received = 0, clock
+		r.Trust.Boundary, r.Received = 0, clock
 		// The library stamps its own clock into t=.
 		r.Now = time.Now()
 		r.Received = r.Now
@@ -63,7 +64,7 @@ func TestLibrarySigner(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	n := startDNS(t, defaultZone())
 	v := verify(n, base().raw(base().sign(sig{d: "attack.example", key: keys.attacker}), base().sign(sig{extra: "t=1795428000; "})))
-	if v.State != sender.Authenticated || v.From != registered || v.Registered != registered || v.MessageID != "m1@legit.example" || len(v.SHA256) != 64 {
+	if v.State() != sender.Authenticated || v.From != registered || v.Registered != registered || v.MessageID != "m1@legit.example" || len(v.SHA256) != 64 {
 		t.Errorf("%+v", v)
 	}
 	if len(v.Signatures) != 2 || v.Signatures[0].Result != sender.NotChecked || v.Signatures[0].Reason != "D_NOT_ALIGNED" {
@@ -81,7 +82,7 @@ func TestEvidence(t *testing.T) {
 	}
 	b, err := json.Marshal(v)
 	var back sender.Verdict
-	if err != nil || json.Unmarshal(b, &back) != nil || back.State != v.State || !strings.Contains(string(b), `"verdict":"authenticated","match":"exact"`) {
+	if err != nil || json.Unmarshal(b, &back) != nil || back.State() != v.State() || !strings.Contains(string(b), `"verdict":"authenticated","match":"exact"`) {
 		t.Errorf("JSON %s", b)
 	}
 }
@@ -98,43 +99,43 @@ func TestFingerprintSurvivesRespelling(t *testing.T) {
 	if len(first.Fingerprints) != 1 || !slices.Equal(first.Fingerprints, second.Fingerprints) || first.SHA256 == second.SHA256 {
 		t.Errorf("%v and %v", first.Fingerprints, second.Fingerprints)
 	}
-	second.Lower(sender.Quarantine, "R_REPLAY")
-	if second.State != sender.Quarantine {
-		t.Errorf("state %s", second.State)
+	second.Lower("R_REPLAY")
+	if second.State() != sender.Quarantine {
+		t.Errorf("state %s", second.State())
 	}
 }
 
 func TestTemporaryFailure(t *testing.T) {
 	n := startDNS(t, zone{"sel._domainkey.legit.example": {"SERVFAIL"}, "sel._domainkey.attack.example": {"SERVFAIL"}})
 	mail := base().raw(base().sign(sig{}))
-	if v := verify(n, mail); v.State != sender.Deferred || !slices.Contains(v.Reasons, "D_TEMPERROR") {
-		t.Errorf("%s %v, want deferred", v.State, v.Reasons)
+	if v := verify(n, mail); v.State() != sender.Deferred || !slices.Contains(v.Reasons, "D_TEMPERROR") {
+		t.Errorf("%s %v, want deferred", v.State(), v.Reasons)
 	}
 	last := request(n, mail)
 	last.LastTry = true
-	if v := sender.Verify(context.Background(), last); v.State != sender.Unverified || !slices.Contains(v.Reasons, "D_TEMPERROR") {
-		t.Errorf("last try: %s %v, want unverified", v.State, v.Reasons)
+	if v := sender.Verify(context.Background(), last); v.State() != sender.Unverified || !slices.Contains(v.Reasons, "D_UNANSWERED") {
+		t.Errorf("last try: %s %v, want unverified", v.State(), v.Reasons)
 	}
 	stranger := base().with("From: ann@attack.example")
-	if v := verify(n, stranger.raw(stranger.sign(sig{d: "attack.example"}))); v.State != sender.Unverified {
-		t.Errorf("stranger: %s, want unverified: no key could make it better", v.State)
+	if v := verify(n, stranger.raw(stranger.sign(sig{d: "attack.example"}))); v.State() != sender.Unverified {
+		t.Errorf("stranger: %s, want unverified: no key could make it better", v.State())
 	}
 	dead := request(n, mail)
 	dead.Resolver = &sender.DNS{Server: "127.0.0.1:1", Timeout: 100 * time.Millisecond}
-	if v := sender.Verify(context.Background(), dead); v.State != sender.Deferred {
-		t.Errorf("dead server: %s, want deferred", v.State)
+	if v := sender.Verify(context.Background(), dead); v.State() != sender.Deferred {
+		t.Errorf("dead server: %s, want deferred", v.State())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if v := sender.Verify(ctx, request(n, mail)); v.State != sender.Deferred {
-		t.Errorf("cancelled: %s, want deferred", v.State)
+	if v := sender.Verify(ctx, request(n, mail)); v.State() != sender.Deferred {
+		t.Errorf("cancelled: %s, want deferred", v.State())
 	}
 	half := defaultZone()
 	half["sel._domainkey.legit.example"] = []string{"SERVFAIL"}
 	n.set(half)
 	both := base().raw(base().sign(sig{}), base().sign(sig{a: "ed25519-sha256", s: "ed", key: keys.ed}))
-	if v := verify(n, both); v.State != sender.Authenticated {
-		t.Errorf("another signature passes: %s %v", v.State, v.Reasons)
+	if v := verify(n, both); v.State() != sender.Authenticated {
+		t.Errorf("another signature passes: %s %v", v.State(), v.Reasons)
 	}
 }
 
@@ -159,16 +160,16 @@ func TestMuteNameServer(t *testing.T) {
 			}
 			begin := time.Now()
 			v := sender.Verify(t.Context(), sender.Request{Raw: []byte(m.raw(lines...)), Registered: []string{registered},
-				Mailboxes: []string{mailbox}, Now: clock, Boundary: 1, Resolver: mute{&asked}})
+				Mailboxes: []string{mailbox}, Now: clock, Trust: sender.Trust{Boundary: 1}, Resolver: mute{&asked}})
 			return v, time.Since(begin)
 		}
 		v, took := judge(base().with("From: ann@attack.example"), sig{d: "attack.example", s: "a"}, sig{d: "attack.example", s: "b"})
-		if asked != 0 || took != 0 || v.State != sender.Unverified || v.Signatures[0].Result != sender.NotChecked {
-			t.Errorf("a stranger: %d questions, %s, %s, %+v", asked, took, v.State, v.Signatures)
+		if asked != 0 || took != 0 || v.State() != sender.Unverified || v.Signatures[0].Result != sender.NotChecked {
+			t.Errorf("a stranger: %d questions, %s, %s, %+v", asked, took, v.State(), v.Signatures)
 		}
 		v, took = judge(base(), sig{s: "a"}, sig{s: "b"}, sig{s: "c"})
-		if asked == 0 || took > 5*time.Second || v.State != sender.Deferred {
-			t.Errorf("a registered address: %d questions, %s, %s", asked, took, v.State)
+		if asked == 0 || took > 5*time.Second || v.State() != sender.Deferred {
+			t.Errorf("a registered address: %d questions, %s, %s", asked, took, v.State())
 		}
 	})
 }
@@ -198,8 +199,8 @@ func TestTruncated(t *testing.T) {
 	r := request(n, base().raw(base().sign(sig{})))
 	r.Truncated = true
 	v := sender.Verify(context.Background(), r)
-	if v.State != sender.Unverified || v.Match != sender.MatchExact || !slices.Contains(v.Reasons, "T_TRUNCATED") {
-		t.Errorf("%s %v", v.State, v.Reasons)
+	if v.State() != sender.Unverified || v.Match != sender.MatchExact || !slices.Contains(v.Reasons, "T_TRUNCATED") {
+		t.Errorf("%s %v", v.State(), v.Reasons)
 	}
 	if q := n.questions(); len(q) != 0 {
 		t.Errorf("asked %v for a signature that cannot be checked", q)
@@ -213,31 +214,46 @@ func (panicking) LookupTXT(context.Context, string) ([]string, error) { panic("b
 func TestPanicIsQuarantine(t *testing.T) {
 	v := sender.Verify(context.Background(), sender.Request{
 		Raw: []byte(base().raw(base().sign(sig{}))), Registered: []string{registered}, Mailboxes: []string{mailbox},
-		Now: clock, Boundary: 1, Resolver: panicking{},
+		Now: clock, Trust: sender.Trust{Boundary: 1}, Resolver: panicking{},
 	})
-	if v.State != sender.Quarantine || !slices.Contains(v.Reasons, "X_PANIC") {
-		t.Errorf("%s %v", v.State, v.Reasons)
+	if v.State() != sender.Quarantine || !slices.Contains(v.Reasons, "X_PANIC") {
+		t.Errorf("%s %v", v.State(), v.Reasons)
 	}
 }
 
-// TestLattice: the zero verdict is the worst, and nothing climbs.
+// TestLattice: the zero verdict is the worst, and whatever reasons come in
+// whatever order, a verdict ends where the worst of them forces it.
 func TestLattice(t *testing.T) {
 	order := []sender.State{sender.Authenticated, sender.Partial, sender.Unverified, sender.Deferred, sender.Automated, sender.Quarantine}
 	for i, a := range order {
 		for j, b := range order {
-			v := sender.Verdict{State: a}
-			v.Lower(b, "X")
-			if want := order[max(i, j)]; v.State != want || len(v.Reasons) != 1 {
-				t.Errorf("%s lowered to %s is %s", a, b, v.State)
-			}
 			if a.AtLeast(b) != (i <= j) {
 				t.Errorf("AtLeast(%s, %s)", a, b)
 			}
 		}
 	}
+	table := append(sender.Reasons(), sender.Reason{Code: "Z_UNKNOWN", Forces: sender.Quarantine})
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 5000 {
+		v, want := sender.Start(), 0
+		for range rnd.IntN(6) {
+			r := table[rnd.IntN(len(table))]
+			before := v.State()
+			v.Lower(r.Code)
+			if !before.AtLeast(v.State()) {
+				t.Fatalf("%s raised %s to %s", r.Code, before, v.State())
+			}
+			if r.Forces != sender.Flag {
+				want = max(want, slices.Index(order, r.Forces))
+			}
+		}
+		if v.State() != order[want] {
+			t.Fatalf("%v ended at %s, want %s", v.Reasons, v.State(), order[want])
+		}
+	}
 	var zero sender.Verdict
-	if zero.Lower(sender.Authenticated, "X"); zero.State.AtLeast(sender.Automated) {
-		t.Errorf("the zero verdict became %q", zero.State)
+	if zero.Lower("B_RCPT"); zero.State().AtLeast(sender.Automated) {
+		t.Errorf("the zero verdict became %q", zero.State())
 	}
 }
 
@@ -261,10 +277,10 @@ func TestReceived(t *testing.T) {
 	} {
 		r := sender.Request{
 			Raw: []byte(late.raw(late.sign(sig{}))), Registered: []string{registered}, Mailboxes: []string{mailbox},
-			Now: c.now, Received: c.received, Boundary: c.boundary, Resolver: known(defaultZone()),
+			Now: c.now, Received: c.received, Trust: sender.Trust{Boundary: c.boundary}, Resolver: known(defaultZone()),
 		}
-		if v := sender.Verify(context.Background(), r); v.State != c.want {
-			t.Errorf("%s: %s %v, want %s", c.name, v.State, v.Reasons, c.want)
+		if v := sender.Verify(context.Background(), r); v.State() != c.want {
+			t.Errorf("%s: %s %v, want %s", c.name, v.State(), v.Reasons, c.want)
 		}
 	}
 }
@@ -273,10 +289,10 @@ func TestAmbiguousCase(t *testing.T) {
 	r := sender.Request{
 		Raw:        []byte(signed(base().with("From: ADMIN@legit.example"), sig{})),
 		Registered: []string{registered, "Admin@legit.example"}, Mailboxes: []string{mailbox},
-		Now: clock, Boundary: 1, Resolver: known(defaultZone()),
+		Now: clock, Trust: sender.Trust{Boundary: 1}, Resolver: known(defaultZone()),
 	}
-	if v := sender.Verify(context.Background(), r); v.State != sender.Unverified || !slices.Contains(v.Reasons, "F_CASE_AMBIGUOUS") {
-		t.Errorf("%s %v", v.State, v.Reasons)
+	if v := sender.Verify(context.Background(), r); v.State() != sender.Unverified || !slices.Contains(v.Reasons, "F_CASE_AMBIGUOUS") {
+		t.Errorf("%s %v", v.State(), v.Reasons)
 	}
 }
 
@@ -289,7 +305,7 @@ func TestCodes(t *testing.T) {
 	code := regexp.MustCompile(`^[A-Z]_[A-Z0-9_]+$`)
 	used := map[string]bool{"R_REPLAY": true} // the caller's to find
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") || file == "codes.go" {
+		if strings.HasSuffix(file, "_test.go") || file == "reasons_table.go" {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -305,14 +321,16 @@ func TestCodes(t *testing.T) {
 			return true
 		})
 	}
-	for c := range used {
-		if staff, operator := sender.Describe(c); staff == "" || operator == "" {
-			t.Errorf("%s is used but not described", c)
+	table := map[string]bool{}
+	for _, r := range sender.Reasons() {
+		if table[r.Code] || r.Staff == "" || r.Operator == "" {
+			t.Errorf("%s is twice in the table, or without words", r.Code)
 		}
+		table[r.Code] = true
 	}
-	for c := range sender.Codes {
-		if !used[c] {
-			t.Errorf("%s is described but not used", c)
+	for c := range used {
+		if !table[c] {
+			t.Errorf("%s is used but not in the table", c)
 		}
 	}
 	if len(used) < 60 {

@@ -167,7 +167,7 @@ func startDNS(tb testing.TB, z zone) *nameServer {
 func request(n *nameServer, raw string) sender.Request {
 	return sender.Request{
 		Raw: []byte(raw), Registered: []string{registered}, Mailboxes: []string{mailbox},
-		Now: clock, AuthservIDs: []string{"mx.support.example"}, Boundary: 1,
+		Now: clock, Trust: sender.Trust{Mode: sender.TrustRFC8601, AuthservIDs: []string{"mx.support.example"}, Boundary: 1},
 		Resolver: &sender.DNS{Server: n.addr, Timeout: 2 * time.Second},
 	}
 }

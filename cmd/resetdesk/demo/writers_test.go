@@ -54,8 +54,8 @@ func TestVerdicts(t *testing.T) {
 			}
 			v := sender.Verify(t.Context(), sender.Request{Raw: raw, Registered: []string{a.admin().Email},
 				Mailboxes: []string{support}, Now: time.Now(), Resolver: z})
-			if v.State != want[r.Key].state || v.Match != want[r.Key].match {
-				t.Errorf("%s of %s: %s %s %v", r.Key, a.ID, v.State, v.Match, v.Reasons)
+			if v.State() != want[r.Key].state || v.Match != want[r.Key].match {
+				t.Errorf("%s of %s: %s %s %v", r.Key, a.ID, v.State(), v.Match, v.Reasons)
 			}
 		}
 	}
