@@ -24,17 +24,17 @@ func TestOrdinaryMail(t *testing.T) {
 	for i, p := range posts {
 		v := sender.Verify(context.Background(), sender.Request{
 			Raw: p.Raw, Registered: registeredOf(p), Mailboxes: []string{sendertest.Mailbox}, Now: sendertest.Clock,
-			AuthservIDs: []string{sendertest.Authserv}, Boundary: sendertest.Boundary, Resolver: zone,
+			Trust: sender.Trust{Mode: sender.TrustRFC8601, AuthservIDs: []string{sendertest.Authserv}, Boundary: sendertest.Boundary}, Resolver: zone,
 		})
 		if table[p.Provider] == nil {
 			table[p.Provider] = map[sender.State]int{}
 		}
-		table[p.Provider][v.State]++
+		table[p.Provider][v.State()]++
 		for _, r := range v.Reasons {
 			reasons[r]++
 		}
-		if v.State == sender.Quarantine || v.State == sender.Automated || v.State == sender.Deferred {
-			t.Errorf("mail %d of %s with %s (%s, %q): %s %v\n%s", i, p.Provider, p.Client, p.Language, p.Traits, v.State, v.Reasons, head(p.Raw))
+		if v.State() == sender.Quarantine || v.State() == sender.Automated || v.State() == sender.Deferred {
+			t.Errorf("mail %d of %s with %s (%s, %q): %s %v\n%s", i, p.Provider, p.Client, p.Language, p.Traits, v.State(), v.Reasons, head(p.Raw))
 		}
 		if v.From != p.From {
 			t.Errorf("mail %d: From is read as %q, want %q", i, v.From, p.From)

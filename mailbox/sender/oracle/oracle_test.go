@@ -54,32 +54,32 @@ func (c *court) judge(t *testing.T, raw []byte) sender.Verdict {
 	t.Helper()
 	v := sender.Verify(context.Background(), sender.Request{
 		Raw: raw, Registered: c.known, Mailboxes: []string{sendertest.Mailbox}, Now: sendertest.Clock,
-		AuthservIDs: []string{sendertest.Authserv}, Boundary: sendertest.Boundary, Resolver: c.resolver,
+		Trust: sender.Trust{Mode: sender.TrustRFC8601, AuthservIDs: []string{sendertest.Authserv}, Boundary: sendertest.Boundary}, Resolver: c.resolver,
 	})
 	for _, r := range v.Reasons {
 		if r == "X_PANIC" {
 			t.Fatalf("a check panicked on\n%q", raw)
 		}
 	}
-	if !v.State.AtLeast(sender.Partial) {
+	if !v.State().AtLeast(sender.Partial) {
 		return v
 	}
 	// Partial mails have a passing signature too, so that they are held to all
 	// of this but the gate, whose every hit is worse than partial.
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
-		t.Fatalf("%s, and net/mail cannot read it: %v\n%q", v.State, err, raw)
+		t.Fatalf("%s, and net/mail cannot read it: %v\n%q", v.State(), err, raw)
 	}
 	if n := len(m.Header["From"]); n != 1 {
-		t.Fatalf("%s with %d From fields\n%q", v.State, n, raw)
+		t.Fatalf("%s with %d From fields\n%q", v.State(), n, raw)
 	}
 	if list, err := m.Header.AddressList("From"); err == nil && (len(list) != 1 || list[0].Address != v.From) {
-		t.Fatalf("%s: From is %q, net/mail reads %v\n%q", v.State, v.From, list, raw)
+		t.Fatalf("%s: From is %q, net/mail reads %v\n%q", v.State(), v.From, list, raw)
 	} else if err != nil && !strings.Contains(err.Error(), "charset") { // net/mail knows few of them
-		t.Fatalf("%s: net/mail refuses From: %v\n%q", v.State, err, raw)
+		t.Fatalf("%s: net/mail refuses From: %v\n%q", v.State(), err, raw)
 	}
 	c.second(t, v, raw)
-	if v.State == sender.Authenticated && len(v.Reasons) > 0 {
+	if v.State() == sender.Authenticated && len(v.Reasons) > 0 {
 		t.Fatalf("authenticated in spite of %v\n%q", v.Reasons, raw)
 	}
 	return v
@@ -91,21 +91,21 @@ func (c *court) second(t *testing.T, v sender.Verdict, raw []byte) {
 	_, domain, _ := strings.Cut(strings.ToLower(v.From), "@")
 	results, err := dkim.Verify(context.Background(), quiet, c.mox, false, dkim.DefaultPolicy, bytes.NewReader(raw), false)
 	if err != nil {
-		t.Fatalf("%s, and mox cannot check it: %v\n%q", v.State, err, raw)
+		t.Fatalf("%s, and mox cannot check it: %v\n%q", v.State(), err, raw)
 	}
 	passed := false
 	for _, r := range results {
 		passed = passed || r.Status == dkim.StatusPass && r.Sig.Domain.ASCII == domain
 	}
 	if !passed {
-		t.Fatalf("%s, and mox has no pass for %s: %+v\n%q", v.State, domain, results, raw)
+		t.Fatalf("%s, and mox has no pass for %s: %+v\n%q", v.State(), domain, results, raw)
 	}
 	addr, _, _, err := message.From(quiet, true, bytes.NewReader(onlyFrom(raw)), nil)
 	if err != nil {
-		t.Fatalf("%s, and mox reads no From: %v\n%q", v.State, err, raw)
+		t.Fatalf("%s, and mox reads no From: %v\n%q", v.State(), err, raw)
 	}
 	if got := addr.Localpart.String() + "@" + addr.Domain.ASCII; got != asciiDomain(v.From) {
-		t.Fatalf("%s: From is %q, mox reads %q\n%q", v.State, v.From, got, raw)
+		t.Fatalf("%s: From is %q, mox reads %q\n%q", v.State(), v.From, got, raw)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestOrdinary(t *testing.T) {
 	counts := map[sender.State]int{}
 	for _, p := range posts {
 		c.known = []string{p.From}
-		counts[c.judge(t, p.Raw).State]++
+		counts[c.judge(t, p.Raw).State()]++
 	}
 	t.Log(counts)
 	if counts[sender.Authenticated] < 200 {
@@ -252,7 +252,7 @@ func TestForgery(t *testing.T) {
 		n = 2_000
 	}
 	for range n {
-		counts[b.forge(t, uint8(rnd.Uint32()), program(rnd.IntN(3)), program(rnd.IntN(2))).State]++
+		counts[b.forge(t, uint8(rnd.Uint32()), program(rnd.IntN(3)), program(rnd.IntN(2))).State()]++
 	}
 	t.Log(counts)
 	for _, s := range []sender.State{sender.Authenticated, sender.Partial, sender.Unverified, sender.Quarantine} {
