@@ -601,7 +601,8 @@ BEGIN SELECT RAISE(ABORT, 'a session stays ended, and is never deleted'); END;
 -- Cases
 ---------------------------------------------------------------------------
 
--- A request to reset one user's second factor. account_id and user_id may be
+-- A request to reset one user's second factor. Either a mail or a request of the
+-- panel opened it; neither proves anything. account_id and user_id may be
 -- open at first and are set once. round counts how often contrary evidence (the
 -- owner's no, a code used meanwhile) made every earlier yes and vote void.
 CREATE TABLE reset_case (
@@ -612,6 +613,8 @@ CREATE TABLE reset_case (
     version     INTEGER NOT NULL DEFAULT 1,
     round       INTEGER NOT NULL DEFAULT 1,
     requester   TEXT NOT NULL CHECK (requester = lower(requester)), -- the registered address, as stored
+    opener_mail    INTEGER,         -- the mail that opened it (case_mail), or
+    opener_request INTEGER,         -- the request of the panel that did (panel_request)
     account_id  TEXT REFERENCES account (id),
     user_id     TEXT REFERENCES panel_user (id),
     locale      TEXT NOT NULL,
@@ -625,6 +628,10 @@ CREATE TABLE reset_case (
     closed_by   TEXT NOT NULL DEFAULT '',
     close_reason TEXT NOT NULL DEFAULT '',
     CHECK (user_id IS NULL OR account_id IS NOT NULL),
+    CHECK ((opener_mail IS NULL) <> (opener_request IS NULL)),
+    CHECK (opener_request IS NULL OR user_id IS NOT NULL), -- a panel names the user
+    FOREIGN KEY (id, opener_mail) REFERENCES case_mail (case_id, inbound_id) DEFERRABLE INITIALLY DEFERRED,
+    FOREIGN KEY (id, opener_request) REFERENCES panel_request (case_id, serial) DEFERRABLE INITIALLY DEFERRED,
     CHECK ((state = 'held') = (held_by <> '')),
     CHECK ((state IN ('open', 'held', 'clearing')) = (closed_at IS NULL)),
     CHECK (closed_at IS NULL OR closed_by <> '')
@@ -653,6 +660,7 @@ BEGIN SELECT RAISE(ABORT, 'a case is never deleted'); END;
 CREATE TRIGGER case_fixed BEFORE UPDATE ON reset_case
 WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.requester OR NEW.opened_at <> OLD.opened_at
     OR NEW.expires_at <> OLD.expires_at
+    OR NEW.opener_mail IS NOT OLD.opener_mail OR NEW.opener_request IS NOT OLD.opener_request
     OR NEW.version < OLD.version OR NEW.version > OLD.version + 1
     OR (NEW.version = OLD.version AND (NEW.state <> OLD.state OR NEW.round <> OLD.round
         OR NEW.account_id IS NOT OLD.account_id OR NEW.user_id IS NOT OLD.user_id))
@@ -720,10 +728,88 @@ CREATE TABLE case_mail (
 CREATE UNIQUE INDEX case_mail_one_opener ON case_mail (case_id) WHERE role = 'opened';
 CREATE INDEX case_mail_of_inbound ON case_mail (inbound_id);
 
+CREATE TRIGGER case_mail_new BEFORE INSERT ON case_mail
+WHEN (NEW.role = 'opened') <> EXISTS (SELECT 1 FROM reset_case WHERE id = NEW.case_id AND opener_mail = NEW.inbound_id)
+BEGIN SELECT RAISE(ABORT, 'a case has the opener that it names'); END;
+
 CREATE TRIGGER case_mail_fixed BEFORE UPDATE ON case_mail
 BEGIN SELECT RAISE(ABORT, 'a mail stays with its case'); END;
 CREATE TRIGGER case_mail_kept BEFORE DELETE ON case_mail
 BEGIN SELECT RAISE(ABORT, 'a mail stays with its case'); END;
+
+-- What somebody asked for in the control panel, for the user of the case. The
+-- first one opens a case, or comes to the one that is open; later ones follow it.
+CREATE TABLE panel_request (
+    case_id     INTEGER NOT NULL REFERENCES reset_case (id),
+    serial      INTEGER NOT NULL,
+    asked_by    TEXT NOT NULL REFERENCES panel_user (id), -- the user, or an admin of the account
+    password_at INTEGER NOT NULL,  -- when the panel verified the password of who asks; 0: it did not
+    note        TEXT NOT NULL CHECK (length(note) <= 2000),
+    ip          TEXT NOT NULL,
+    agent       TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    PRIMARY KEY (case_id, serial)
+) STRICT;
+
+CREATE TRIGGER panel_request_new BEFORE INSERT ON panel_request
+WHEN NEW.serial <> 1 + (SELECT count(*) FROM panel_request WHERE case_id = NEW.case_id)
+    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN panel_user u ON u.id = NEW.asked_by AND u.account_id = c.account_id
+        WHERE c.id = NEW.case_id AND c.closed_at IS NULL AND (u.id = c.user_id OR u.role = 'admin'))
+BEGIN SELECT RAISE(ABORT, 'in the panel the user asks, or an admin of the account'); END;
+
+CREATE TRIGGER panel_request_fixed BEFORE UPDATE ON panel_request
+BEGIN SELECT RAISE(ABORT, 'a request of the panel is never changed'); END;
+CREATE TRIGGER panel_request_kept BEFORE DELETE ON panel_request
+BEGIN SELECT RAISE(ABORT, 'a request of the panel is never deleted'); END;
+
+-- What a panel adds to a case for the reviewers to read.
+CREATE TABLE case_note (
+    id      INTEGER PRIMARY KEY,
+    case_id INTEGER NOT NULL REFERENCES reset_case (id),
+    author  TEXT NOT NULL CHECK (author = 'panel'),
+    text    TEXT NOT NULL CHECK (trim(text) <> '' AND length(text) <= 2000),
+    at      INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX case_note_of_case ON case_note (case_id);
+
+CREATE TRIGGER case_note_new BEFORE INSERT ON case_note
+WHEN EXISTS (SELECT 1 FROM case_note WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a note is never changed'); END;
+CREATE TRIGGER case_note_fixed BEFORE UPDATE ON case_note
+BEGIN SELECT RAISE(ABORT, 'a note is never changed'); END;
+CREATE TRIGGER case_note_kept BEFORE DELETE ON case_note
+BEGIN SELECT RAISE(ABORT, 'a note is never deleted'); END;
+
+-- What the panel saw of a user. It proves nothing for a request; a login with the
+-- second factor speaks against one. at is the panel's clock, which may be off by
+-- five minutes.
+CREATE TABLE signal (
+    id            INTEGER PRIMARY KEY,
+    user_id       TEXT NOT NULL REFERENCES panel_user (id),
+    kind          TEXT NOT NULL CHECK (kind IN ('password_verified', 'logged_in', 'login_failed')),
+    second_factor INTEGER NOT NULL CHECK (second_factor IN (0, 1)), -- of a login
+    at            INTEGER NOT NULL,
+    ip            TEXT NOT NULL,
+    agent         TEXT NOT NULL,
+    received_at   INTEGER NOT NULL,
+    CHECK (second_factor = 0 OR kind = 'logged_in'),
+    CHECK (at <= received_at + 300000000 AND at >= received_at - 86400000000)
+) STRICT;
+
+CREATE INDEX signal_of_user ON signal (user_id, kind, received_at);
+CREATE INDEX signal_by_age ON signal (received_at);
+
+CREATE TRIGGER signal_new BEFORE INSERT ON signal
+WHEN EXISTS (SELECT 1 FROM signal WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a signal is never changed'); END;
+CREATE TRIGGER signal_fixed BEFORE UPDATE ON signal
+BEGIN SELECT RAISE(ABORT, 'a signal is never changed'); END;
+
+-- Signals are forgotten after 90 days, and the audit has the day.
+CREATE TRIGGER signal_kept BEFORE DELETE ON signal
+WHEN NOT EXISTS (SELECT 1 FROM audit WHERE object = 'signals' AND action = 'signals.forgotten' AND at >= OLD.received_at + 7776000000000)
+BEGIN SELECT RAISE(ABORT, 'a signal is kept for 90 days'); END;
 
 -- Links in letters. confirm goes to a registered address only; object lets any
 -- contact stop a case; undo takes a reset back within its hold.
@@ -858,8 +944,11 @@ WHEN EXISTS (SELECT 1 FROM reset WHERE id = NEW.id)
             AND NEW.approvals_required <= (SELECT count(*) FROM approval v
                 WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation)
             AND NOT EXISTS (SELECT 1 FROM answer n WHERE n.case_id = c.id AND n.round = c.round AND n.answer = 'no')
-            AND NOT EXISTS (SELECT 1 FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
-                WHERE m.case_id = c.id AND m.role = 'opened' AND s.verdict IN ('quarantine', 'automated', 'deferred')))
+            AND NOT EXISTS (SELECT 1 FROM signal s WHERE s.user_id = c.user_id AND s.kind = 'logged_in' AND s.second_factor = 1
+                AND s.received_at > c.watched_from AND s.at > c.watched_from - 300000000)
+            AND (EXISTS (SELECT 1 FROM panel_request WHERE case_id = c.id AND serial = c.opener_request)
+                OR EXISTS (SELECT 1 FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
+                    WHERE m.case_id = c.id AND m.inbound_id = c.opener_mail AND s.verdict IN ('authenticated', 'partial', 'unverified'))))
 BEGIN SELECT RAISE(ABORT, 'a reset needs recorded approvals and the owner''s yes'); END;
 
 CREATE TRIGGER reset_fixed BEFORE UPDATE ON reset

@@ -49,25 +49,13 @@ func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bo
 // mail to it. The unique indexes decide, not a look before the insert.
 func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester string, t target) (number string, fresh bool, err error) {
 	now := time.Now()
-	number = "RST-" + randomText(6)
-	locale, err := localeOf(ctx, tx, t.account, requester)
+	id, number, fresh, err := d.caseFor(ctx, tx, requester, t, opener{mail: r.id, watched: r.arrived(now)}, now)
 	if err != nil {
 		return "", false, err
 	}
-	expires := micros(now.Add(d.cfg.Policy.CaseLifetime))
-	var id int64
-	err = tx.QueryRowContext(ctx, `INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $7) ON CONFLICT DO NOTHING RETURNING id`,
-		number, requester, null(t.account), null(t.user), locale, micros(now), expires, micros(r.arrived(now))).Scan(&id)
 	role := "opened"
-	if errors.Is(err, sql.ErrNoRows) {
+	if !fresh {
 		role = "attached"
-		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE state IN ('open', 'held', 'clearing')
-			AND ((user_id IS NOT NULL AND user_id = $1) OR (user_id IS NULL AND $1 = '' AND requester = $2 AND coalesce(account_id, '') = $3))`,
-			t.user, requester, t.account).Scan(&id, &number)
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("open case: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, $3)`, id, r.id, role)
 	if err != nil {
@@ -84,6 +72,42 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester s
 		return "", false, err
 	}
 	return number, true, d.announce(ctx, tx, id, now)
+}
+
+// An opener is what a case begins with: a mail, or without one the first request
+// of the panel.
+type opener struct {
+	mail    int64
+	watched time.Time // from when on an accepted code speaks against the request
+}
+
+// caseFor opens a case for the target, or returns the one that is open for it.
+// The caller stores the opener in the same transaction, or the schema refuses.
+func (d *Desk) caseFor(ctx context.Context, tx *sql.Tx, requester string, t target, o opener, now time.Time) (id int64, number string, fresh bool, err error) {
+	locale, err := localeOf(ctx, tx, t.account, requester)
+	if err != nil {
+		return 0, "", false, err
+	}
+	var request any
+	if o.mail == 0 {
+		request = 1
+	}
+	number = "RST-" + randomText(6)
+	err = tx.QueryRowContext(ctx, `INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at,
+			opener_mail, opener_request)
+		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $7, $9, $10) ON CONFLICT DO NOTHING RETURNING id`,
+		number, requester, null(t.account), null(t.user), locale, micros(now), micros(now.Add(d.cfg.Policy.CaseLifetime)), micros(o.watched),
+		nullID(o.mail), request).Scan(&id)
+	fresh = err == nil
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE state IN ('open', 'held', 'clearing')
+			AND ((user_id IS NOT NULL AND user_id = $1) OR (user_id IS NULL AND $1 = '' AND requester = $2 AND coalesce(account_id, '') = $3))`,
+			t.user, requester, t.account).Scan(&id, &number)
+	}
+	if err != nil {
+		return 0, "", false, fmt.Errorf("open case: %w", err)
+	}
+	return id, number, fresh, nil
 }
 
 // arrived is when the mail came in, as the mail server says, at most now: from
@@ -106,10 +130,15 @@ func (d *Desk) flooded(ctx context.Context, tx *sql.Tx, r *reading, requester st
 	if r.byHand || r.verdict.State() == sender.Authenticated {
 		return false, nil
 	}
-	var fresh int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM reset_case WHERE opened_at > $1 AND (requester = $2 OR account_id = $3)`,
-		micros(time.Now().Add(-24*time.Hour)), requester, targets[0].account).Scan(&fresh)
+	fresh, err := openedToday(ctx, tx, requester, targets[0].account)
 	return fresh >= maxFresh, err
+}
+
+// openedToday counts the cases of an address or account that were opened within a day.
+func openedToday(ctx context.Context, tx *sql.Tx, requester, account string) (n int, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM reset_case WHERE opened_at > $1 AND (requester = $2 OR account_id = $3)`,
+		micros(time.Now().Add(-24*time.Hour)), requester, account).Scan(&n)
+	return n, err
 }
 
 // askToo asks another admin of the account who wants the same, so that a forged

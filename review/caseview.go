@@ -40,7 +40,7 @@ func (d *Desk) Case(ctx context.Context, _ Session, number string) (CaseView, er
 			ClosedBy: c.closedBy, CloseReason: c.closeReason, Frozen: status.Frozen, Enrolled: status.Enrolled}
 		v.Checks = checks(f, status, c)
 		for _, read := range []func(context.Context, *sql.Tx, caseRow, *CaseView) error{
-			readNames, readCaseMails, readVotes, readLetters, d.readPreview, readTimeline, readReset} {
+			readNames, readCaseMails, readPanel, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset} {
 			if err := read(ctx, tx, c, &v); err != nil {
 				return err
 			}
@@ -52,11 +52,14 @@ func (d *Desk) Case(ctx context.Context, _ Session, number string) (CaseView, er
 
 // checks puts the facts into rows for the reviewer.
 func checks(f Facts, status totp.Status, c caseRow) []Check {
-	rows := []Check{
-		{"Sender", map[string]string{"authenticated": "pass", "partial": "warn", "unverified": "warn"}[f.Verdict], senderWords(f.Verdict),
-			"A From line is easy to forge. Only a signature of its own domain speaks for it, and it speaks for the domain, not for the person."},
+	sender := Check{"Sender", map[string]string{"authenticated": "pass", "partial": "warn", "unverified": "warn"}[f.Verdict], senderWords(f.Verdict),
+		"A From line is easy to forge. Only a signature of its own domain speaks for it, and it speaks for the domain, not for the person."}
+	if f.Verdict == fromPanel {
+		sender = panelCheck(f)
+	}
+	rows := []Check{sender,
 		{"Registered address", map[bool]string{true: "pass", false: "fail"}[f.Match == "exact" || f.Match == "case_variant"],
-			"Match: " + strings.ReplaceAll(f.Match, "_", " ") + ". Registered since " + stamp(f.AddressSince) + ".",
+			matchWords(f) + " Registered since " + stamp(f.AddressSince) + ".",
 			"An address that was changed shortly before a request is the usual way to take over an account."},
 	}
 	factor := Check{"Second factor", "unknown", "The user is not known yet.", "Without a second factor there is nothing to reset."}
@@ -75,8 +78,11 @@ func checks(f Facts, status totp.Status, c caseRow) []Check {
 		owner.Result, owner.Evidence = "pass", "Confirmed through the mailed link at "+stamp(f.ConfirmedAt)+"."
 	}
 	meanwhile := Check{"Signed in meanwhile", "pass", "No code was accepted since the request.", "Who can sign in has not lost the second factor."}
-	if f.VerifiedAt.After(f.Watched) {
+	switch {
+	case f.VerifiedAt.After(f.Watched):
 		meanwhile.Result, meanwhile.Evidence = "fail", "A code was accepted at "+stamp(f.VerifiedAt)+"."
+	case !f.LoggedInAt.IsZero():
+		meanwhile.Result, meanwhile.Evidence = "fail", "The panel saw a login with the second factor at "+stamp(f.LoggedInAt)+"."
 	}
 	imitation := Check{"Imitations", "pass", "No quarantined mail imitated this address lately.", "Attackers try several times."}
 	if f.Quarantined > 0 {
@@ -87,6 +93,23 @@ func checks(f Facts, status totp.Status, c caseRow) []Check {
 		earlier.Result, earlier.Evidence = "warn", "The last one was at "+stamp(f.LastReset)+"."
 	}
 	return append(rows, factor, owner, meanwhile, imitation, earlier)
+}
+
+func matchWords(f Facts) string {
+	if f.Verdict == fromPanel {
+		return map[bool]string{true: "The address that has to confirm.", false: "The address that has to confirm is not registered any more."}[f.Match == "exact"]
+	}
+	return "Match: " + strings.ReplaceAll(f.Match, "_", " ") + "."
+}
+
+// panelCheck takes the place of the sender check where there was no mail.
+func panelCheck(f Facts) Check {
+	row := Check{"Origin", "warn", "Asked for in the control panel; who asked proved no password there.",
+		"The panel passes on what somebody asked there. It proves no more than a mail: the registered address has to confirm."}
+	if f.PasswordGiven {
+		row.Result, row.Evidence = "pass", "Asked for in the control panel by somebody who proved the own password there."
+	}
+	return row
 }
 
 func senderWords(verdict string) string {
@@ -330,6 +353,11 @@ func readTimeline(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error
 	var err error
 	v.Timeline, err = readEvents(ctx, tx, `WHERE object = $1 ORDER BY seq DESC LIMIT 500`, c.number) // the newest
 	slices.Reverse(v.Timeline)
+	for i, e := range v.Timeline {
+		if e.Action == "case.noted" {
+			v.Timeline[i].Detail = noted(e.Detail, v.Notes)
+		}
+	}
 	return err
 }
 

@@ -28,3 +28,6 @@ func (d *Desk) Pragmas(ctx context.Context, name string) (writer, reader string,
 	}
 	return writer, reader, err
 }
+
+// Purge forgets what is due, as Run does every hour.
+func (d *Desk) Purge(ctx context.Context) error { return d.purge(ctx) }

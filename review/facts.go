@@ -15,6 +15,7 @@ import (
 // A caseRow is one row of reset_case.
 type caseRow struct {
 	id, version, round    int64
+	mail                  int64 // that opened it; 0: a request of the panel did
 	number, requester     string
 	state                 State
 	account, user, locale string // account and user "" while open
@@ -24,13 +25,13 @@ type caseRow struct {
 	closedBy, closeReason string
 }
 
-const caseColumns = `id, version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
+const caseColumns = `id, coalesce(opener_mail, 0), version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
 	opened_at, expires_at, watched_from, coalesce(closed_at, 0), held_by, held_reason, closed_by, close_reason`
 
 func scanCase(row interface{ Scan(...any) error }) (caseRow, error) {
 	var c caseRow
 	var opened, expires, watched, closed int64
-	err := row.Scan(&c.id, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
+	err := row.Scan(&c.id, &c.mail, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
 		&opened, &expires, &watched, &closed, &c.heldBy, &c.heldReason, &c.closedBy, &c.closeReason)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, fail(NotFound, "There is no such case.")
@@ -52,10 +53,8 @@ func caseByID(ctx context.Context, tx *sql.Tx, id int64) (caseRow, error) {
 func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Status, error) {
 	f := Facts{State: c.state, HeldReason: c.heldReason, Account: c.account, User: c.user, Opened: c.opened, Watched: c.watched}
 	var status totp.Status
-	err := tx.QueryRowContext(ctx, `SELECT s.verdict, s.match FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
-		WHERE m.case_id = $1 AND m.role = 'opened'`, c.id).Scan(&f.Verdict, &f.Match)
-	if err != nil {
-		return f, status, fmt.Errorf("read sender verdict: %w", err)
+	if err := readOpener(ctx, tx, c, &f); err != nil {
+		return f, status, err
 	}
 	if err := readAddressFacts(ctx, tx, c, &f); err != nil {
 		return f, status, err
@@ -69,11 +68,33 @@ func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Sta
 	if c.user == "" {
 		return f, status, nil
 	}
-	if status, err = totp.ReadStatus(ctx, tx, c.user); err != nil {
+	status, err := totp.ReadStatus(ctx, tx, c.user)
+	if err != nil {
 		return f, status, fmt.Errorf("read 2FA status: %w", err)
 	}
 	f.Enrolled, f.VerifiedAt = status.Enrolled, status.LastUsed
+	if err := readSignalFacts(ctx, tx, c, &f); err != nil {
+		return f, status, err
+	}
 	return f, status, readUserFacts(ctx, tx, c, status.Generation, &f)
+}
+
+// readOpener reads what is known of who asked.
+func readOpener(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
+	if c.mail == 0 {
+		var password int64
+		err := tx.QueryRowContext(ctx, `SELECT password_at FROM panel_request WHERE case_id = $1 AND serial = 1`, c.id).Scan(&password)
+		if err != nil {
+			return fmt.Errorf("read panel request: %w", err)
+		}
+		f.Verdict, f.Match, f.PasswordGiven = fromPanel, "exact", password > 0
+		return nil
+	}
+	err := tx.QueryRowContext(ctx, `SELECT verdict, match FROM assessment WHERE inbound_id = $1`, c.mail).Scan(&f.Verdict, &f.Match)
+	if err != nil {
+		return fmt.Errorf("read sender verdict: %w", err)
+	}
+	return nil
 }
 
 func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
@@ -177,7 +198,8 @@ func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generatio
 		"case": c.number, "round": c.round, "account": c.account, "user": c.user, "generation": generation,
 		"state": c.state, "requester": c.requester, "verdict": f.Verdict, "match": f.Match, "mails": mails,
 		"address_since": micros(f.AddressSince), "last_reset": micros(f.LastReset), "imitations": f.Quarantined,
-		"objected": f.Objected, "user_changed": micros(f.UserChanged), "contact_ended": micros(f.ContactEnded), "verified_after": f.VerifiedAt.After(f.Watched),
+		"objected": f.Objected, "user_changed": micros(f.UserChanged), "contact_ended": micros(f.ContactEnded), "verified_after": f.signedIn(),
+		"password_given": f.PasswordGiven, "vouched": f.vouched(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)

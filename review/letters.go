@@ -40,6 +40,7 @@ type words struct {
 	Account, AccountID   string
 	User, UserAddress    string // login, masked address of its own
 	Requester, Requested string
+	InPanel              bool // asked for in the control panel, not by mail
 	Link, LinkUntil      string
 	When, HoldUntil      string
 	Pass, PassUntil      string
@@ -79,9 +80,9 @@ func (d *Desk) queueLetter(ctx context.Context, tx *sql.Tx, c caseRow, kind stri
 		MessageID: strings.ToLower(c.number+"."+kind+"."+randomText(12)) + "@" + domain,
 		Date:      now, Language: c.locale, AutoSubmitted: "auto-generated", Text: text, HTML: htmlOf(text, c.locale),
 	}
-	if kind == "acknowledgement" {
+	if kind == "acknowledgement" && c.mail != 0 {
 		draft.AutoSubmitted = "auto-replied"
-		if draft.InReplyTo, err = openerID(ctx, tx, c.id); err != nil {
+		if draft.InReplyTo, err = openerID(ctx, tx, c.mail); err != nil {
 			return err
 		}
 	}
@@ -108,10 +109,9 @@ func nullID(id int64) any {
 	return id
 }
 
-func openerID(ctx context.Context, tx *sql.Tx, caseID int64) (string, error) {
+func openerID(ctx context.Context, tx *sql.Tx, mail int64) (string, error) {
 	var id string
-	err := tx.QueryRowContext(ctx, `SELECT s.message_id FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
-		WHERE m.case_id = $1 AND m.role = 'opened'`, caseID).Scan(&id)
+	err := tx.QueryRowContext(ctx, `SELECT message_id FROM assessment WHERE inbound_id = $1`, mail).Scan(&id)
 	if err != nil {
 		return "", fmt.Errorf("read Message-ID: %w", err)
 	}
@@ -121,7 +121,7 @@ func openerID(ctx context.Context, tx *sql.Tx, caseID int64) (string, error) {
 // caseWords fills in what every letter of a case says.
 func (d *Desk) caseWords(ctx context.Context, tx *sql.Tx, c caseRow) (words, error) {
 	w := words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel, Number: c.number,
-		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: when(c.opened, c.locale)}
+		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: when(c.opened, c.locale), InPanel: c.mail == 0}
 	if c.account != "" {
 		var name string
 		if err := tx.QueryRowContext(ctx, `SELECT name FROM account WHERE id = $1`, c.account).Scan(&name); err != nil {

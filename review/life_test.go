@@ -167,6 +167,7 @@ func (h *house) live() life {
 	v, letters = h.ask("piet@beta.example", forUser("sanne"))
 	keep("yes", v)
 	h.answer(confirmToken(h.t, letters, "piet@beta.example"), review.Reply{Yes: true})
+	h.askInPanel("panel", l)
 	h.deliver(request("anna@acme.example", "Hello", "Which day is the office open? Kind regards, Anna"))
 	h.deliver(request("anna@acme.example", "2FA reset for jane", lostPhone))
 	keep("open", h.onlyCase())
@@ -176,6 +177,23 @@ func (h *house) live() life {
 		h.t.Fatal(err)
 	}
 	return l
+}
+
+// askInPanel leaves a case that was asked for in the control panel, with what the
+// panel said of it.
+func (h *house) askInPanel(name string, l life) {
+	h.t.Helper()
+	ctx := h.t.Context()
+	out, err := h.desk.OpenFromPanel(ctx, review.PanelRequest{Account: "A-1001", User: "U-1", PasswordAt: time.Now(), Note: "stolen on the train", IP: "192.0.2.7"})
+	if err != nil || !out.Opened {
+		h.t.Fatalf("%+v, %v", out, err)
+	}
+	if err := errors.Join(h.desk.AddNote(ctx, out.Number, "The customer called."),
+		h.desk.AddSignal(ctx, "U-1", review.Signal{Kind: review.LoginFailed, IP: "192.0.2.9"})); err != nil {
+		h.t.Fatal(err)
+	}
+	h.post()
+	l[name] = int64(h.count(`SELECT id FROM reset_case WHERE number = $1`, out.Number))
 }
 
 func (h *house) lettersInEveryState() {
@@ -263,7 +281,7 @@ func stringsOf(db *sql.DB, query string, args ...any) ([]string, error) {
 func TestLife(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		l := h.live()
-		for name, want := range map[string]string{"open": "open", "yes": "open", "voted": "open", "no": "held", "question": "open",
+		for name, want := range map[string]string{"open": "open", "yes": "open", "voted": "open", "panel": "open", "no": "held", "question": "open",
 			"cleared": "cleared", "enrolled": "cleared", "undone": "undone", "rejected": "rejected"} {
 			if n := h.count(`SELECT count(*) FROM reset_case WHERE id = $1 AND state = $2`, l[name], want); n != 1 {
 				t.Errorf("case %q is not %s", name, want)

@@ -86,6 +86,28 @@ var events = []struct {
 		}
 		return nil
 	}},
+	{"the panel sees a login", func(w *world) error {
+		if !w.rarely(6) {
+			return nil
+		}
+		time.Sleep(time.Second) // after the request
+		second := w.rarely(2)
+		err := w.desk.AddSignal(w.t.Context(), "U-2", review.Signal{Kind: review.LoggedIn, SecondFactor: second, IP: "192.0.2.7"})
+		if err == nil && second {
+			w.signedIn = true
+		}
+		return err
+	}},
+	{"the panel sees a password", func(w *world) error {
+		return w.desk.AddSignal(w.t.Context(), "U-2", review.Signal{Kind: review.PasswordVerified, IP: "192.0.2.7"})
+	}},
+	{"asked again in the panel", func(w *world) error {
+		if w.row().State.Closed() {
+			return nil // it would open another case
+		}
+		_, err := w.desk.OpenFromPanel(w.t.Context(), review.PanelRequest{Account: "A-1001", User: "U-2"})
+		return err
+	}},
 	{"letters go out", func(w *world) error { w.gather(w.post()); return nil }},
 	{"a letter is refused", func(w *world) error {
 		if !w.rarely(4) {
@@ -213,9 +235,20 @@ func TestRandomCourses(t *testing.T) {
 		inHouse(t, func(c *review.Config) { c.Policy = policies[seed%len(policies)] }, func(t *testing.T, h *house) {
 			w := &world{house: h, t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), votes: map[int64]bool{}}
 			h.reviewer("vera@host.example", "Vera", review.Viewer)
-			h.deliver(request("anna@acme.example", "2FA reset", forUser("jane")))
+			mails := 0
+			if seed%3 == 0 {
+				in := review.PanelRequest{Account: "A-1001", User: "U-2"}
+				if seed%2 == 0 {
+					in.PasswordAt = time.Now()
+				}
+				if _, err := h.desk.OpenFromPanel(t.Context(), in); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				h.deliver(request("anna@acme.example", "2FA reset", forUser("jane")))
+				mails++
+			}
 			w.number = h.onlyCase().Number
-			mails := 1
 			for range 50 {
 				before := w.row().State
 				e := events[w.rng.IntN(len(events))]

@@ -23,19 +23,22 @@ type Policy struct {
 	CaseLifetime      time.Duration // an open case expires then
 	FreshAddress      time.Duration // a registered address younger than this is High
 	RepeatReset       time.Duration // a second reset within this is High
+	// VouchedWait is the waiting period of Low, if it is shorter, when the panel
+	// vouches for the user's password: it saw it verified within a day.
+	VouchedWait time.Duration
 }
 
 // The presets of design 4.
 var (
-	Balanced  = preset("balanced", Tier{1, 2 * time.Hour}, Tier{1, 12 * time.Hour}, Tier{2, 24 * time.Hour})
-	Cautious  = preset("cautious", Tier{2, 24 * time.Hour}, Tier{2, 48 * time.Hour}, Tier{2, 72 * time.Hour})
-	SmallTeam = preset("small-team", Tier{1, 4 * time.Hour}, Tier{1, 24 * time.Hour}, Tier{1, 72 * time.Hour})
+	Balanced  = preset("balanced", Tier{1, 2 * time.Hour}, Tier{1, 12 * time.Hour}, Tier{2, 24 * time.Hour}, 0)
+	Cautious  = preset("cautious", Tier{2, 24 * time.Hour}, Tier{2, 48 * time.Hour}, Tier{2, 72 * time.Hour}, 24*time.Hour)
+	SmallTeam = preset("small-team", Tier{1, 4 * time.Hour}, Tier{1, 24 * time.Hour}, Tier{1, 72 * time.Hour}, 4*time.Hour)
 )
 
-func preset(name string, low, medium, high Tier) Policy {
+func preset(name string, low, medium, high Tier, vouched time.Duration) Policy {
 	const day = 24 * time.Hour
 	return Policy{Name: name, Low: low, Medium: medium, High: high, Hold: 72 * time.Hour, LinkLifetime: day,
-		CaseLifetime: 14 * day, FreshAddress: 14 * day, RepeatReset: 30 * day}
+		CaseLifetime: 14 * day, FreshAddress: 14 * day, RepeatReset: 30 * day, VouchedWait: vouched}
 }
 
 // tier returns what p asks at level, threat mode included.
@@ -58,7 +61,8 @@ type Facts struct {
 	State           State
 	HeldReason      string
 	Account, User   string    // "" while unresolved
-	Verdict, Match  string    // of the mail that opened the case
+	Verdict, Match  string    // of the mail that opened the case; fromPanel if none did
+	PasswordGiven   bool      // who asked in the panel proved a password there
 	Enrolled        bool      // the user's second factor is on
 	UserAddress     bool      // the user has an address of his own, for the pass
 	ConfirmedAt     time.Time // the owner's yes of this round
@@ -73,6 +77,23 @@ type Facts struct {
 	ContactEnded    time.Time // when an address of the account was last taken away; zero: never
 	LastReset       time.Time // an earlier reset of this user
 	Quarantined     int       // mails that imitated this address lately
+	LoggedInAt      time.Time // the panel saw a login with the second factor; zero: none since Watched
+	VouchedAt       time.Time // the panel saw the user's password verified; zero: not since a day before Opened
+}
+
+// fromPanel is the verdict of a case that was asked for in the control panel: no
+// mail was checked.
+const fromPanel = "panel"
+
+// vouchedFor is how long before a request a verified password vouches for it.
+const vouchedFor = 24 * time.Hour
+
+// signedIn reports whether somebody had the second factor after the request.
+func (f Facts) signedIn() bool { return f.VerifiedAt.After(f.Watched) || !f.LoggedInAt.IsZero() }
+
+// vouched reports whether the panel vouches for the user's password.
+func (f Facts) vouched() bool {
+	return !f.VouchedAt.IsZero() && f.Opened.Sub(f.VouchedAt) <= vouchedFor
 }
 
 // A Judgement is what policy says of the facts at one moment.
@@ -81,6 +102,7 @@ type Judgement struct {
 	Requirements []Requirement
 	Approvals    int       // votes needed
 	WaitUntil    time.Time // zero while the notices are not out
+	Vouched      bool      // the panel vouches for the password, so the wait is the shorter one
 	Contrary     string    // reason to hold the case at once, or ""
 }
 
@@ -100,10 +122,13 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	j := Judgement{Risk: risk(f, p)}
 	tier := p.tier(j.Risk.Level)
 	j.Approvals = tier.Approvals
+	if j.Risk.Level == Low && f.vouched() && p.VouchedWait < tier.Wait {
+		j.Vouched, tier.Wait = true, p.VouchedWait
+	}
 	if !f.NoticesOutAt.IsZero() {
 		j.WaitUntil = f.NoticesOutAt.Add(tier.Wait)
 	}
-	if !f.VerifiedAt.IsZero() && f.VerifiedAt.After(f.Watched) {
+	if f.signedIn() {
 		j.Contrary = "The user signed in with the second factor after the request came in."
 	}
 	if f.UserChanged.After(f.Watched) || f.ContactEnded.After(f.Watched) {
@@ -142,11 +167,11 @@ func risk(f Facts, p Policy) Risk {
 	if p.Threat {
 		raise(High, "Threat mode is on.")
 	}
-	if f.Verdict != "authenticated" {
+	if doubt := doubtful(f); doubt != "" {
 		if f.ConfirmedAt.IsZero() {
-			raise(High, "Nothing proves that the mail comes from the registered address, and the owner has not confirmed yet.")
+			raise(High, doubt+", and the owner has not confirmed yet.")
 		} else {
-			raise(Medium, "Nothing proves that the mail comes from the registered address, but the owner confirmed the request.")
+			raise(Medium, doubt+", but the owner confirmed the request.")
 		}
 	}
 	if f.Match == "case_variant" {
@@ -156,6 +181,17 @@ func risk(f Facts, p Policy) Risk {
 		r.Reasons = []string{"Nothing unusual was found."}
 	}
 	return r
+}
+
+// doubtful says why it is open who asked, "" if it is not.
+func doubtful(f Facts) string {
+	switch {
+	case f.Verdict == fromPanel && !f.PasswordGiven:
+		return "Who asked in the control panel proved no password there"
+	case f.Verdict == fromPanel, f.Verdict == "authenticated":
+		return ""
+	}
+	return "Nothing proves that the mail comes from the registered address"
 }
 
 // counted is "1 mail" or "2 mails".
@@ -185,6 +221,12 @@ func senderRequirement(f Facts) Requirement {
 	const title = "The From line names exactly a registered address"
 	exact := f.Match == "exact" || f.Match == "case_variant"
 	switch f.Verdict {
+	case fromPanel:
+		const title = "The request came through the control panel"
+		if exact {
+			return require("sender", title, Met, "It proves no more than a mail: the registered address has to confirm.")
+		}
+		return require("sender", title, Failed, "The address that has to confirm is no registered address of the account any more.")
 	case "authenticated", "partial", "unverified":
 		if exact {
 			return require("sender", title, Met, "Sender check: "+f.Verdict+".")
@@ -242,13 +284,17 @@ func approvalsRequirement(f Facts, needed int) Requirement {
 
 func waitingRequirement(j Judgement, now time.Time) Requirement {
 	const title = "Waiting period since the notices"
+	vouched := ""
+	if j.Vouched {
+		vouched = "It is the shorter one: the panel saw the user's password verified."
+	}
 	switch {
 	case j.WaitUntil.IsZero():
-		return require("waiting", title, Unmet, "It begins when the notices are out.")
+		return require("waiting", title, Unmet, strings.TrimSpace("It begins when the notices are out. "+vouched))
 	case now.Before(j.WaitUntil):
-		return require("waiting", title, Unmet, "It ends at "+j.WaitUntil.UTC().Format("2006-01-02 15:04 MST")+".")
+		return require("waiting", title, Unmet, strings.TrimSpace("It ends at "+j.WaitUntil.UTC().Format("2006-01-02 15:04 MST")+". "+vouched))
 	}
-	return require("waiting", title, Met, "")
+	return require("waiting", title, Met, vouched)
 }
 
 func nothingHeldRequirement(f Facts, j Judgement) Requirement {

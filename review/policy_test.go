@@ -63,6 +63,50 @@ func TestPolicyTiers(t *testing.T) {
 	}
 }
 
+// Design 4: a password that the panel saw within a day spares the wait of Low
+// under balanced, and nothing else: not the notices, not the yes, not the votes.
+func TestVouchedWait(t *testing.T) {
+	custom := review.Balanced
+	custom.VouchedWait = 30 * time.Minute
+	long := review.Balanced
+	long.VouchedWait = 48 * time.Hour
+	for _, c := range []struct {
+		name   string
+		policy review.Policy
+		change func(*review.Facts)
+		wait   time.Duration
+	}{
+		{"at the request", review.Balanced, func(f *review.Facts) { f.VouchedAt = f.Opened }, 0},
+		{"a day before", review.Balanced, func(f *review.Facts) { f.VouchedAt = f.Opened.Add(-day) }, 0},
+		{"longer ago", review.Balanced, func(f *review.Facts) { f.VouchedAt = f.Opened.Add(-day - 1) }, 2 * time.Hour},
+		{"after the request", review.Balanced, func(f *review.Facts) { f.VouchedAt = f.Opened.Add(time.Hour) }, 0},
+		{"never", review.Balanced, func(*review.Facts) {}, 2 * time.Hour},
+		{"asked in the panel", review.Balanced, func(f *review.Facts) { f.Verdict, f.PasswordGiven, f.VouchedAt = "panel", true, f.Opened }, 0},
+		{"medium", review.Balanced, func(f *review.Facts) { f.VouchedAt, f.Verdict = f.Opened, "unverified" }, 12 * time.Hour},
+		{"high", review.Balanced, func(f *review.Facts) { f.VouchedAt, f.Quarantined = f.Opened, 1 }, 24 * time.Hour},
+		{"threat mode", threat(review.Balanced), func(f *review.Facts) { f.VouchedAt = f.Opened }, 48 * time.Hour},
+		{"cautious", review.Cautious, func(f *review.Facts) { f.VouchedAt = f.Opened }, 24 * time.Hour},
+		{"small team", review.SmallTeam, func(f *review.Facts) { f.VouchedAt = f.Opened }, 4 * time.Hour},
+		{"a number of its own", custom, func(f *review.Facts) { f.VouchedAt = f.Opened }, 30 * time.Minute},
+		{"never longer", long, func(f *review.Facts) { f.VouchedAt = f.Opened }, 2 * time.Hour},
+	} {
+		f := goodFacts()
+		c.change(&f)
+		j := review.Judge(f, c.policy, f.NoticesOutAt.Add(c.wait))
+		if got := j.WaitUntil.Sub(f.NoticesOutAt); got != c.wait || !(j.Clears() || j.Approvals > f.Votes) {
+			t.Errorf("%s: waits %s, want %s; %+v", c.name, got, c.wait, j.Requirements)
+		}
+		for what, spoil := range map[string]func(*review.Facts){"notices": func(f *review.Facts) { f.NoticesOutAt = time.Time{} },
+			"yes": func(f *review.Facts) { f.ConfirmedAt = time.Time{} }, "votes": func(f *review.Facts) { f.Votes = 0 }} {
+			g := f
+			spoil(&g)
+			if review.Judge(g, c.policy, noon).Clears() {
+				t.Errorf("%s: clears without the %s", c.name, what)
+			}
+		}
+	}
+}
+
 func threat(p review.Policy) review.Policy {
 	p.Threat = true
 	return p
@@ -87,6 +131,9 @@ func TestRisk(t *testing.T) {
 		{"unverified, unconfirmed", func(f *review.Facts) { f.Verdict, f.ConfirmedAt = "unverified", time.Time{} }, review.High, "has not confirmed yet"},
 		{"unverified, confirmed", func(f *review.Facts) { f.Verdict = "unverified" }, review.Medium, "but the owner confirmed"},
 		{"partial, confirmed", func(f *review.Facts) { f.Verdict = "partial" }, review.Medium, "but the owner confirmed"},
+		{"panel, no password, unconfirmed", func(f *review.Facts) { f.Verdict, f.ConfirmedAt = "panel", time.Time{} }, review.High, "proved no password there, and the owner has not confirmed yet"},
+		{"panel, no password, confirmed", func(f *review.Facts) { f.Verdict = "panel" }, review.Medium, "but the owner confirmed"},
+		{"panel, password", func(f *review.Facts) { f.Verdict, f.PasswordGiven = "panel", true }, review.Low, "Nothing unusual"},
 		{"other capitals", func(f *review.Facts) { f.Match = "case_variant" }, review.Medium, "other capitals"},
 		{"high stays high", func(f *review.Facts) { f.Quarantined, f.Match = 1, "case_variant" }, review.High, "other capitals"},
 	} {
@@ -116,6 +163,8 @@ var variations = [][]variation{
 		{"deferred", func(f *review.Facts) { f.Verdict = "deferred" }, map[string]review.ReqState{"sender": review.Failed}},
 		{"automated", func(f *review.Facts) { f.Verdict = "automated" }, map[string]review.ReqState{"sender": review.Failed}},
 		{"quarantine", func(f *review.Facts) { f.Verdict = "quarantine" }, map[string]review.ReqState{"sender": review.Failed}},
+		{"panel", func(f *review.Facts) { f.Verdict = "panel" }, nil},
+		{"panel, password proved", func(f *review.Facts) { f.Verdict, f.PasswordGiven = "panel", true }, nil},
 		{"no verdict", func(f *review.Facts) { f.Verdict = "" }, map[string]review.ReqState{"sender": review.Failed}},
 	}, {
 		{"exact", func(f *review.Facts) { f.Match = "exact" }, nil},
@@ -148,6 +197,7 @@ var variations = [][]variation{
 		{"not seen since", func(*review.Facts) {}, nil},
 		{"never signed in", func(f *review.Facts) { f.VerifiedAt = time.Time{} }, nil},
 		{"signed in meanwhile", func(f *review.Facts) { f.VerifiedAt = f.Watched.Add(1) }, map[string]review.ReqState{"held": review.Failed}},
+		{"the panel saw a login", func(f *review.Facts) { f.LoggedInAt = f.Watched.Add(1) }, map[string]review.ReqState{"held": review.Failed}},
 	}, {
 		{"calm", func(*review.Facts) {}, nil},
 		{"imitated", func(f *review.Facts) { f.Quarantined = 1 }, nil},

@@ -160,11 +160,15 @@ func (d *Desk) queueRow(ctx context.Context, tx totp.Querier, c caseRow) (openRo
 	r := openRow{id: c.id, QueueRow: QueueRow{Number: c.number, State: c.state, AccountID: c.account, Requester: c.requester,
 		Verdict: f.Verdict, Match: f.Match, Risk: j.Risk, Opened: c.opened, Due: c.expires, Approvals: f.Votes, Needed: j.Approvals}}
 	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT name FROM account WHERE id = $2), ''), coalesce((SELECT login FROM panel_user WHERE id = $3), ''),
-			s.subject, s.excerpt
-		FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id WHERE m.case_id = $1 AND m.role = 'opened'`,
-		c.id, c.account, c.user).Scan(&r.AccountName, &r.UserLogin, &r.Subject, &r.Excerpt)
+			coalesce(s.subject, ''), coalesce(s.excerpt, p.note, '')
+		FROM (SELECT 1) one LEFT JOIN assessment s ON s.inbound_id = $1
+			LEFT JOIN panel_request p ON p.case_id = $4 AND p.serial = 1`,
+		c.mail, c.account, c.user, c.id).Scan(&r.AccountName, &r.UserLogin, &r.Subject, &r.Excerpt)
 	if err != nil {
 		return r, fmt.Errorf("read case: %w", err)
+	}
+	if c.mail == 0 {
+		r.Match, r.Subject, r.Excerpt = "", "Asked for in the control panel", excerpt(r.Excerpt)
 	}
 	r.tab, r.WaitsFor = waitsFor(c, f, j)
 	if r.tab == TabWaiting {

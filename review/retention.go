@@ -12,6 +12,9 @@ import (
 // taken in twice.
 func (d *Desk) purge(ctx context.Context) error {
 	now := time.Now()
+	if err := d.forgetSignals(ctx, now); err != nil {
+		return err
+	}
 	return d.update(ctx, "forget mail bodies", func(tx *sql.Tx) error {
 		if keep := d.cfg.KeepParked; keep > 0 {
 			_, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL, header = NULL

@@ -89,7 +89,7 @@ type QueueRow struct {
 	AccountName string
 	UserLogin   string // "" while unresolved
 	Requester   string
-	Verdict     string // sender verdict of the mail that opened it
+	Verdict     string // sender verdict of the mail that opened it; "panel" if none did
 	Match       string
 	Subject     string
 	Excerpt     string
@@ -167,6 +167,9 @@ type CaseView struct {
 	UserName               string
 	AccountChoices         []AccountChoice // while the account is open
 	UserChoices            []UserChoice    // while the user is open
+	InPanel                bool            // asked for in the control panel, not by mail
+	Requests               []PanelRequestView
+	Notes                  []Note
 	Risk                   Risk
 	Requirements           []Requirement
 	Checks                 []Check
@@ -218,6 +221,22 @@ type MailView struct {
 	Fate, FateReason            string
 }
 
+// A PanelRequestView is a request of the control panel as the reviewer reads it.
+// Note and Agent are a stranger's text.
+type PanelRequestView struct {
+	Login, Role     string
+	PasswordAt      time.Time // zero: the panel verified none
+	Note, IP, Agent string
+	Received        time.Time
+}
+
+// A Note is what the panel added to a case.
+type Note struct {
+	ID           int64
+	Author, Text string
+	At           time.Time
+}
+
 // A Reason is a code of mailbox/sender with its sentence for staff.
 type Reason struct{ Code, Text string }
 
@@ -259,6 +278,7 @@ type OwnerView struct {
 	Account      string // masked
 	User         string // login; "" while unresolved
 	Requester    string // masked
+	InPanel      bool   // asked for in the control panel, not by mail
 	Requested    time.Time
 	Expires      time.Time
 	State        State

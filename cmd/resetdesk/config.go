@@ -124,6 +124,8 @@ type WaitingConfig struct {
 	Low    *time.Duration `toml:"low"`
 	Medium *time.Duration `toml:"medium"`
 	High   *time.Duration `toml:"high"`
+	// Vouched is that of Low when the panel vouches for the user's password.
+	Vouched *time.Duration `toml:"vouched"`
 }
 
 // ApprovalsConfig is [policy.approvals]; nil keeps the preset's number.

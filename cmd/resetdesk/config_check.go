@@ -223,7 +223,7 @@ func (l *loader) checkPolicy(p PolicyConfig) {
 	if p.ConfirmLinkLifetime != nil {
 		l.within("policy.confirm_link_lifetime", *p.ConfirmLinkLifetime, 15*time.Minute, day)
 	}
-	for key, d := range map[string]*time.Duration{"low": p.Waiting.Low, "medium": p.Waiting.Medium, "high": p.Waiting.High} {
+	for key, d := range map[string]*time.Duration{"low": p.Waiting.Low, "medium": p.Waiting.Medium, "high": p.Waiting.High, "vouched": p.Waiting.Vouched} {
 		if d != nil {
 			l.within("policy.waiting."+key, *d, 0, 14*day)
 		}
@@ -243,9 +243,14 @@ func (p PolicyConfig) Review() review.Policy {
 	r.Threat = p.ThreatMode
 	set(&r.Hold, p.Hold)
 	set(&r.LinkLifetime, p.ConfirmLinkLifetime)
+	spares := r.VouchedWait < r.Low.Wait // a vouched password spares something in this preset
 	set(&r.Low.Wait, p.Waiting.Low)
 	set(&r.Medium.Wait, p.Waiting.Medium)
 	set(&r.High.Wait, p.Waiting.High)
+	if !spares {
+		r.VouchedWait = r.Low.Wait
+	}
+	set(&r.VouchedWait, p.Waiting.Vouched)
 	set(&r.Low.Approvals, p.Approvals.Low)
 	set(&r.Medium.Approvals, p.Approvals.Medium)
 	set(&r.High.Approvals, p.Approvals.High)

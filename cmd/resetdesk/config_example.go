@@ -117,6 +117,7 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 # low = "2h"
 # medium = "12h"
 # high = "24h"
+# vouched = "0s"                       # low, when the panel saw the user's password within a day
 
 # [policy.approvals]
 # low = 1

@@ -818,39 +818,39 @@ DELETE FROM enrollment_pass;
 
 -- 4: a second open case for a user
 --! UNIQUE
-INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
 
 -- 2: replace the open case of a user
 --! a case is never deleted
-INSERT OR REPLACE INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+INSERT OR REPLACE INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
 
 -- 2: a second open question of a requester
 --! UNIQUE
-INSERT INTO reset_case (number, state, requester, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ('RST-ZZZZZZ', 'open', 'owner@gamma.example', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+INSERT INTO reset_case (number, state, requester, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'owner@gamma.example', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
 
 -- 2: a second open case for a user, by resolving a question
 --! UNIQUE
-INSERT INTO reset_case (number, state, requester, account_id, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+INSERT INTO reset_case (number, state, requester, account_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
 UPDATE reset_case SET user_id = 'U-2', version = 2 WHERE number = 'RST-ZZZZZZ';
 
 -- 4: a case that begins decided
 --! a case begins open
-INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, closed_at, closed_by)
-    VALUES ('RST-ZZZZZZ', 'cleared', 'anna@acme.example', 'A-1001', 'U-1', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, {{now}}, 'x');
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail, closed_at, closed_by)
+    VALUES ('RST-ZZZZZZ', 'cleared', 'anna@acme.example', 'A-1001', 'U-1', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1, {{now}}, 'x');
 
 -- 3: a case for a user of another account
 --! a case begins open
-INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-6', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-6', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
 
 -- 3: a case for an account whose admin the requester is not
 --! a case begins open
-INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ('RST-ZZZZZZ', 'open', 'owner@gamma.example', 'A-1001', 'U-1', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'owner@gamma.example', 'A-1001', 'U-1', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
 
 -- 3: resolve a question into an account whose admin the requester is not
 --! keeps its identity
@@ -928,7 +928,7 @@ INSERT OR REPLACE INTO reset_case SELECT * FROM reset_case;
 UPDATE case_mail SET inbound_id = (SELECT max(inbound_id) FROM assessment) WHERE case_id = {{id "open"}} AND role = 'opened';
 
 -- 3: overwrite the opener of a case
---! a mail stays with its case
+--! the opener that it names
 INSERT OR REPLACE INTO case_mail SELECT {{id "open"}}, min(id), 'opened' FROM inbound;
 
 -- 1: take a mail away from its case
@@ -1287,3 +1287,143 @@ DELETE FROM invitation;
 -- 6: forget the canary, so that any keys seem right
 --! never deleted
 DELETE FROM meta WHERE name = 'canary';
+
+-- 3: a case that nothing opened
+--! CHECK
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'A-4004', 'U-8', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}});
+
+-- 3: a case that both a mail and the panel opened
+--! CHECK
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail, opener_request)
+    VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'A-4004', 'U-8', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1, 1);
+
+-- 3: a case of the panel for nobody
+--! CHECK
+INSERT INTO reset_case (number, state, requester, locale, opened_at, expires_at, watched_from, due_at, opener_request)
+    VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
+
+-- 3: give the case of a mail to the panel
+--! keeps its identity
+UPDATE reset_case SET opener_mail = NULL, opener_request = 1, version = version + 1 WHERE id = {{id "open"}};
+
+-- 3: put an opening mail under a case of the panel
+--! the opener that it names
+INSERT INTO case_mail (case_id, inbound_id, role) VALUES ({{id "panel"}}, 1, 'opened');
+
+-- 3: attach the opener of a case as if it only repeated the request
+--! the opener that it names
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
+    VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'A-4004', 'U-8', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
+INSERT INTO case_mail SELECT id, 1, 'attached' FROM reset_case WHERE number = 'RST-ZZZZZZ';
+
+-- 3: a request of the panel by a user of another account
+--! the user asks, or an admin
+INSERT INTO panel_request (case_id, serial, asked_by, password_at, note, ip, agent, received_at)
+    VALUES ({{id "panel"}}, 2, 'U-3', {{now}}, '', '', '', {{now}});
+
+-- 3: a request of the panel by a colleague who is no admin
+--! the user asks, or an admin
+INSERT INTO panel_request (case_id, serial, asked_by, password_at, note, ip, agent, received_at)
+    VALUES ({{id "panel"}}, 2, 'U-2', {{now}}, '', '', '', {{now}});
+
+-- 3: a request of the panel for a case that is decided
+--! the user asks, or an admin
+INSERT INTO panel_request (case_id, serial, asked_by, password_at, note, ip, agent, received_at)
+    VALUES ({{id "cleared"}}, 1, 'U-5', {{now}}, '', '', '', {{now}});
+
+-- 3: a request of the panel under a number of its own
+--! the user asks, or an admin
+INSERT INTO panel_request (case_id, serial, asked_by, password_at, note, ip, agent, received_at)
+    VALUES ({{id "panel"}}, 7, 'U-1', {{now}}, '', '', '', {{now}});
+
+-- 3: overwrite a request of the panel
+--! the user asks, or an admin
+INSERT OR REPLACE INTO panel_request (case_id, serial, asked_by, password_at, note, ip, agent, received_at)
+    VALUES ({{id "panel"}}, 1, 'U-1', {{now}}, '', '', '', {{now}});
+
+-- 3: say later that the password was proved
+--! a request of the panel is never changed
+UPDATE panel_request SET password_at = {{now}};
+
+-- 9: delete a request of the panel
+--! a request of the panel is never deleted
+DELETE FROM panel_request;
+
+-- 4: reset a case of the panel without the owner's yes
+--! recorded approvals and the owner's yes
+{{vote "panel"}}
+{{event "case.cleared" "panel"}}
+{{reset "panel"}}
+
+-- 4: reset a case of the panel with the owner's yes and no vote
+--! recorded approvals and the owner's yes
+{{yes "panel"}}
+{{event "case.cleared" "panel"}}
+{{reset "panel"}}
+
+-- 4: reset a case whose user logged in with the second factor since
+--! recorded approvals and the owner's yes
+INSERT INTO signal (user_id, kind, second_factor, at, ip, agent, received_at)
+    SELECT user_id, 'logged_in', 1, watched_from + 1, '', '', watched_from + 1 FROM reset_case WHERE id = {{id "yes"}};
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 4: the same, with a panel whose clock is slow
+--! recorded approvals and the owner's yes
+INSERT INTO signal (user_id, kind, second_factor, at, ip, agent, received_at)
+    SELECT user_id, 'logged_in', 1, watched_from - 299000000, '', '', watched_from + 1 FROM reset_case WHERE id = {{id "yes"}};
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 9: change what the panel saw
+--! a signal is never changed
+UPDATE signal SET second_factor = 0;
+
+-- 9: overwrite what the panel saw
+--! a signal is never changed
+INSERT OR REPLACE INTO signal SELECT id, user_id, 'login_failed', 0, at, ip, agent, received_at FROM signal;
+
+-- 9: forget what the panel saw
+--! a signal is kept for 90 days
+DELETE FROM signal;
+
+-- 9: forget what the panel saw a day too early
+--! a signal is kept for 90 days
+INSERT INTO audit SELECT a.seq + 1, (SELECT min(received_at) + 89 * 86400000000 FROM signal), 'clock', 'signals.forgotten', 'signals', '{}', a.hash, randomblob(32)
+    FROM audit a ORDER BY a.seq DESC LIMIT 1;
+DELETE FROM signal;
+
+-- 9: a signal from the future
+--! CHECK
+INSERT INTO signal (user_id, kind, second_factor, at, ip, agent, received_at) VALUES ('U-2', 'logged_in', 1, {{now}} + 300000001, '', '', {{now}});
+
+-- 9: a signal of long ago
+--! CHECK
+INSERT INTO signal (user_id, kind, second_factor, at, ip, agent, received_at) VALUES ('U-2', 'logged_in', 1, {{now}} - 86400000001, '', '', {{now}});
+
+-- 9: a failed login with the second factor
+--! CHECK
+INSERT INTO signal (user_id, kind, second_factor, at, ip, agent, received_at) VALUES ('U-2', 'login_failed', 1, {{now}}, '', '', {{now}});
+
+-- 9: what the panel saw of a reviewer
+--! FOREIGN KEY
+INSERT INTO signal (user_id, kind, second_factor, at, ip, agent, received_at) VALUES ('staff:1', 'logged_in', 1, {{now}}, '', '', {{now}});
+
+-- 9: change a note
+--! a note is never changed
+UPDATE case_note SET text = 'all is well';
+
+-- 9: overwrite a note
+--! a note is never changed
+INSERT OR REPLACE INTO case_note SELECT id, case_id, author, 'all is well', at FROM case_note;
+
+-- 9: delete a note
+--! a note is never deleted
+DELETE FROM case_note;
+
+-- 9: a note in the name of a reviewer
+--! CHECK
+INSERT INTO case_note (case_id, author, text, at) VALUES ({{id "panel"}}, 'reviewer:1', 'I called them', {{now}});
