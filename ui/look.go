@@ -226,7 +226,7 @@ var spelled = map[string]string{
 	"deferred": "Check pending", "automated": "Automatic mail", "quarantine": "Quarantined",
 	"exact": "Exact address", "case_variant": "Exact but for case", "lookalike": "Look-alike address",
 	"none": "No registered address", "panel": "Control panel",
-	"low":  "Low", "medium": "Medium", "high": "High",
+	"low": "Low", "medium": "Medium", "high": "High",
 	"met": "Met", "open": "Open", "failed": "Failed", "pass": "Pass", "warn": "Look here", "fail": "Fail", "unknown": "Unknown",
 	string(review.StateHeld): "On hold", string(review.StateClearing): "Clearing", string(review.StateCleared): "Cleared",
 	string(review.StateUndone): "Undone", string(review.StateRejected): "Rejected", string(review.StateWithdrawn): "Withdrawn",
