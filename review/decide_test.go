@@ -54,7 +54,7 @@ func TestApproveRefuses(t *testing.T) {
 			t.Errorf("wrong forms cost %d tries", n)
 		}
 		in := ballot(v)
-		for _, wrong := range []string{"", "12345", code + " ", "000000", h.codeAt(h.rita.Reviewer.Holder, time.Now())} {
+		for _, wrong := range []string{"", "12345", code + "7", "000000", h.codeAt(h.rita.Reviewer.Holder, time.Now())} {
 			in.Code = wrong
 			_, err := h.desk.Approve(ctx, h.sam, in)
 			wantKind(t, "code "+wrong, err, review.Invalid)
