@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 type ImportReport struct {
 	Accounts, Users int // in the file
 	Added           int // accounts and users
+	Changed         int // accounts and users, in anything but their addresses
 	Removed         int // users that are in the database and not in the file
 	AddressesAdded  int
 	AddressesEnded  int
@@ -27,8 +29,11 @@ type ImportReport struct {
 // danger. It refuses to remove more than a fifth of the users at once unless
 // force is set.
 func (d *Desk) Import(ctx context.Context, rows []AccountRow, source string, force, dryRun bool) (ImportReport, error) {
+	return d.importAll(ctx, "host", rows, source, force, dryRun)
+}
+
+func (d *Desk) importAll(ctx context.Context, actor string, rows []AccountRow, source string, force, dryRun bool) (ImportReport, error) {
 	var report ImportReport
-	errDry := fmt.Errorf("dry run")
 	err := d.update(ctx, "import accounts", func(tx *sql.Tx) error {
 		i := importer{ctx: ctx, tx: tx, source: source, at: time.Now(), report: ImportReport{DryRun: dryRun}}
 		if err := i.run(rows, force); err != nil {
@@ -36,18 +41,24 @@ func (d *Desk) Import(ctx context.Context, rows []AccountRow, source string, for
 		}
 		report = i.report
 		if dryRun {
-			return fail(Conflict, errDry.Error())
+			return errDryRun
 		}
-		_, err := record(ctx, tx, i.at, "host", "accounts.imported", source, report)
+		_, err := record(ctx, tx, i.at, actor, "accounts.imported", source, report)
 		return err
 	})
-	if dryRun && err != nil && err.Error() == errDry.Error() {
+	if errors.Is(err, errDryRun) {
 		err = nil
 	}
 	return report, err
 }
 
+// errDryRun rolls back what was only tried.
+var errDryRun = errors.New("dry run")
+
+// An importer makes accounts those of rows: all of them or, with only set, that
+// one, and then every row is of it.
 type importer struct {
+	only   string
 	ctx    context.Context
 	tx     *sql.Tx
 	source string
@@ -88,37 +99,51 @@ func (i *importer) account(r AccountRow) error {
 	var fresh bool
 	err := i.tx.QueryRowContext(i.ctx, `INSERT INTO account (id, name, locale, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, locale = excluded.locale, removed_at = NULL
+			WHERE account.name <> excluded.name OR account.locale <> excluded.locale OR account.removed_at IS NOT NULL
 		RETURNING created_at = $4`, r.AccountID, r.AccountName, r.Locale, micros(i.at)).Scan(&fresh)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", r.AccountID, err)
-	}
-	if fresh {
+	return i.counted("account "+r.AccountID, fresh, false, err)
+}
+
+// counted adds to the report what an upsert that answers only if it did something
+// did.
+func (i *importer) counted(what string, fresh, changed bool, err error) error {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		if changed {
+			i.report.Changed++
+		}
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case fresh:
 		i.report.Added++
+	default:
+		i.report.Changed++
 	}
 	return nil
 }
 
 func (i *importer) user(r AccountRow) error {
+	var was sql.NullBool
+	err := i.tx.QueryRowContext(i.ctx, `SELECT api_only FROM holder WHERE id = $1`, r.UserID).Scan(&was)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("user %s: %w", r.UserID, err)
+	}
 	if err := totp.Register(i.ctx, i.tx, r.UserID, r.APIOnly); err != nil {
 		return err
 	}
 	var fresh bool
 	var account string
-	err := i.tx.QueryRowContext(i.ctx, `INSERT INTO panel_user (id, account_id, login, full_name, role, created_at)
+	err = i.tx.QueryRowContext(i.ctx, `INSERT INTO panel_user (id, account_id, login, full_name, role, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (id) DO UPDATE SET login = excluded.login, full_name = excluded.full_name, role = excluded.role, removed_at = NULL
+			WHERE panel_user.login <> excluded.login OR panel_user.full_name <> excluded.full_name OR panel_user.role <> excluded.role
+				OR panel_user.removed_at IS NOT NULL OR panel_user.account_id <> excluded.account_id
 		RETURNING created_at = $6, account_id`,
 		r.UserID, r.AccountID, r.Login, r.FullName, r.Role, micros(i.at)).Scan(&fresh, &account)
-	if err != nil {
-		return fmt.Errorf("user %s: %w", r.UserID, err)
-	}
-	if account != r.AccountID {
+	if err == nil && account != r.AccountID {
 		return fail(Invalid, fmt.Sprintf("user %s belongs to account %s and cannot move to %s: give the user a new id", r.UserID, account, r.AccountID))
 	}
-	if fresh {
-		i.report.Added++
-	}
-	return nil
+	return i.counted("user "+r.UserID, fresh, was.Valid && was.Bool != r.APIOnly, err)
 }
 
 // A contact is one current address: what makes it the same one.
@@ -147,13 +172,21 @@ func (i *importer) addresses(wanted map[contact]string) error {
 	return nil
 }
 
+// query reads rows of the accounts that the import is about.
+func (i *importer) query(text string) (*sql.Rows, error) {
+	if i.only == "" {
+		return i.tx.QueryContext(i.ctx, text)
+	}
+	return i.tx.QueryContext(i.ctx, text+` AND account_id = $1`, i.only)
+}
+
 // endAddresses ends every current address that is not wanted, and takes those
 // that are wanted and current already out of wanted. Addresses are plain ASCII
 // (sender-verification 3.2), and one that differs in case alone is the same
 // one: nobody took a mailbox over because a file was typed anew. Its row stays,
 // with its age and with the spelling that it had.
 func (i *importer) endAddresses(wanted map[contact]string) (int, error) {
-	rows, err := i.tx.QueryContext(i.ctx, `SELECT id, account_id, coalesce(user_id, ''), role, lookup FROM address WHERE until IS NULL`)
+	rows, err := i.query(`SELECT id, account_id, coalesce(user_id, ''), role, lookup FROM address WHERE until IS NULL`)
 	if err != nil {
 		return 0, err
 	}
@@ -183,7 +216,7 @@ func (i *importer) endAddresses(wanted map[contact]string) (int, error) {
 }
 
 func (i *importer) removals(accounts, users map[string]bool, force bool) error {
-	rows, err := i.tx.QueryContext(i.ctx, `SELECT id, account_id FROM panel_user WHERE removed_at IS NULL`)
+	rows, err := i.query(`SELECT id, account_id FROM panel_user WHERE removed_at IS NULL`)
 	if err != nil {
 		return err
 	}
@@ -207,7 +240,7 @@ func (i *importer) removals(accounts, users map[string]bool, force bool) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if len(gone)*5 > total && !force {
+	if len(gone)*5 > total && !force && i.only == "" {
 		return fail(Conflict, fmt.Sprintf("the file would remove %d of %d users: check the file, or repeat with -force", len(gone), total))
 	}
 	for _, id := range gone {

@@ -45,7 +45,8 @@ const (
 // reason. No row is returned with an error.
 func ReadAccounts(r io.Reader) ([]AccountRow, error) {
 	limited := &io.LimitedReader{R: r, N: maxAccountsFile + 1}
-	a := accountsFile{reader: csv.NewReader(limited), users: map[string]int{}, accounts: map[string]seenAccount{}, registered: map[string]seenAddress{}}
+	a := newAccountsFile()
+	a.reader = csv.NewReader(limited)
 	a.reader.FieldsPerRecord = -1
 	a.reader.ReuseRecord = true
 	if err := a.header(); err != nil {
@@ -70,11 +71,7 @@ func ReadAccounts(r io.Reader) ([]AccountRow, error) {
 	if limited.N == 0 {
 		return nil, fmt.Errorf("read accounts: the file is larger than %d MiB", maxAccountsFile>>20)
 	}
-	a.finish()
-	if err := a.err(); err != nil {
-		return nil, err
-	}
-	return a.rows, nil
+	return a.finish()
 }
 
 // accountsFile is the state of one reading.
@@ -85,8 +82,39 @@ type accountsFile struct {
 	users      map[string]int // user id -> line
 	accounts   map[string]seenAccount
 	registered map[string]seenAddress // lower case -> as written
-	problems   []string
-	more       int // problems beyond maxAccountErrors
+	problems   AccountsError
+}
+
+func newAccountsFile() *accountsFile {
+	return &accountsFile{users: map[string]int{}, accounts: map[string]seenAccount{}, registered: map[string]seenAddress{}}
+}
+
+// An AccountsError lists everything that is wrong with a list of accounts.
+type AccountsError struct {
+	Lines []LineError
+	More  int // beyond the first hundred
+}
+
+// A LineError is one fault: of a line of a file, or of a user of an account, both
+// counted from 1.
+type LineError struct {
+	Line int    `json:"line"`
+	Text string `json:"detail"`
+}
+
+// Error is one line a fault.
+func (e *AccountsError) Error() string {
+	var b strings.Builder
+	for i, l := range e.Lines {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "line %d: %s", l.Line, l.Text)
+	}
+	if e.More > 0 {
+		fmt.Fprintf(&b, "\nand %d more", e.More)
+	}
+	return b.String()
 }
 
 type seenAccount struct {
@@ -101,21 +129,11 @@ type seenAddress struct {
 }
 
 func (a *accountsFile) complain(line int, format string, args ...any) {
-	if len(a.problems) == maxAccountErrors {
-		a.more++
+	if len(a.problems.Lines) == maxAccountErrors {
+		a.problems.More++
 		return
 	}
-	a.problems = append(a.problems, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
-}
-
-func (a *accountsFile) err() error {
-	if len(a.problems) == 0 {
-		return nil
-	}
-	if a.more > 0 {
-		a.problems = append(a.problems, fmt.Sprintf("and %d more", a.more))
-	}
-	return errors.New(strings.Join(a.problems, "\n"))
+	a.problems.Lines = append(a.problems.Lines, LineError{line, fmt.Sprintf(format, args...)})
 }
 
 func (a *accountsFile) header() error {
@@ -151,11 +169,8 @@ func (a *accountsFile) row(fields []string) {
 		a.complain(line, "%d columns, want %d", len(fields), a.columns)
 		return
 	}
-	for i, f := range fields {
-		if problem := plainText(f); problem != "" {
-			a.complain(line, "%s %s", accountColumns[i], problem)
-			return
-		}
+	if !a.plain(line, fields) {
+		return
 	}
 	r := AccountRow{
 		AccountID: fields[0], AccountName: fields[1], Locale: fields[2], UserID: fields[3],
@@ -169,11 +184,29 @@ func (a *accountsFile) row(fields []string) {
 		a.complain(line, "api_only is %q, want true or false", fields[7])
 	}
 	if a.columns > 8 {
-		r.Notify = a.notify(line, fields[8])
+		r.Notify = strings.Split(fields[8], ";")
 	}
 	if a.columns > 9 {
 		r.FullName = fields[9]
 	}
+	a.add(line, r)
+}
+
+// plain complains about the first field, in the order of the columns, that is no
+// plain text.
+func (a *accountsFile) plain(line int, fields []string) bool {
+	for i, f := range fields {
+		if problem := plainText(f); problem != "" {
+			a.complain(line, "%s %s", accountColumns[i], problem)
+			return false
+		}
+	}
+	return true
+}
+
+// add checks a row, from a file or from the API, and keeps it.
+func (a *accountsFile) add(line int, r AccountRow) {
+	r.Notify = a.notify(line, r.Notify)
 	a.identity(line, r)
 	a.address(line, r)
 	a.account(line, r)
@@ -245,9 +278,9 @@ func (a *accountsFile) account(line int, r AccountRow) {
 	a.accounts[r.AccountID] = s
 }
 
-// finish checks what only the whole file shows: an account nobody could write
-// for.
-func (a *accountsFile) finish() {
+// finish checks what only the whole list shows, an account nobody could write for,
+// and returns the rows or everything that is wrong.
+func (a *accountsFile) finish() ([]AccountRow, error) {
 	var orphans []string
 	for id, s := range a.accounts {
 		if !s.admin {
@@ -258,11 +291,15 @@ func (a *accountsFile) finish() {
 	for _, id := range orphans {
 		a.complain(a.accounts[id].line, "account %s has no user with role admin, so nobody could ask for a reset", id)
 	}
+	if len(a.problems.Lines) > 0 {
+		return nil, &a.problems
+	}
+	return a.rows, nil
 }
 
-func (a *accountsFile) notify(line int, field string) []string {
+func (a *accountsFile) notify(line int, addresses []string) []string {
 	var all []string
-	for addr := range strings.SplitSeq(field, ";") {
+	for _, addr := range addresses {
 		if addr = strings.TrimSpace(addr); addr == "" {
 			continue
 		}
