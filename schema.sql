@@ -518,7 +518,7 @@ BEGIN SELECT RAISE(ABORT, 'a signature that was seen stays seen'); END;
 CREATE TABLE audit (
     seq    INTEGER PRIMARY KEY,
     at     INTEGER NOT NULL,
-    actor  TEXT NOT NULL,   -- 'reviewer:<n>', 'owner', 'desk', 'clock', 'host'
+    actor  TEXT NOT NULL,   -- 'reviewer:<n>', 'api:<n>', 'owner', 'desk', 'clock', 'host'
     action TEXT NOT NULL,
     object TEXT NOT NULL,   -- case number, user id, …
     detail TEXT NOT NULL,   -- JSON, no secrets
@@ -596,6 +596,63 @@ WHEN OLD.ended_at IS NOT NULL OR NEW.hash <> OLD.hash OR NEW.reviewer_id <> OLD.
 BEGIN SELECT RAISE(ABORT, 'an ended session stays ended'); END;
 CREATE TRIGGER session_kept BEFORE DELETE ON session
 BEGIN SELECT RAISE(ABORT, 'a session stays ended, and is never deleted'); END;
+
+---------------------------------------------------------------------------
+-- The JSON API: its keys, and what it answered lately
+---------------------------------------------------------------------------
+
+-- A key lets a program of the panel in. Its token is shown once; the hash is
+-- what the database knows. Scopes and networks are words separated by spaces.
+CREATE TABLE api_key (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL CHECK (name <> ''),
+    hash       BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+    scopes     TEXT NOT NULL CHECK (scopes <> ''),
+    allow      TEXT NOT NULL DEFAULT '',  -- '': from anywhere
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER CHECK (expires_at > created_at), -- NULL: never
+    revoked_at INTEGER,
+    used_at    INTEGER                    -- last use, to the minute
+) STRICT;
+
+CREATE TRIGGER api_key_new BEFORE INSERT ON api_key
+WHEN NEW.revoked_at IS NOT NULL OR NEW.used_at IS NOT NULL OR EXISTS (SELECT 1 FROM api_key WHERE id = NEW.id OR hash = NEW.hash)
+BEGIN SELECT RAISE(ABORT, 'an API key begins unused'); END;
+
+CREATE TRIGGER api_key_fixed BEFORE UPDATE ON api_key
+WHEN NEW.id <> OLD.id OR NEW.name <> OLD.name OR NEW.hash <> OLD.hash OR NEW.scopes <> OLD.scopes OR NEW.allow <> OLD.allow
+    OR NEW.created_at <> OLD.created_at OR NEW.expires_at IS NOT OLD.expires_at
+    OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NOT OLD.revoked_at)
+BEGIN SELECT RAISE(ABORT, 'an API key is never changed, only revoked'); END;
+
+CREATE TRIGGER api_key_kept BEFORE DELETE ON api_key
+BEGIN SELECT RAISE(ABORT, 'an API key is never deleted'); END;
+
+-- An answer that is owed again when the same request comes again. The row is
+-- claimed before the act and answered after it: a claim without an answer is an
+-- act that is under way, or one whose outcome a crash hid. Kept for a day.
+CREATE TABLE idempotency (
+    key_id     INTEGER NOT NULL REFERENCES api_key (id),
+    name       TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255), -- Idempotency-Key
+    request    BLOB NOT NULL CHECK (length(request) = 32), -- keyed hash of method, path and body
+    status     INTEGER,
+    sealed     BLOB,                      -- the answer; it may hold secrets
+    created_at INTEGER NOT NULL,
+    done_at    INTEGER,
+    PRIMARY KEY (key_id, name),
+    CHECK ((status IS NULL) = (done_at IS NULL) AND (sealed IS NULL) = (done_at IS NULL))
+) STRICT;
+
+CREATE INDEX idempotency_by_age ON idempotency (created_at);
+
+CREATE TRIGGER idempotency_new BEFORE INSERT ON idempotency
+WHEN NEW.done_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a claim begins without an answer'); END;
+
+CREATE TRIGGER idempotency_fixed BEFORE UPDATE ON idempotency
+WHEN NEW.key_id <> OLD.key_id OR NEW.name <> OLD.name OR NEW.request <> OLD.request OR NEW.created_at <> OLD.created_at
+    OR OLD.done_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'an answer is given once'); END;
 
 ---------------------------------------------------------------------------
 -- Cases

@@ -32,7 +32,7 @@ func readAttacks(t *testing.T, l life, now time.Time) []attack {
 	}
 	m := macros{life: l, now: now.UnixMicro()}
 	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
-		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter}).Parse(string(text))
+		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey}).Parse(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,11 @@ func (m macros) id(name string) (int64, error) {
 }
 
 func (m macros) seq() string { return "(SELECT max(seq) FROM audit)" }
+
+func (m macros) apiKey() string {
+	return fmt.Sprintf(`INSERT INTO api_key (id, name, hash, scopes, allow, created_at, expires_at)
+		VALUES (1, 'panel', zeroblob(32), 'accounts:read', '192.0.2.0/24', %d, %d);`, m.now, m.now+1)
+}
 
 func (m macros) of(name, column string) string {
 	return fmt.Sprintf("(SELECT %s FROM reset_case WHERE id = %d)", column, m.life[name])

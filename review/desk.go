@@ -150,7 +150,7 @@ func (d *Desk) Run(ctx context.Context) error {
 		d.repeat(ctx, "the clock pauses", d.clock, func() error {
 			err := d.Tick(ctx)
 			if time.Since(purged) > time.Hour && ctx.Err() == nil {
-				err = errors.Join(err, d.purge(ctx))
+				err = errors.Join(err, d.purge(ctx), d.forgetAnswers(ctx))
 				purged = time.Now()
 			}
 			return err

@@ -1427,3 +1427,57 @@ DELETE FROM case_note;
 -- 9: a note in the name of a reviewer
 --! CHECK
 INSERT INTO case_note (case_id, author, text, at) VALUES ({{id "panel"}}, 'reviewer:1', 'I called them', {{now}});
+
+-- 9: let a key do more
+--! an API key is never changed
+{{apikey}}
+UPDATE api_key SET scopes = 'accounts:write';
+
+-- 9: let a key in from anywhere
+--! an API key is never changed
+{{apikey}}
+UPDATE api_key SET allow = '';
+
+-- 9: take a revoked key up again
+--! an API key is never changed
+{{apikey}}
+UPDATE api_key SET revoked_at = {{now}};
+UPDATE api_key SET revoked_at = NULL;
+
+-- 9: make a key live longer
+--! an API key is never changed
+{{apikey}}
+UPDATE api_key SET expires_at = NULL;
+
+-- 9: delete a key that acted
+--! an API key is never deleted
+{{apikey}}
+DELETE FROM api_key;
+
+-- 9: overwrite a key
+--! an API key begins unused
+{{apikey}}
+INSERT OR REPLACE INTO api_key (id, name, hash, scopes, created_at) VALUES (1, 'panel', zeroblob(32), 'accounts:write', {{now}});
+
+-- 9: overwrite a key by its token
+--! an API key begins unused
+{{apikey}}
+INSERT OR REPLACE INTO api_key (id, name, hash, scopes, created_at) VALUES (2, 'panel', zeroblob(32), 'accounts:write', {{now}});
+
+-- 5: have an answer before the act
+--! a claim begins without an answer
+{{apikey}}
+INSERT INTO idempotency VALUES (1, 'a', zeroblob(32), 200, X'00', {{now}}, {{now}});
+
+-- 5: answer a second time
+--! an answer is given once
+{{apikey}}
+INSERT INTO idempotency VALUES (1, 'a', zeroblob(32), NULL, NULL, {{now}}, NULL);
+UPDATE idempotency SET status = 200, sealed = X'00', done_at = {{now}};
+UPDATE idempotency SET status = 200, sealed = X'01', done_at = {{now}};
+
+-- 5: put another request under a claim
+--! an answer is given once
+{{apikey}}
+INSERT INTO idempotency VALUES (1, 'a', zeroblob(32), NULL, NULL, {{now}}, NULL);
+UPDATE idempotency SET request = randomblob(32);
