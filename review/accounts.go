@@ -241,7 +241,7 @@ func (i *importer) removals(accounts, users map[string]bool, force bool) error {
 		return err
 	}
 	if len(gone)*5 > total && !force && i.only == "" {
-		return fail(Conflict, fmt.Sprintf("the file would remove %d of %d users: check the file, or repeat with -force", len(gone), total))
+		return fail(Conflict, fmt.Sprintf("the file would remove %d of %d users: check the file, or repeat with -force (over the API: ?force=1)", len(gone), total))
 	}
 	for _, id := range gone {
 		if _, err := i.tx.ExecContext(i.ctx, `UPDATE panel_user SET removed_at = $2 WHERE id = $1`, id, micros(i.at)); err != nil {

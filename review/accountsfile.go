@@ -136,26 +136,33 @@ func (a *accountsFile) complain(line int, format string, args ...any) {
 	a.problems.Lines = append(a.problems.Lines, LineError{line, fmt.Sprintf(format, args...)})
 }
 
+// header reads the first line. A wrong one is a fault of line 1, and the only one.
 func (a *accountsFile) header() error {
+	fault := func(format string, args ...any) error {
+		return &AccountsError{Lines: []LineError{{1, fmt.Sprintf(format, args...)}}}
+	}
 	want := strings.Join(accountColumns[:requiredColumns], ",")
 	fields, err := a.reader.Read()
-	if err == io.EOF {
-		return fmt.Errorf("line 1: the file is empty; the first line must be %s", want)
-	}
-	if err != nil {
-		return fmt.Errorf("line 1: %w", err)
+	var bad *csv.ParseError
+	switch {
+	case err == io.EOF:
+		return fault("the file is empty; the first line must be %s", want)
+	case errors.As(err, &bad):
+		return fault("%v", bad.Err)
+	case err != nil:
+		return fmt.Errorf("read accounts: %w", err)
 	}
 	fields = slices.Clone(fields)
 	fields[0] = strings.TrimPrefix(fields[0], "\ufeff")
 	if len(fields) == 1 && strings.Contains(fields[0], ";") {
-		return errors.New("line 1: the columns are separated by semicolons; save the file with commas")
+		return fault("the columns are separated by semicolons; save the file with commas")
 	}
 	if len(fields) < requiredColumns || len(fields) > len(accountColumns) {
-		return fmt.Errorf("line 1: %d columns; the first line must be %s (then optionally notify, full_name)", len(fields), want)
+		return fault("%d columns; the first line must be %s (then optionally notify, full_name)", len(fields), want)
 	}
 	for i, f := range fields {
 		if f != accountColumns[i] {
-			return fmt.Errorf("line 1: column %d is %q, want %q", i+1, f, accountColumns[i])
+			return fault("column %d is %q, want %q", i+1, clip(f, 80), accountColumns[i])
 		}
 	}
 	a.columns = len(fields)

@@ -259,3 +259,16 @@ func (d *Desk) APIKey(ctx context.Context, token string) (APIKey, error) {
 	}
 	return k, nil
 }
+
+// ParseNetwork reads an address or a network as people write it.
+func ParseNetwork(s string) (netip.Prefix, error) {
+	s = strings.TrimSpace(s)
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, invalid("allow", fmt.Sprintf("%q is no address or network such as 192.0.2.10 or 192.0.2.0/24.", s))
+	}
+	return p.Masked(), nil
+}

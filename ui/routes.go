@@ -2,10 +2,12 @@ package ui
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui/api"
 )
 
 // access is what a route needs.
@@ -82,7 +84,17 @@ func (s *site) handler() http.Handler {
 	}
 	mux.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoPage) })
 	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoMethod) })
-	return mux
+	if s.API == nil {
+		return mux
+	}
+	// Programs have no cookies, so the API stands outside what guards browsers.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+			s.API.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // guard lets only those through whom the route is for.

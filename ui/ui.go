@@ -22,6 +22,7 @@ type Config struct {
 	Status  func() []Line
 	Banner  string         // shown on top of every page; the demo uses it
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
+	API     http.Handler   // serves /api/v1; nil: there is none
 }
 
 // A Line is one lamp of the mailbox light: what is connected, in words.

@@ -141,9 +141,11 @@ type TOTPConfig struct {
 	MandatoryFrom time.Time `toml:"mandatory_from"` // zero: not mandatory
 }
 
-// APIConfig is [api]. It has no keys: the section is known so that a file that
-// names it stays valid.
-type APIConfig struct{}
+// APIConfig is [api].
+type APIConfig struct {
+	Enabled bool `toml:"enabled"`
+	Rate    int  `toml:"rate"` // requests a second of one key
+}
 
 // RetentionConfig is [retention].
 type RetentionConfig struct {
@@ -162,6 +164,7 @@ func defaultConfig() Config {
 			TrustMode: sender.TrustOff, TrustPosition: sender.AboveBoundary},
 		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},
 		Policy:    PolicyConfig{Preset: "balanced"},
+		API:       APIConfig{Enabled: true, Rate: 100},
 		Retention: RetentionConfig{MailBodies: 30 * day, Parked: 7 * day},
 	}
 }

@@ -33,6 +33,9 @@ func (l *loader) check(c *Config) {
 	if strings.Contains(c.TOTP.Issuer, ":") {
 		l.complain("totp.issuer", "is %q, write a name without a colon (it is the brand when not given)", c.TOTP.Issuer)
 	}
+	if c.API.Rate < 1 || c.API.Rate > 10_000 {
+		l.complain("api.rate", "is %d, write how many requests a second one key may send, 1 to 10000", c.API.Rate)
+	}
 	l.within("retention.mail_bodies", c.Retention.MailBodies, day, maxDuration)
 	l.within("retention.parked", c.Retention.Parked, day, maxDuration)
 }

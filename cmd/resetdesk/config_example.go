@@ -128,6 +128,10 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 # issuer = "Example"                   # shown in the authenticator; the brand when not given
 # mandatory_from = 2027-01-31          # when every user must have a second factor
 
+[api]                                  # /api/v1 under base_url; it opens only to keys: resetdesk apikey add
+# enabled = true
+# rate = 100                           # requests a second of one key
+
 [retention]
 # mail_bodies = "30d"                  # after a case is closed
 # parked = "7d"                        # mails that were no request

@@ -200,9 +200,6 @@ func instead(name string, names []string) string {
 	if best != "" {
 		return fmt.Sprintf("; did you mean %s?", best)
 	}
-	if len(names) == 0 {
-		return "; the section has no keys"
-	}
 	return "; known are " + strings.Join(names, ", ")
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/ui"
+	"github.com/resetdesk/resetdesk/ui/api"
 	"github.com/spf13/cobra"
 )
 
@@ -90,8 +91,16 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 // webServer listens at once, so that a taken port is an error at start, and
 // returns the function that serves.
 func webServer(cfg Config, desk *review.Desk, watcher *mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
-	handler, err := ui.New(ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
-		Status: func() []ui.Line { return mailLights(watcher, postman) }, Trusted: cfg.Server.Trusted})
+	pages := ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
+		Status: func() []ui.Line { return mailLights(watcher, postman) }, Trusted: cfg.Server.Trusted}
+	if cfg.API.Enabled {
+		var err error
+		pages.API, err = api.New(api.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Log: log, Trusted: cfg.Server.Trusted, Rate: cfg.API.Rate})
+		if err != nil {
+			return nil, err
+		}
+	}
+	handler, err := ui.New(pages)
 	if err != nil {
 		return nil, err
 	}

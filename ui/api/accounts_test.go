@@ -1,0 +1,96 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAccounts(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		a := h.ask("PUT", "/accounts/A-1001", acme).want(t, 201)
+		tag := a.header.Get("ETag")
+		settle()
+		h.ask("PUT", "/accounts/A-1001", acme, "If-Match", tag).want(t, 200)
+		if n := h.count(`SELECT count(*) FROM audit WHERE action = 'account.written'`); n != 1 {
+			t.Errorf("%d events of one change", n)
+		}
+		got := h.ask("GET", "/accounts/A-1001", "").want(t, 200)
+		if got.header.Get("ETag") != tag || got.text != a.text {
+			t.Errorf("read %s, wrote %s", got.text, a.text)
+		}
+		h.ask("PUT", "/accounts/A-1001", strings.Replace(acme, "anna@acme", "anna@new", 1), "If-Match", `"other"`).problem(t, 412, "changed")
+		h.ask("PUT", "/accounts/A-1001", strings.Replace(acme, "anna@acme", "anna@new", 1), "If-Match", tag).want(t, 200)
+		if n := h.count(`SELECT count(*) FROM address WHERE user_id = 'U-1' AND (until IS NULL) = (address = 'anna@new.example')`); n != 2 {
+			t.Errorf("%d addresses in the history", n)
+		}
+	})
+}
+
+func TestUsers(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		const jan = `{"login":"jan","full_name":"Jan","email":"jan@acme.example","role":"user"}`
+		h.ask("PUT", "/accounts/A-1001/users/U-9", jan).problem(t, 404, "not-found")
+		h.ask("PUT", "/accounts/A-1001", acme).want(t, 201)
+		settle()
+		h.ask("PUT", "/accounts/A-1001/users/U-9", jan).want(t, 201)
+		h.ask("PUT", "/accounts/A-1001/users/U-9", jan).want(t, 200)
+		if u := h.ask("GET", "/accounts/A-1001/users/U-9", "").want(t, 200); u.str("email") != "jan@acme.example" {
+			t.Errorf("read %s", u.text)
+		}
+		h.ask("DELETE", "/accounts/A-1001/users/U-1", "").problem(t, 409, "conflict")
+		h.ask("DELETE", "/accounts/A-1001/users/U-9", "").want(t, 204)
+		h.ask("DELETE", "/accounts/A-1001/users/U-9", "").problem(t, 404, "not-found")
+		h.ask("GET", "/accounts/A-1001/users/U-9", "").problem(t, 404, "not-found")
+		h.ask("DELETE", "/accounts/A-1001", "").want(t, 204)
+		h.ask("GET", "/accounts/A-1001", "").problem(t, 404, "not-found")
+		if n := h.count(`SELECT count(*) FROM address WHERE until IS NULL`); n != 0 {
+			t.Errorf("%d addresses are current", n)
+		}
+		h.ask("PUT", "/accounts/A-1001", acme).want(t, 201)
+	})
+}
+
+func TestAccountPages(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		for _, id := range []string{"A-1", "A-2", "A-3"} {
+			h.ask("PUT", "/accounts/"+id, strings.NewReplacer("U-", id+"-U-", "@acme", "@"+strings.ToLower(id)).Replace(acme)).want(t, 201)
+		}
+		page := h.ask("GET", "/accounts?limit=2", "").want(t, 200)
+		if len(page.json["accounts"].([]any)) != 2 || page.str("next") != "A-2" {
+			t.Errorf("first page %s", page.text)
+		}
+		page = h.ask("GET", "/accounts?limit=2&after="+page.str("next"), "").want(t, 200)
+		if len(page.json["accounts"].([]any)) != 1 || page.str("next") != "" {
+			t.Errorf("last page %s", page.text)
+		}
+		h.ask("GET", "/accounts?limit=0", "").problem(t, 422, "invalid")
+		h.ask("GET", "/accounts?page=2", "").problem(t, 422, "invalid")
+	})
+}
+
+// Every fault is named at once, with the number of the user.
+func TestAccountFaults(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		a := h.ask("PUT", "/accounts/A-1", `{"name":"x","locale":"german","users":[{"id":"U-1","login":"a b","email":"no","role":"boss"},{"id":"staff:1","login":"x","email":"x@y.example","role":"user"}]}`)
+		a.problem(t, 422, "invalid")
+		if n := len(a.json["errors"].([]any)); n < 5 {
+			t.Errorf("%d faults: %s", n, a.text)
+		}
+		h.ask("PUT", "/accounts/A-1", `{"name":"x","users":[]}`).problem(t, 422, "invalid")
+		h.ask("PUT", "/accounts/A-1", `{"name":"x","owner":1,"users":[]}`).problem(t, 400, "unknown-member")
+		h.ask("PUT", "/accounts/A-1001", acme).want(t, 201)
+		h.ask("PUT", "/accounts/A-2", strings.NewReplacer("U-", "V-", "anna@acme", "Anna@acme").Replace(acme)).problem(t, 422, "invalid")
+		h.ask("PUT", "/accounts/A-2", acme).problem(t, 422, "invalid") // users do not move
+	})
+}
+
+func TestOpenPages(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		for _, path := range []string{"/health", "/openapi.json", "/problems"} {
+			h.ask("GET", path, "", "Authorization", "").want(t, 200)
+		}
+		if p := h.ask("GET", "/problems", ""); !strings.Contains(p.text, `<dt id="locked">`) {
+			t.Errorf("problems %s", p.text)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+const (
+	bodyLimit   = 64 << 10
+	importLimit = 32 << 20
+	importTime  = 5 * time.Minute
+	maxDepth    = 8 // of JSON
+)
+
+// A call is one request of a key.
+type call struct {
+	*http.Request
+	key  review.APIKey
+	body []byte
+}
+
+// An answer is what a call is answered: a status and a value for JSON (nil: none).
+type answer struct {
+	status int
+	header map[string]string
+	value  any
+	raw    []byte // of an earlier answer, instead of value
+}
+
+func ok(value any) answer { return answer{status: http.StatusOK, value: value} }
+
+// made answers 201 for something new, 200 for something changed.
+func made(created bool, value any) answer {
+	if created {
+		return answer{status: http.StatusCreated, value: value}
+	}
+	return ok(value)
+}
+
+var gone = answer{status: http.StatusNoContent}
+
+// encode makes an answer final.
+func (a answer) encode() (answer, error) {
+	if a.value == nil {
+		return a, nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // an otpauth link has ampersands
+	if err := e.Encode(a.value); err != nil {
+		return a, fmt.Errorf("write answer: %w", err)
+	}
+	a.raw, a.value = b.Bytes(), nil
+	return a, nil
+}
+
+func (a answer) write(w http.ResponseWriter, r *http.Request) error {
+	a, err := a.encode()
+	if err != nil {
+		return err
+	}
+	for k, v := range a.header {
+		w.Header().Set(k, v)
+	}
+	if len(a.raw) > 0 && w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	w.WriteHeader(a.status)
+	if r.Method != http.MethodHead {
+		w.Write(a.raw) // an error here is a caller who left
+	}
+	return nil
+}
+
+// checkQuery refuses parameters that the route does not know, and repeated ones.
+func (c *call) checkQuery(known []string) error {
+	for name, values := range c.URL.Query() {
+		if !slices.Contains(known, name) {
+			return invalid("", fmt.Sprintf("There is no parameter %q here.", clip(name)))
+		}
+		if len(values) > 1 {
+			return invalid("", fmt.Sprintf("The parameter %q stands twice.", clip(name)))
+		}
+	}
+	return nil
+}
+
+// flag reads a parameter that is 1 or is not there.
+func (c *call) flag(name string) (bool, error) {
+	switch c.URL.Query().Get(name) {
+	case "", "0":
+		return false, nil
+	case "1":
+		return true, nil
+	}
+	return false, invalid("", fmt.Sprintf("The parameter %q is 1 or 0.", name))
+}
+
+func (c *call) mediaType() string {
+	t, params, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	if err != nil || len(params) > 1 {
+		return ""
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return ""
+	}
+	return t
+}
+
+// readBody reads a small JSON body. What is announced as too large is not read.
+func (c *call) readBody(w http.ResponseWriter) error {
+	if t := c.mediaType(); t != "application/json" {
+		return errMediaType
+	}
+	if c.Header.Get("Content-Encoding") != "" {
+		return errMediaType
+	}
+	if c.ContentLength > bodyLimit {
+		return errTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, bodyLimit))
+	var size *http.MaxBytesError
+	switch {
+	case errors.As(err, &size):
+		return errTooLarge
+	case err != nil:
+		return badJSON("The body ended early.")
+	}
+	c.body = body
+	return nil
+}
+
+// streaming prepares a call whose handler reads a large body itself, and gives it
+// time. Where the time cannot be set, the server's own deadlines hold.
+func (c *call) streaming(w http.ResponseWriter) *call {
+	control := http.NewResponseController(w)
+	until := time.Now().Add(importTime)
+	_ = errors.Join(control.SetReadDeadline(until), control.SetWriteDeadline(until))
+	c.Request.Body = http.MaxBytesReader(w, c.Body, importLimit)
+	return c
+}
+
+// decode reads the body into v, a pointer to a struct: one JSON object in UTF-8,
+// of bounded depth, with no member that v does not have and none twice.
+func (c *call) decode(v any) error {
+	if !utf8.Valid(c.body) {
+		return badJSON("The body is not UTF-8.")
+	}
+	if err := walk(json.NewDecoder(bytes.NewReader(c.body))); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong):
+		if wrong.Field == "" {
+			return badJSON("The body must be a JSON object.")
+		}
+		return invalid(wrong.Field, fmt.Sprintf("%s is a JSON %s, which does not fit.", wrong.Field, wrong.Value))
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return unknownMember(strings.Trim(name, `"`))
+	}
+	return badJSON("The body is not JSON.")
+}
+
+// walk checks what a decoder does not: depth, repeated members, one value alone.
+func walk(d *json.Decoder) error {
+	type level struct {
+		names map[string]bool // nil in an array
+		key   bool            // a name comes next
+	}
+	var stack []level
+	for {
+		t, err := d.Token()
+		if err == io.EOF && len(stack) == 0 {
+			return badJSON("The body is empty; send at least {}.")
+		}
+		if err != nil {
+			return badJSON("The body is not JSON.")
+		}
+		if n := len(stack); n > 0 && stack[n-1].key {
+			if name, ok := t.(string); ok {
+				if stack[n-1].names[name] {
+					return badJSON(fmt.Sprintf("The member %q stands twice.", clip(name)))
+				}
+				stack[n-1].names[name], stack[n-1].key = true, false
+				continue
+			}
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			if len(stack) == maxDepth {
+				return badJSON("The body is nested too deeply.")
+			}
+			l := level{}
+			if t == json.Delim('{') {
+				l = level{map[string]bool{}, true}
+			}
+			stack = append(stack, l)
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:len(stack)-1]
+		}
+		if len(stack) == 0 {
+			break
+		}
+		if l := &stack[len(stack)-1]; l.names != nil {
+			l.key = true
+		}
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return badJSON("More follows behind the JSON object.")
+	}
+	return nil
+}
+
+// clip keeps what a caller sent short when it is said back.
+func clip(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,38 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// A route is one line of the only table of routes. Path values are those of
+// net/http patterns; openapi.json describes every route, which a test demands.
+type route struct {
+	method, path string
+	scope        review.Scope
+	query        []string // parameters that are understood
+	serve        func(*server, *call) (answer, error)
+	stream       bool                                              // serve reads the body itself, and a repeat needs no Idempotency-Key
+	page         func(*server, http.ResponseWriter, *http.Request) // for everybody, instead of serve
+}
+
+var routes = []route{
+	{method: "GET", path: "/health", page: (*server).health},
+	{method: "GET", path: "/openapi.json", page: (*server).openAPI},
+	{method: "GET", path: "/problems", page: (*server).problemsPage},
+
+	{method: "GET", path: "/accounts", scope: review.AccountsRead, serve: (*server).listAccounts, query: []string{"after", "limit"}},
+	{method: "GET", path: "/accounts/{id}", scope: review.AccountsRead, serve: (*server).getAccount},
+	{method: "PUT", path: "/accounts/{id}", scope: review.AccountsWrite, serve: (*server).putAccount},
+	{method: "DELETE", path: "/accounts/{id}", scope: review.AccountsWrite, serve: (*server).deleteAccount},
+	{method: "GET", path: "/accounts/{id}/users/{user}", scope: review.AccountsRead, serve: (*server).getUser},
+	{method: "PUT", path: "/accounts/{id}/users/{user}", scope: review.AccountsWrite, serve: (*server).putUser},
+	{method: "DELETE", path: "/accounts/{id}/users/{user}", scope: review.AccountsWrite, serve: (*server).deleteUser},
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
+}
