@@ -1,6 +1,6 @@
-// Package ui is everything over HTTP: the pages of the support staff, the pages
-// behind the links of letters, and the page on which a person enrolls a second
-// factor, which a panel can embed ([Enrollment]).
+// Package ui is everything over HTTP: the pages of the support staff and the pages
+// behind the links of letters. Reviewers set up their second factor on the pages
+// of totp/panel.
 //
 // A handler parses its input, makes one call on the desk and renders a page or
 // answers 303. Rules, SQL and mail live elsewhere. What every handler may rely

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
-	"github.com/resetdesk/resetdesk/ui"
+	"github.com/resetdesk/resetdesk/totp/panel"
 )
 
 var (
-	shownKey  = regexp.MustCompile(`id="key">([A-Z2-7 ]+)<`)
+	shownKey  = regexp.MustCompile(`id="tfa-key"[^>]*>([A-Z2-7 ]+)<`)
 	shownCode = regexp.MustCompile(`<li>([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]+)</li>`)
 )
 
@@ -41,30 +41,22 @@ func TestInvitation(t *testing.T) {
 		b.post(path, "password", password, "again", password+"x").want(t, http.StatusUnprocessableEntity, "not the same")
 		b.post(path, "password", password, "again", password).leads(t, path+"/enroll")
 		path += "/enroll"
-		b.get(path).want(t, 200, "Set it up", "Better give each a user of their own")
-		b.post(path+"/start").leads(t, path)
-		page := b.get(path).want(t, 200, "<svg", "otpauth://totp/", "SHA-1, 6 digits, 30 seconds", `inputmode="numeric"`, `autocomplete="one-time-code"`, "shared password manager")
-		if again := b.get(path); again.body != page.body {
-			t.Error("a reload shows another key")
-		}
-		if other := h.browser().get(path); strings.Contains(other.body, "<svg") || shownKey.MatchString(other.body) {
-			t.Error("another browser sees the pending key")
-		}
-		b.post(path+"/confirm", append(hiddenFields(page), "code", "000000")...).want(t, http.StatusUnprocessableEntity, "sets its clock automatically", time.Now().UTC().Format("15:04"), "<svg")
+		b.get(path).want(t, 200, "Set it up", "a user of their own")
+		b.post(path+"/start").leads(t, path+"/setup")
+		page := b.get(path+"/setup").want(t, 200, "<svg", "otpauth://totp/", "SHA-1", `autocomplete="one-time-code"`, "shared password manager")
+		h.browser().get(path+"/setup").leads(t, path)
 		secret, page := proves(t, b, path, page)
 		page.want(t, 200, "Save your backup codes", "I have saved them")
 		codes := shownCode.FindAllStringSubmatch(page.body, -1)
 		if len(codes) != 10 {
 			t.Fatalf("%d codes", len(codes))
 		}
-		file := b.post(path+"/codes.txt", hiddenFields(page)...).want(t, 200, codes[0][1], codes[9][1], "new@host.example", "Example – backup codes")
-		if got := file.header.Get("Content-Disposition"); got != `attachment; filename="Example-new_host.example-`+time.Now().UTC().Format("2006-01-02")+`.txt"` {
-			t.Errorf("file is %s", got)
-		}
 		b.post(path+"/finish", hiddenFields(page)...).want(t, http.StatusUnprocessableEntity, codes[0][1], "tick the box")
 		if state := b.get(path).want(t, 200, "Backup codes left: 10"); shownCode.MatchString(state.body) || strings.Contains(state.body, "<svg") {
 			t.Error("a reload shows the codes or the key again")
 		}
+		b.get(path+"/off").want(t, http.StatusNotFound)
+		b.post(path+"/off", "code", codes[1][1]).want(t, http.StatusNotFound)
 		b.post(path+"/finish", append(hiddenFields(page), "saved", "yes")...).leads(t, "/sign-in")
 		b.get(path).want(t, http.StatusNotFound, "unknown, used or older")
 		time.Sleep(30 * time.Second)
@@ -74,60 +66,6 @@ func TestInvitation(t *testing.T) {
 				t.Errorf("a secret is in the log: %s", h.log)
 			}
 		}
-	})
-}
-
-// panel is a panel that embeds the enrollment page.
-func (h *house) panel(user *string, locale string) *browser {
-	h.t.Helper()
-	pages, err := ui.Enrollment{Book: h.desk.Book(), Path: "/account/2fa", Done: "/account", Brand: "Panel",
-		Identify: func(*http.Request) (string, string, bool) { return *user, "jane@acme.example", *user != "" },
-		Locale:   func(*http.Request) string { return locale }}.Handler()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return newBrowser(h.t, pages)
-}
-
-func TestEnrollmentInAPanel(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		user := "U-2"
-		b, path := h.panel(&user, "nl-BE"), "/account/2fa"
-		a := b.get(path).want(t, 200, `<html lang="nl">`, "Instellen", `href="/account/2fa/static/desk.css`)
-		if got := a.header.Get("Content-Security-Policy"); got != wantPolicy {
-			t.Errorf("policy %q", got)
-		}
-		b.get(path+"/static/desk.css").want(t, 200, "color-scheme")
-		for _, other := range []string{"/account/2fax", "/account", "/account/2fa/start", "/account/2fa/nothing", "/account/2fa/static/../ui.go"} {
-			b.get(other).want(t, http.StatusNotFound)
-		}
-		r := b.request("POST", path+"/start", nil)
-		r.Header.Set("Sec-Fetch-Site", "cross-site")
-		b.do(r).want(t, http.StatusForbidden)
-		b.post(path+"/start").leads(t, path)
-		secret, _ := proves(t, b, path, b.get(path))
-		h.phone["U-2"] = secret
-
-		// The code that proved the key is burnt: "just used", not "wrong".
-		used := b.post(path+"/codes", "code", code(t, secret, time.Now()))
-		used.want(t, http.StatusUnprocessableEntity, "Deze code is net gebruikt")
-		b.post(path+"/start").want(t, http.StatusUnprocessableEntity, "Voer eerst een code in")
-		a = b.post(path+"/codes", "code", h.fresh("U-2")).want(t, 200)
-		if n := len(shownCode.FindAllString(a.body, -1)); n != 10 {
-			t.Errorf("%d new codes", n)
-		}
-		b.post(path+"/codes.txt", "backup", "<script>").want(t, http.StatusBadRequest)
-		b.post(path+"/finish", "saved", "yes").leads(t, "/account")
-		for range 12 {
-			a = b.post(path+"/codes", "code", "000000")
-		}
-		a.want(t, http.StatusTooManyRequests, "Te veel verkeerde codes")
-		if a.header.Get("Retry-After") == "" {
-			t.Error("no Retry-After")
-		}
-		user = ""
-		b.get(path).want(t, http.StatusForbidden, "sign in")
-		b.post(path+"/start").want(t, http.StatusForbidden)
 	})
 }
 
@@ -148,32 +86,18 @@ func TestEnrollmentAfterAReset(t *testing.T) {
 				pass = m[1]
 			}
 		}
-		user := "U-2"
-		b, path := h.panel(&user, "en"), "/account/2fa"
-		b.get(path).want(t, 200, "Enrollment pass", `name="pass"`)
-		b.post(path+"/start").want(t, http.StatusUnprocessableEntity, "That enrollment pass is not right")
-		b.post(path+"/start", "pass", "0000-0000-0000-0000").want(t, http.StatusUnprocessableEntity, "That enrollment pass is not right")
-		b.post(path+"/start", "pass", strings.ToLower(pass)).leads(t, path)
-		_, codes := proves(t, b, path, b.get(path))
-		codes.want(t, 200, "Save your backup codes")
-	})
-}
-
-func TestEnrollmentAtTheRoot(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		pages, err := ui.Enrollment{Book: h.desk.Book(), Path: "/", Done: "/done",
-			Identify: func(*http.Request) (string, string, bool) { return "U-2", "jane", true }}.Handler()
+		path = "/account/2fa"
+		pages, err := panel.New(panel.Config{Book: h.desk.Book(), Path: path, Done: "/account",
+			Identify: func(*http.Request) (panel.User, bool) { return panel.User{ID: "U-2", Account: "jane"}, true }})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := newBrowser(t, pages)
-		b.get("/").want(t, 200, `action="/start"`, `href="/static/desk.css`)
-		b.post("/start").leads(t, "/")
+		b.get(path).want(t, 200, "Enrollment pass", `name="pass"`)
+		b.post(path+"/start").want(t, http.StatusUnprocessableEntity, "That enrollment pass is not right")
+		b.post(path+"/start", "pass", "0000-0000-0000-0000").want(t, http.StatusUnprocessableEntity, "That enrollment pass is not right")
+		b.post(path+"/start", "pass", strings.ToLower(pass)).leads(t, path+"/setup")
+		_, codes := proves(t, b, path, b.get(path+"/setup"))
+		codes.want(t, 200, "Save your backup codes")
 	})
-}
-
-func TestEnrollmentNeedsItsParts(t *testing.T) {
-	if _, err := (ui.Enrollment{}).Handler(); err == nil {
-		t.Error("an empty enrollment opens")
-	}
 }

@@ -1,9 +1,11 @@
 package ui
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/totp/panel"
 )
 
 type invitePage struct {
@@ -45,20 +47,26 @@ func (s *site) acceptInvitation(w http.ResponseWriter, r *http.Request, _ review
 		view{Title: "Invitation", Body: invitePage{Reviewer: who, Problem: problem.text}})
 }
 
-// inviteEnrollment mounts the enrollment page for reviewers: who holds the
-// invitation is the reviewer, and finishing ends the invitation.
-func (s *site) inviteEnrollment() page {
-	return func(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-		token := r.PathValue("token")
-		who, err := s.Desk.Invitation(r.Context(), token)
-		if err != nil {
-			return err
-		}
-		e := enroller{
-			book: s.Desk.Book(), pages: s.book, brand: s.Brand, banner: s.Banner, static: "/static/",
-			path: "/invite/" + token + "/enroll", user: who.Holder, account: who.Email, lang: "en",
-			finish: func() (string, error) { return "/sign-in", s.Desk.FinishInvitation(r.Context(), token) },
-		}
-		return e.serve(w, r, r.PathValue("step"))
+// inviteEnrollment mounts the pages of the second factor for reviewers: who holds
+// the invitation is the reviewer, and finishing ends the invitation. A reviewer
+// cannot turn the factor off.
+func (s *site) inviteEnrollment(w http.ResponseWriter, r *http.Request, _ review.Session) error {
+	token := r.PathValue("token")
+	who, err := s.Desk.Invitation(r.Context(), token)
+	if err != nil {
+		return err
 	}
+	pages, err := panel.New(panel.Config{
+		Book: s.Desk.Book(), Path: "/invite/" + token + "/enroll", Done: "/sign-in", AlwaysOn: true,
+		Identify: func(*http.Request) (panel.User, bool) {
+			return panel.User{ID: who.Holder, Account: who.Email, Locale: "en"}, true
+		},
+		Finish:   func(ctx context.Context, _ panel.User) error { return s.Desk.FinishInvitation(ctx, token) },
+		ClientIP: ip, Brand: s.Brand, Banner: s.Banner, Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
+	pages.ServeHTTP(w, r)
+	return nil
 }

@@ -30,7 +30,6 @@ var helpers = template.FuncMap{
 	"count":   count,
 	"lines":   func(s string) int { return strings.Count(strings.TrimRight(s, "\n"), "\n") + 1 },
 	"query":   func(s string) string { return url.QueryEscape(s) },
-	"otpauth": otpauth,
 }
 
 // ago is a time in the past, in words, with the full time in UTC as its title.
@@ -254,13 +253,4 @@ func mark(code any) sign {
 		return sign{"calm", "?"}
 	}
 	return sign{"calm", "○"}
-}
-
-// otpauth lets an otpauth link through, which html/template would refuse as an
-// unknown scheme, and nothing else.
-func otpauth(uri string) template.URL {
-	if !strings.HasPrefix(uri, "otpauth://totp/") {
-		return ""
-	}
-	return template.URL(uri)
 }

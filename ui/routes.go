@@ -43,7 +43,6 @@ type route struct {
 }
 
 func (s *site) routes() []route {
-	enroll := s.inviteEnrollment()
 	table := []route{
 		{"GET", "/healthz", anyone, s.health},
 		{"GET", "/static/{file}", anyone, s.static},
@@ -53,9 +52,9 @@ func (s *site) routes() []route {
 		{"POST", "/r/{token}", anyone, s.answerOwner},
 		{"GET", "/invite/{token}", anyone, s.showInvitation},
 		{"POST", "/invite/{token}", anyone, s.acceptInvitation},
-		{"GET", "/invite/{token}/enroll", anyone, enroll},
-		{"GET", "/invite/{token}/enroll/{step}", anyone, enroll},
-		{"POST", "/invite/{token}/enroll/{step}", anyone, enroll},
+		{"GET", "/invite/{token}/enroll", anyone, s.inviteEnrollment},
+		{"GET", "/invite/{token}/enroll/*", anyone, s.inviteEnrollment},
+		{"POST", "/invite/{token}/enroll/*", anyone, s.inviteEnrollment},
 
 		{"POST", "/sign-out", looks, s.signOut},
 		{"GET", "/", looks, s.showQueue},

@@ -28,7 +28,7 @@ func (noDNS) LookupTXT(_ context.Context, name string) ([]string, error) {
 var needs = map[string]string{
 	"GET /healthz": "anyone", "GET /static/{file}": "anyone", "GET /sign-in": "anyone", "POST /sign-in": "anyone",
 	"GET /r/{token}": "anyone", "POST /r/{token}": "anyone", "GET /invite/{token}": "anyone", "POST /invite/{token}": "anyone",
-	"GET /invite/{token}/enroll": "anyone", "GET /invite/{token}/enroll/{step}": "anyone", "POST /invite/{token}/enroll/{step}": "anyone",
+	"GET /invite/{token}/enroll": "anyone", "GET /invite/{token}/enroll/*": "anyone", "POST /invite/{token}/enroll/*": "anyone",
 	"GET /": "looks", "GET /audit": "looks", "GET /cases/{number}": "looks", "GET /cases/{number}/mails/{id}": "looks",
 	"GET /mails/{id}": "looks", "GET /mails/{id}/source": "looks", "POST /sign-out": "looks",
 	"POST /mails/{id}/case":       "decides",
@@ -57,7 +57,7 @@ func TestRolesAndRoutes(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		number, _ := h.request()
 		h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
-		fill := strings.NewReplacer("{number}", number, "{id}", "2", "{token}", strings.Repeat("0", 52), "{file}", "desk.css", "{step}", "start")
+		fill := strings.NewReplacer("{number}", number, "{id}", "2", "{token}", strings.Repeat("0", 52), "{file}", "desk.css", "*", "start")
 		routes := ui.Routes()
 		if len(routes) != len(needs) {
 			t.Errorf("%d routes, the test knows %d", len(routes), len(needs))
@@ -110,10 +110,10 @@ func (h *house) visit(b *browser) []string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	b.post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll")
+	b.post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll/setup")
 	paths := []string{"/", "/?live=1&q=acme", "/audit", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
 		"/cases/" + number, "/cases/" + number + "/mails/1", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
-		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
+		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/" + invite + "/enroll/setup", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
 	for _, tab := range []string{"review", "owner", "waiting", "held", "closed", "parked", "quarantine"} {
 		paths = append(paths, "/?tab="+tab)
 	}
@@ -128,7 +128,7 @@ func TestGetChangesNothing(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		rita, _ := h.signIn("rita", review.Admin)
 		paths := h.visit(rita)
-		if i := slices.IndexFunc(paths, func(p string) bool { return strings.HasSuffix(p, "/enroll") }); i >= 0 {
+		if i := slices.IndexFunc(paths, func(p string) bool { return strings.HasSuffix(p, "/enroll/setup") }); i >= 0 {
 			rita.get(paths[i]).want(t, 200, "<svg")
 		}
 		before := h.dump()

@@ -1,18 +1,7 @@
-// Everything works without this file. It adds copy and print buttons, and
-// single-key shortcuts for those who turn them on with "?" (WCAG 2.1.4).
+// Everything works without this file. It adds single-key shortcuts for those who
+// turn them on with "?" (WCAG 2.1.4).
 "use strict";
 (() => {
-  for (const b of document.querySelectorAll(".js")) b.classList.remove("js");
-  document.addEventListener("click", (e) => {
-    const b = e.target.closest("[data-copy],[data-print]");
-    if (!b) return;
-    if ("print" in b.dataset) return window.print();
-    const from = document.getElementById(b.dataset.copy);
-    const items = [...from.querySelectorAll("li")].map((li) => li.textContent);
-    const text = items.length ? items.join("\n") : from.textContent.replaceAll(" ", "");
-    navigator.clipboard.writeText(text).then(() => { b.textContent += " ✔"; }, () => getSelection().selectAllChildren(from));
-  });
-
   if (!document.querySelector("nav[aria-label=Desk]")) return;
   let on = false, pending = "";
   try { on = localStorage.getItem("shortcuts") === "on"; } catch { /* storage is closed: stay off */ }

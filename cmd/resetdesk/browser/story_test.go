@@ -43,13 +43,13 @@ func TestStory(t *testing.T) {
 func (s *story) setUp(shot string, devices ...string) []string {
 	s.t.Helper()
 	var key string
-	s.jane.look(shot+"-key").evaluate(`document.querySelector("#key").textContent`, &key)
+	s.jane.look(shot+"-key").evaluate(`document.querySelector("#tfa-key").textContent`, &key)
 	for _, d := range devices {
 		s.scan(d, key)
 	}
 	s.jane.fill(field("Six-digit code"), s.code(devices[0])).press(button("Confirm")).shows("Save your backup codes").look(shot + "-codes")
 	var codes []string
-	s.jane.evaluate(`[...document.querySelectorAll("#codes li")].map((e) => e.textContent)`, &codes)
+	s.jane.evaluate(`[...document.querySelectorAll("#tfa-codes li")].map((e) => e.textContent)`, &codes)
 	if slices.Sort(codes); len(slices.Compact(slices.Clone(codes))) != 10 || codes[0] == "" {
 		s.t.Errorf("backup codes %d, want 10 different ones", len(codes))
 	}
@@ -84,14 +84,14 @@ func (s *story) download() {
 		files, _ = filepath.Glob(filepath.Join(dir, "*.txt"))
 		return len(files) > 0
 	})
-	if name := filepath.Base(files[0]); !regexp.MustCompile(`^Example_Hosting-jane-20\d\d-\d\d-\d\d\.txt$`).MatchString(name) {
+	if name := filepath.Base(files[0]); !regexp.MustCompile(`^Example_Hosting-backup-codes-jane-20\d\d-\d\d-\d\d\.txt$`).MatchString(name) {
 		s.t.Errorf("the file is called %q", name)
 	}
 	raw, err := os.ReadFile(files[0])
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if !strings.HasPrefix(string(raw), "Example Hosting – backup codes\r\nAccount: jane\r\n") {
+	if !strings.HasPrefix(string(raw), "Example Hosting – backup codes\r\n\r\nAccount: jane\r\n") {
 		s.t.Errorf("the file begins with\n%.80s", raw)
 	}
 	for _, c := range s.codes {
@@ -113,7 +113,8 @@ func (s *story) download() {
 
 // secondFactor signs in with a code, then with a backup code; neither works twice.
 func (s *story) secondFactor() {
-	p := s.jane.shows("Your second factor").look("panel-code")
+	p := s.jane.shows("10 backup codes are left").press(button("Sign out"))
+	s.logIn(p, "jane").shows("Enter your code").look("panel-code")
 	enrolled := "" // the code that proved the phone is the one that was used
 	for c := range s.used {
 		enrolled = strings.TrimPrefix(c, "jane")
@@ -124,9 +125,10 @@ func (s *story) secondFactor() {
 	p.press(button("Transfer domain")).shows("acme.example may go").look("panel-inside")
 	p.press(link("Manage")).shows("Backup codes left: 10").hides(s.codes...).look("enroll-on")
 	p.press(button("Continue")).press(button("Sign out"))
-	s.logIn(p, "jane").fill(second, s.codes[0]).press(button("Continue")).shows("9 backup codes are left")
+	byBackup, backup := link("Use a backup code"), field("Backup code")
+	s.logIn(p, "jane").press(byBackup).look("panel-code-backup").fill(backup, s.codes[0]).press(button("Continue")).shows("9 backup codes are left")
 	p.press(button("Sign out"))
-	s.logIn(p, "jane").fill(second, s.codes[0]).refused(422, button("Continue")).shows("This code is not right")
+	s.logIn(p, "jane").press(byBackup).fill(backup, s.codes[0]).refused(422, button("Continue")).shows("That code is not right")
 }
 
 func (s *story) lose() {
@@ -140,8 +142,8 @@ func (s *story) lose() {
 	phone.press(button("Lose phone").within("jane")).shows("The old phone lies in the canal")
 	phone.close()
 	s.jane.press(button("Sign out"))
-	s.logIn(s.jane, "jane").shows("Your second factor")
-	s.jane.visit(s.panel + "/account/2fa").shows("Your second factor")
+	s.logIn(s.jane, "jane").shows("Enter your code")
+	s.jane.visit(s.panel + "/account/2fa").shows("Enter your code")
 }
 
 // send writes three mails: one is honest.
@@ -234,13 +236,12 @@ func (s *story) again() {
 	// Loading the page again does not bring the codes back.
 	p.run("reload", chromedp.Reload(), chromedp.WaitReady("main"))
 	p.hides(codes...)
-	p.visit(s.panel + "/account").shows("Your second factor").hides(codes...)
+	p.visit(s.panel + "/account").shows("Transfers are on hold").hides(codes...).press(button("Sign out"))
 
 	second := field("Code from your authenticator")
-	for _, old := range []string{s.code("anna"), s.codes[1]} {
-		p.fill(second, old).refused(422, button("Continue")).shows("This code is not right")
-	}
-	p.fill(second, s.code("jane")).press(button("Continue")).shows("Transfers are on hold")
+	s.logIn(p, "jane").fill(second, s.code("anna")).refused(422, button("Continue")).shows("That code is not right")
+	p.press(link("Use a backup code")).fill(field("Backup code"), s.codes[1]).refused(422, button("Continue")).shows("That code is not right")
+	p.press(link("Use a code from")).fill(second, s.code("jane")).press(button("Continue")).shows("Transfers are on hold")
 	p.refused(409, button("Transfer domain")).shows("acme.example stays").look("panel-hold")
 }
 

@@ -4,8 +4,8 @@
 // What the visitor sees is the product: the real desk on a real database, the
 // real watcher and postman over real sockets to mail servers in this process,
 // the real pages. Around them stand three small sets that a product cannot
-// bring: a control panel ([ui.Enrollment] is embedded
-// in it as any panel would), a page to write to support with and to read what
+// bring: a control panel (totp/panel is embedded in it
+// as any panel would), a page to write to support with and to read what
 // went out, and a pretend phone. They take no short cut: a mail comes in through
 // the mailbox, a decision through the desk's pages, a letter out through SMTP.
 //

@@ -20,7 +20,7 @@ func (v *visitor) logIn(login string) page {
 	return v.get(v.panel+"/?user="+login).must(200).submit("/login", "login", login)
 }
 
-var keyOnPage = regexp.MustCompile(`id="key">([A-Z2-7 ]+)<`)
+var keyOnPage = regexp.MustCompile(`id="tfa-key"[^>]*>([A-Z2-7 ]+)<`)
 
 // setUp goes from a page with a key to the backup codes and on, with a phone.
 func (v *visitor) setUp(p page, device string) page {
@@ -73,13 +73,14 @@ func TestStory(t *testing.T) {
 	v := enter(t, wait)
 	v.get(v.guide+"/").must(200, "Jane loses her phone", "6 seconds")
 
-	// Enroll, and sign in with it: the setup code is used up.
+	// Enroll, and sign in with it.
 	v.logIn("jane").must(200, "signing in needs two-factor authentication")
 	start := v.get(v.panel+"/account/2fa").must(200, "Demo", "waiting period")
-	if p := v.setUp(start.submit("/start"), "jane"); p.url.Path != "/code" {
+	if p := v.setUp(start.submit("/start"), "jane"); p.url.Path != "/account" {
 		t.Fatalf("after the enrollment the panel is at %s", p.url)
 	}
-	v.get(v.panel+"/code").submit("/code", "code", v.code("jane")).must(200, "10 backup codes are left")
+	v.get(v.panel + "/account").submit("/logout")
+	v.logIn("jane").must(200, "Enter your code").submit("", "code", v.code("jane")).must(200, "10 backup codes are left")
 	v.get(v.panel+"/account").submit("/transfer").must(200, "may go")
 	v.get(v.guide+"/phone").submit("/phone/jane/lose").must(200, "lies in the canal")
 
@@ -115,8 +116,7 @@ func TestStory(t *testing.T) {
 		t.Fatalf("with the password alone jane reads %s", p.url)
 	}
 	p.submit("/start", "pass", "AAAA-BBBB").must(422)
-	v.setUp(p.submit("/start", "pass", passIn(t, pass.text)), "jane")
-	v.get(v.panel+"/code").submit("/code", "code", v.code("jane")).must(200, "Transfers are on hold")
+	v.setUp(p.submit("/start", "pass", passIn(t, pass.text)), "jane").must(200, "Transfers are on hold")
 	v.get(v.panel+"/account").submit("/transfer").must(409, "stays")
 
 	// Not us: the old factor is back, the new phone is void, jane is locked.
@@ -201,7 +201,7 @@ func TestLanguages(t *testing.T) {
 		if strings.Contains(c.text, "Not verified") {
 			t.Errorf("%s is not authenticated:\n%s", x.admin, c.text)
 		}
-		v.logIn(x.user).submit("/code", "code", v.code(x.user)).must(200, "10 backup codes")
+		v.logIn(x.user).submit("", "code", v.code(x.user)).must(200, "10 backup codes")
 		if p := v.get(v.panel + "/account/2fa").must(200); !strings.Contains(strings.ToLower(p.text), strings.ToLower(x.enrolled)) {
 			t.Errorf("the enrollment page of %s does not speak its language:\n%s", x.user, p.text)
 		}
@@ -217,7 +217,7 @@ func TestPanel(t *testing.T) {
 	v := enter(t, time.Second)
 	v.get(v.panel+"/").must(200).submit("/login", "login", "sanne", "password", "wrong").must(401, "not right")
 	v.get(v.panel+"/?user=whmcs").submit("/login").must(403, "API only")
-	p := v.logIn("sanne").must(200, "Your second factor")
+	p := v.logIn("sanne").must(200, "Voer uw code in")
 	for _, path := range []string{"/account", "/account/2fa", "/"} {
 		if p := v.get(v.panel + path); p.url.Path != "/code" {
 			t.Errorf("without the code %s shows %s", path, p.url)
@@ -226,12 +226,12 @@ func TestPanel(t *testing.T) {
 	if p := v.post(v.panel+"/account/2fa/start", nil); p.status != 403 {
 		t.Errorf("without the code the enrollment begins: %d", p.status)
 	}
-	p.submit("/code", "code", "000000").must(422, "not right")
+	p.submit("", "code", "000000").must(422, "klopt niet")
 	code := v.code("sanne")
-	p.submit("/code", "code", code).must(200, "Domains")
+	p.submit("", "code", code).must(200, "Domains")
 	v.get(v.panel + "/account").submit("/logout")
-	v.logIn("sanne").submit("/code", "code", code).must(429, "just used")
-	v.get(v.panel+"/").submit("/code", "code", v.code("sanne")).must(200)
+	v.logIn("sanne").submit("", "code", code).must(429, "net gebruikt")
+	v.get(v.panel+"/").submit("", "code", v.code("sanne")).must(200)
 	v.post(v.panel+"/transfer", map[string][]string{"domain": {"acme.example"}}).must(404, "no such domain")
 	v.get(v.panel+"/account").submit("/transfer").must(200, "tulp.example may go")
 	v.post(v.guide+"/phone/rita/lose", nil).must(404)

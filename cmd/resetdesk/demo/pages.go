@@ -2,9 +2,11 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -27,7 +29,7 @@ func openPages() (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
-	for _, name := range []string{"guide", "mail", "phone", "scan", "login", "code", "account", "note"} {
+	for _, name := range []string{"guide", "mail", "phone", "scan", "login", "account", "note", "factor"} {
 		t, err := base.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "templates/"+name+".html")
@@ -43,7 +45,9 @@ func openPages() (*pages, error) {
 // A frame is what every template sees; Body is the page's own.
 type frame struct {
 	Title   string
-	Here    string // which of the links is this page
+	Lang    string        // empty: English
+	Head    template.HTML // what a page brings along
+	Here    string        // which of the links is this page
 	Banner  string
 	Guide   string // addresses of the three sites
 	Panel   string
@@ -56,13 +60,22 @@ type frame struct {
 	Body    any
 }
 
-// render writes a whole page, or the page of an internal error.
-func (s *stage) render(w http.ResponseWriter, status int, name string, f frame) {
+// write writes a page in the frame of the demo.
+func (s *stage) write(w io.Writer, name string, f frame) error {
 	f.Banner, f.V = s.banner(), s.pages.version
 	f.Guide, f.Panel, f.Desk = s.guideURL(), s.panelURL(), s.deskURL()
+	f.Lang = cmp.Or(f.Lang, "en")
+	if err := s.pages.all[name].ExecuteTemplate(w, "page", f); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	return nil
+}
+
+// render writes a whole page, or the page of an internal error.
+func (s *stage) render(w http.ResponseWriter, status int, name string, f frame) {
 	var b bytes.Buffer
-	if err := s.pages.all[name].ExecuteTemplate(&b, "page", f); err != nil {
-		s.fail(w, fmt.Errorf("render %s: %w", name, err))
+	if err := s.write(&b, name, f); err != nil {
+		s.fail(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -99,14 +112,14 @@ func harden(host string, next http.Handler) http.Handler {
 	})
 }
 
-// static serves the demo's style sheet, and the product's with its icon by way
-// of the enrollment page, which brings them along.
+// static serves the demo's style sheet, and the desk's with its icon by way of the
+// desk.
 func (s *stage) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	if name == "desk.css" || name == "icon.svg" {
 		inner := r.Clone(r.Context())
-		inner.URL.Path = enrollPath + "/static/" + name
-		s.enrollment.ServeHTTP(w, inner)
+		inner.URL.Path, inner.Host = "/static/"+name, s.deskLine.Addr().String()
+		s.deskPages.ServeHTTP(w, inner)
 		return
 	}
 	text, err := files.ReadFile(path.Join("static", path.Base(name)))

@@ -11,34 +11,33 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-// enrollPath is where the panel mounts the enrollment page.
-const enrollPath = "/account/2fa"
+// factorPath is where the panel mounts the pages of the second factor.
+const factorPath = "/account/2fa"
 
 // panelPages are a small control panel. What a panel developer has to do for
 // two-factor authentication is all here: ask [totp.Book.Status] at every request
-// (stand), ask for the code after the password (checkCode), mount the enrollment
-// page, and ask [totp.Book.Guard] before what an intruder does first (transfer).
+// (stand), mount the pages of the second factor and the question for the code, and
+// ask [totp.Book.Guard] before what an intruder does first (transfer).
 func (s *stage) panelPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showLogin)
 	mux.HandleFunc("POST /login", s.logIn)
-	mux.HandleFunc("GET /code", s.showCode)
-	mux.HandleFunc("POST /code", s.checkCode)
+	mux.Handle("/code", s.challenge)
 	mux.HandleFunc("GET /account", s.showAccount)
 	mux.HandleFunc("POST /transfer", s.transfer)
 	mux.HandleFunc("POST /logout", s.logOut)
 	mux.HandleFunc("GET /static/{file}", s.static)
-	mux.HandleFunc(enrollPath, s.enter)
-	mux.HandleFunc(enrollPath+"/", s.enter)
+	mux.HandleFunc(factorPath, s.enter)
+	mux.HandleFunc(factorPath+"/", s.enter)
 	return harden(s.panelLine.Addr().String(), mux)
 }
 
-// enter lets through to the enrollment page, and shows the way to those who
-// open it without being signed in.
+// enter lets through to the pages of the second factor, and shows the way to those
+// who open them without being signed in.
 func (s *stage) enter(w http.ResponseWriter, r *http.Request) {
-	static := strings.HasPrefix(r.URL.Path, enrollPath+"/static/")
-	if _, _, ok := s.identify(r); ok || static || r.Method != http.MethodGet {
-		s.enrollment.ServeHTTP(w, r)
+	static := strings.HasPrefix(r.URL.Path, factorPath+"/static/")
+	if _, ok := s.identify(r); ok || static || r.Method != http.MethodGet {
+		s.factor.ServeHTTP(w, r)
 		return
 	}
 	s.whereTo(w, r)
@@ -57,7 +56,7 @@ func (s *stage) whereTo(w http.ResponseWriter, r *http.Request) {
 	case asked:
 		http.Redirect(w, r, "/code", http.StatusSeeOther)
 	case bound:
-		http.Redirect(w, r, enrollPath, http.StatusSeeOther)
+		http.Redirect(w, r, factorPath, http.StatusSeeOther)
 	case inside:
 		http.Redirect(w, r, "/account", http.StatusSeeOther)
 	default:
@@ -118,48 +117,6 @@ func (s *stage) logIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
 }
 
-func (s *stage) showCode(w http.ResponseWriter, r *http.Request) {
-	s.withStanding(w, r, asked, func(v visit) { s.renderCode(w, http.StatusOK, v, "") })
-}
-
-func (s *stage) renderCode(w http.ResponseWriter, status int, v visit, problem string) {
-	s.render(w, status, "code", frame{Title: "Second factor", Here: "panel", Who: v.user, Bad: problem})
-}
-
-// checkCode is the second half of signing in.
-func (s *stage) checkCode(w http.ResponseWriter, r *http.Request) {
-	s.withStanding(w, r, asked, func(v visit) {
-		_, err := s.desk.Book().Verify(r.Context(), v.user.ID, typedCode(r.PostFormValue("code")), totp.Web)
-		var used *totp.UsedError
-		var shut *totp.LockedError
-		switch {
-		case err == nil:
-			s.sessions.begin(w, v.token, session{user: v.user, begun: time.Now(), proved: true})
-			http.Redirect(w, r, "/account", http.StatusSeeOther)
-		case errors.As(err, &used):
-			s.renderCode(w, http.StatusTooManyRequests, v, fmt.Sprintf("This code was just used. Wait for the next one (%s).", inWords(used.RetryAfter)))
-		case errors.As(err, &shut):
-			s.renderCode(w, http.StatusTooManyRequests, v, "Too many wrong codes. Wait "+inWords(shut.RetryAfter)+".")
-		case errors.Is(err, totp.ErrInvalidCode):
-			s.renderCode(w, http.StatusUnprocessableEntity, v, "This code is not right. Is the clock of the phone set by the network?")
-		case errors.Is(err, totp.ErrNotEnrolled), errors.Is(err, totp.ErrPassRequired), errors.Is(err, totp.ErrFrozen):
-			http.Redirect(w, r, "/", http.StatusSeeOther) // it changed this very moment
-		default:
-			s.fail(w, err)
-		}
-	})
-}
-
-// typedCode takes out what people type between the digits. A backup code keeps
-// its own reading.
-func typedCode(typed string) string {
-	digits := strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(typed)
-	if len(digits) == 6 && strings.Trim(digits, "0123456789") == "" {
-		return digits
-	}
-	return strings.TrimSpace(typed)
-}
-
 // withStanding runs f for a visitor of that standing and sends everybody else
 // where he belongs.
 func (s *stage) withStanding(w http.ResponseWriter, r *http.Request, want standing, f func(visit)) {
@@ -190,7 +147,7 @@ func (s *stage) showAccount(w http.ResponseWriter, r *http.Request) {
 
 func (s *stage) renderAccount(w http.ResponseWriter, status int, v visit, f frame) {
 	const day = "2 January 2006"
-	p := accountPage{user: v.user, Status: v.status, Domains: v.user.Account.domains(), Manage: enrollPath}
+	p := accountPage{user: v.user, Status: v.status, Domains: v.user.Account.domains(), Manage: factorPath}
 	if v.status.Enrolled {
 		p.Since = v.status.Since.Format(day)
 	} else if !v.status.RequiredFrom.IsZero() {

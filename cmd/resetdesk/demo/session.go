@@ -5,11 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/resetdesk/resetdesk/totp"
+	"github.com/resetdesk/resetdesk/totp/panel"
 )
 
 // The panel's own cookie. Cookies do not see ports, so its name must differ from
@@ -138,31 +141,44 @@ func (s *stage) judge(ctx context.Context, v *visit) error {
 	return nil
 }
 
-// identify tells the enrollment page who is there. Somebody who owes a code gets
-// no further than to the end of an enrollment that has just been proved: these
-// two steps only carry the backup codes that the page itself sent.
-func (s *stage) identify(r *http.Request) (user, account string, ok bool) {
+// identify tells the pages of the second factor who is there.
+func (s *stage) identify(r *http.Request) (panel.User, bool) {
+	return s.ofStanding(r, inside, bound)
+}
+
+// waiting is who gave the right password and owes the code.
+func (s *stage) waiting(r *http.Request) (panel.User, bool) { return s.ofStanding(r, asked) }
+
+func (s *stage) ofStanding(r *http.Request, any ...standing) (panel.User, bool) {
 	v, err := s.visitOf(r)
 	if err != nil {
 		s.Log.Error("panel session", "error", err)
-		return "", "", false
+		return panel.User{}, false
 	}
-	switch v.standing {
-	case inside, bound:
-	case asked:
-		if r.URL.Path != enrollPath+"/finish" && r.URL.Path != enrollPath+"/codes.txt" {
-			return "", "", false
-		}
-	default:
-		return "", "", false
+	if !slices.Contains(any, v.standing) {
+		return panel.User{}, false
 	}
-	return v.user.ID, v.user.Login, true
+	return panel.User{ID: v.user.ID, Account: v.user.Login, Locale: v.user.Account.Locale}, true
 }
 
-// locale is the language of the account for the enrollment page.
-func (s *stage) locale(r *http.Request) string {
-	if v, _, ok := s.sessions.of(r); ok {
-		return v.user.Account.Locale
+// proved notes in the session that the second factor was given.
+func (s *stage) proved(w http.ResponseWriter, r *http.Request, _ panel.User) {
+	if old, token, ok := s.sessions.of(r); ok {
+		s.sessions.begin(w, token, session{user: old.user, begun: time.Now(), proved: true})
 	}
-	return r.Header.Get("Accept-Language")
+}
+
+// passed lets in who answered the question for the code.
+func (s *stage) passed(w http.ResponseWriter, r *http.Request, u panel.User, _ totp.Result) {
+	s.proved(w, r, u)
+	http.Redirect(w, r, "/account", http.StatusSeeOther)
+}
+
+// frame puts the pages of the second factor into the frame of the panel.
+func (s *stage) frame(w io.Writer, r *http.Request, p panel.Page) error {
+	f := frame{Title: p.Title, Lang: p.Lang, Head: p.Head, Here: "panel", Body: p.Body}
+	if v, _, ok := s.sessions.of(r); ok {
+		f.Who = v.user
+	}
+	return s.write(w, "factor", f)
 }

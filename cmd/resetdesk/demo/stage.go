@@ -17,6 +17,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/totp"
+	"github.com/resetdesk/resetdesk/totp/panel"
 	"github.com/resetdesk/resetdesk/ui"
 )
 
@@ -40,13 +41,14 @@ type stage struct {
 	watcher *mailbox.Watcher
 	postman *mailbox.Postman
 
-	accounts   []*account
-	staff      []reviewer
-	phones     phones
-	sessions   sessions
-	pages      *pages
-	enrollment http.Handler
-	deskPages  http.Handler
+	accounts  []*account
+	staff     []reviewer
+	phones    phones
+	sessions  sessions
+	pages     *pages
+	factor    *panel.Pages // the panel's pages of the second factor
+	challenge http.Handler // its question for the code
+	deskPages http.Handler
 }
 
 // atEnd has f run when the demo ends, the last one first.
@@ -161,8 +163,12 @@ func (s *stage) openPages(context.Context) error {
 	if s.pages, err = openPages(); err != nil {
 		return err
 	}
-	s.enrollment, err = ui.Enrollment{Book: s.desk.Book(), Identify: s.identify, Path: enrollPath, Done: "/account",
-		Brand: brand, Banner: s.banner(), Locale: s.locale, Log: s.Log}.Handler()
+	s.factor, err = panel.New(panel.Config{Book: s.desk.Book(), Identify: s.identify, Proved: s.proved, Path: factorPath,
+		Done: "/account", Brand: brand, Support: support, Frame: s.frame, Log: s.Log})
+	if err != nil {
+		return err
+	}
+	s.challenge, err = s.factor.Challenge(panel.Challenge{Waiting: s.waiting, Passed: s.passed, Elsewhere: "/"})
 	if err != nil {
 		return err
 	}
