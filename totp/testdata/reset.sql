@@ -1,7 +1,9 @@
 -- A legal row of reset: case {{n}} of {{user}}, confirmed by the owner and
 -- approved by a reviewer at {{at}}, for {{generation}}; held for an hour.
-INSERT INTO reset_case (id, number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
-    VALUES ({{n}}, 'RST-00000{{n}}', 'open', 'jane@acme.example', 'A-1', '{{user}}', 'en', {{at}}, {{at}} + 86400000000, {{at}}, {{at}});
+INSERT INTO reset_case (id, number, state, requester, opener_request, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at)
+    VALUES ({{n}}, 'RST-00000{{n}}', 'open', 'jane@acme.example', 1, 'A-1', '{{user}}', 'en', {{at}}, {{at}} + 86400000000, {{at}}, {{at}});
+INSERT INTO panel_request (case_id, serial, asked_by, password_at, note, ip, agent, received_at)
+    VALUES ({{n}}, 1, '{{user}}', 0, '', '192.0.2.3', 'test', {{at}});
 INSERT INTO owner_link (hash, case_id, round, purpose, address_id, created_at, expires_at)
     VALUES (CAST(printf('confirm%025d', {{n}}) AS BLOB), {{n}}, 1, 'confirm', 1, {{at}}, {{at}} + 86400000000);
 INSERT INTO answer (id, case_id, round, link, answer, user_id, at, ip)
