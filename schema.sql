@@ -12,7 +12,7 @@
 -- triggers); review.Open reads both back.
 
 CREATE TABLE meta (
-    name  TEXT PRIMARY KEY CHECK (name IN ('schema_version', 'canary')),
+    name  TEXT PRIMARY KEY CHECK (name IN ('schema_version', 'canary', 'mandatory')),
     value TEXT NOT NULL
 ) STRICT;
 
@@ -328,6 +328,7 @@ CREATE TABLE account (
     id         TEXT PRIMARY KEY CHECK (id <> ''),
     name       TEXT NOT NULL,
     locale     TEXT NOT NULL,
+    required_from INTEGER,     -- a factor is mandatory from then; NULL: as the installation says
     created_at INTEGER NOT NULL,
     removed_at INTEGER
 ) STRICT;
@@ -345,11 +346,17 @@ CREATE TABLE panel_user (
     login      TEXT NOT NULL,
     full_name  TEXT NOT NULL DEFAULT '',
     role       TEXT NOT NULL CHECK (role IN ('admin', 'user')),
+    remind_at  INTEGER DEFAULT 0, -- when to see whether a reminder to enroll is due; NULL: no more
     created_at INTEGER NOT NULL,
     removed_at INTEGER
 ) STRICT;
 
 CREATE INDEX panel_user_of_account ON panel_user (account_id);
+CREATE INDEX panel_user_to_remind ON panel_user (remind_at, id) WHERE remind_at IS NOT NULL AND removed_at IS NULL;
+
+CREATE TRIGGER panel_user_new BEFORE INSERT ON panel_user
+WHEN (SELECT required_from FROM account WHERE id = NEW.account_id) IS NOT (SELECT required_from FROM holder WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a user has the date of the account'); END;
 
 -- Whose admins may ask for a user is decided once.
 CREATE TRIGGER panel_user_fixed BEFORE UPDATE ON panel_user
@@ -1043,13 +1050,21 @@ BEGIN SELECT RAISE(ABORT, 'an undo is never deleted'); END;
 -- stands, so that a repeat is byte-identical (promises 3.3). Its recipient is a
 -- row of address, never text from a mail. state 'dot' is committed before the
 -- final dot is written: only then may a crash leave it uncertain.
+--
+-- It belongs to a case, or to one user. Then its topic says what it tells of,
+-- once to each address: 'event:17' the factor_event 17, 'due:2027-01-31:7' that
+-- a factor is mandatory from that day, told 7 days before it.
 CREATE TABLE letter (
     id         INTEGER PRIMARY KEY,
-    case_id    INTEGER NOT NULL REFERENCES reset_case (id),
+    case_id    INTEGER REFERENCES reset_case (id),
     reset_id   INTEGER REFERENCES reset (id),
-    round      INTEGER NOT NULL,
+    round      INTEGER NOT NULL,            -- of the case; 0 without one
     serial     INTEGER NOT NULL DEFAULT 1,  -- counts repeats that a person asked for
-    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone')),
+    user_id    TEXT REFERENCES panel_user (id),
+    topic      TEXT,
+    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone',
+                   'enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off', 'codes_renewed', 'code_used',
+                   'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder')),
     address_id INTEGER NOT NULL,
     recipient  TEXT NOT NULL,
     message_id TEXT NOT NULL UNIQUE,
@@ -1066,28 +1081,57 @@ CREATE TABLE letter (
     uncertain  INTEGER NOT NULL DEFAULT 0,  -- how often nobody could know whether it arrived
     FOREIGN KEY (address_id, recipient) REFERENCES address (id, address),
     UNIQUE (case_id, round, kind, address_id, serial),
-    CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL))
+    CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL)),
+    CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone'))),
+    CHECK ((case_id IS NULL) = (user_id IS NOT NULL) AND (case_id IS NULL) = (topic IS NOT NULL)),
+    CHECK (case_id IS NOT NULL OR (round = 0 AND serial = 1)),
+    CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' ELSE 'event:_%' END)
 ) STRICT;
 
 CREATE INDEX letter_due ON letter (next_at, id) WHERE state IN ('queued', 'sending', 'dot');
 CREATE INDEX letter_of_case ON letter (case_id);
 CREATE INDEX letter_of_reset ON letter (reset_id, kind) WHERE reset_id IS NOT NULL;
+CREATE UNIQUE INDEX letter_of_user ON letter (user_id, topic, address_id) WHERE user_id IS NOT NULL;
+CREATE INDEX letter_to_user_lately ON letter (user_id, queued_at) WHERE user_id IS NOT NULL;
 
 CREATE TRIGGER letter_new BEFORE INSERT ON letter
 WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
     OR EXISTS (SELECT 1 FROM letter WHERE id = NEW.id)
-    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
+    OR (NEW.user_id IS NULL AND NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
         WHERE c.id = NEW.case_id AND c.round = NEW.round
             AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
             AND (a.role IN ('admin', 'notify') OR a.user_id = c.user_id) AND (a.until IS NULL OR NEW.kind IN ('cleared', 'notice'))
             AND (NEW.reset_id IS NULL OR EXISTS (SELECT 1 FROM reset WHERE id = NEW.reset_id AND case_id = c.id))
             AND (NEW.kind <> 'acknowledgement' OR a.role = 'admin')
-            AND (NEW.kind <> 'pass' OR a.user_id = c.user_id))
+            AND (NEW.kind <> 'pass' OR a.user_id = c.user_id)))
 BEGIN SELECT RAISE(ABORT, 'a letter goes to a stored address of its account'); END;
 
+-- To the user's own address. Where somebody made the account weaker its contacts
+-- are told too, of guessing its admins; and these are told in place of a user
+-- who has no address.
+CREATE TRIGGER letter_to_user BEFORE INSERT ON letter
+WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM panel_user u JOIN address a ON a.account_id = u.account_id
+    WHERE u.id = NEW.user_id AND a.id = NEW.address_id AND a.until IS NULL
+        AND (a.user_id = u.id
+            OR (a.role = 'admin' AND NEW.kind IN ('device_removed', 'turned_off', 'locked', 'alarm'))
+            OR (a.role = 'notify' AND NEW.kind IN ('device_removed', 'turned_off'))
+            OR (a.role = 'admin' AND NOT EXISTS (SELECT 1 FROM address WHERE user_id = u.id AND until IS NULL))))
+BEGIN SELECT RAISE(ABORT, 'a letter to a user goes to a current address of the user, or of contacts who must know'); END;
+
+CREATE TRIGGER letter_cause BEFORE INSERT ON letter
+WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM factor_event e
+    WHERE e.id = CAST(substr(NEW.topic, 7) AS INTEGER) AND NEW.topic = 'event:' || e.id AND e.user_id = NEW.user_id AND e.kind = NEW.kind
+    UNION ALL
+    SELECT 1 FROM panel_user u JOIN holder h ON h.id = u.id
+    WHERE NEW.kind = 'reminder' AND u.id = NEW.user_id AND u.removed_at IS NULL AND h.api_only = 0
+        AND NOT EXISTS (SELECT 1 FROM credential WHERE user_id = u.id AND state = 'active'))
+BEGIN SELECT RAISE(ABORT, 'a letter to a user tells of an event, or reminds who has yet to enroll'); END;
+
 CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
-WHEN NEW.id <> OLD.id OR NEW.case_id <> OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round
-    OR NEW.kind <> OLD.kind OR NEW.address_id <> OLD.address_id OR NEW.recipient <> OLD.recipient
+WHEN NEW.id <> OLD.id OR NEW.case_id IS NOT OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round
+    OR NEW.user_id IS NOT OLD.user_id OR NEW.topic IS NOT OLD.topic OR NEW.kind <> OLD.kind OR NEW.address_id <> OLD.address_id OR NEW.recipient <> OLD.recipient
     OR NEW.message_id <> OLD.message_id OR NEW.sha256 <> OLD.sha256 OR NEW.subject <> OLD.subject
     OR NEW.attempt < OLD.attempt OR OLD.state = 'sent'
 BEGIN SELECT RAISE(ABORT, 'a letter keeps its words and its recipient'); END;

@@ -64,9 +64,15 @@ type importer struct {
 	source string
 	at     time.Time
 	report ImportReport
+
+	policies map[string]AccountPolicy // of accounts that have one of their own
 }
 
 func (i *importer) run(rows []AccountRow, force bool) error {
+	var err error
+	if i.policies, err = accountPolicies(i.ctx, i.tx); err != nil {
+		return err
+	}
 	accounts := map[string]bool{}
 	users := map[string]bool{}
 	wanted := map[contact]string{} // contact -> address as written
@@ -131,11 +137,17 @@ func (i *importer) user(r AccountRow) error {
 	if err := totp.Register(i.ctx, i.tx, r.UserID, r.APIOnly); err != nil {
 		return err
 	}
+	if p, ok := i.policies[r.AccountID]; ok {
+		if err := totp.Require(i.ctx, i.tx, r.UserID, p.RequiredFrom); err != nil {
+			return err
+		}
+	}
 	var fresh bool
 	var account string
 	err = i.tx.QueryRowContext(i.ctx, `INSERT INTO panel_user (id, account_id, login, full_name, role, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (id) DO UPDATE SET login = excluded.login, full_name = excluded.full_name, role = excluded.role, removed_at = NULL
+		ON CONFLICT (id) DO UPDATE SET login = excluded.login, full_name = excluded.full_name, role = excluded.role, removed_at = NULL,
+			remind_at = CASE WHEN panel_user.removed_at IS NULL THEN panel_user.remind_at ELSE 0 END
 			WHERE panel_user.login <> excluded.login OR panel_user.full_name <> excluded.full_name OR panel_user.role <> excluded.role
 				OR panel_user.removed_at IS NOT NULL OR panel_user.account_id <> excluded.account_id
 		RETURNING created_at = $6, account_id`,

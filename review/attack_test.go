@@ -32,7 +32,7 @@ func readAttacks(t *testing.T, l life, now time.Time) []attack {
 	}
 	m := macros{life: l, now: now.UnixMicro()}
 	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
-		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey}).Parse(string(text))
+		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey, "note": m.note, "fact": m.fact}).Parse(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +163,25 @@ func (m macros) letter(name string, more ...string) string {
 	return fmt.Sprintf(`INSERT %s INTO letter (case_id, reset_id, round, serial, kind, address_id, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
 		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, 's', X'00', zeroblob(32), %s, %d, %d, %d);`, a["or"], m.life[a["case"]], a["reset"], a["round"],
 		a["serial"], a["kind"], address, a["recipient"], a["message"], a["state"], m.now, m.now, m.now)
+}
+
+// note is a letter to a user about the newest event of its kind.
+func (m macros) note(more ...string) string {
+	a := m.args(more, map[string]string{"case": "NULL", "user": "'U-2'", "kind": "'enrolled'", "address": "jane@acme.example", "message": "'note@host.example'"})
+	if a["topic"] == "" {
+		a["topic"] = "(SELECT 'event:' || max(id) FROM factor_event WHERE user_id = " + a["user"] + " AND kind = " + a["kind"] + ")"
+	}
+	if a["recipient"] == "" {
+		a["recipient"] = "'" + a["address"] + "'"
+	}
+	return fmt.Sprintf(`INSERT INTO letter (case_id, user_id, topic, round, kind, address_id, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+		VALUES (%s, %s, %s, 0, %s, (SELECT min(id) FROM address WHERE address = '%s'), %s, %s, 's', X'00', zeroblob(32), 'queued', %d, %d, %d);`,
+		a["case"], a["user"], a["topic"], a["kind"], a["address"], a["recipient"], a["message"], m.now, m.now, m.now)
+}
+
+// fact is an event of jane's factor.
+func (m macros) fact(kind string) string {
+	return fmt.Sprintf(`INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, %d, '%s');`, m.now, kind)
 }
 
 // ambush opens one connection to the database of a full house, for plain SQL
@@ -328,7 +347,9 @@ func TestForgedChainIsFound(t *testing.T) {
 		m := macros{life: l, now: time.Now().UnixMicro()}
 		_, err := h.sql().Exec(m.vote("yes") + m.event("case.cleared", "yes") + m.reset("yes") +
 			`UPDATE holder SET generation = 2 WHERE id = 'U-4';` +
-			`UPDATE credential SET state = 'cleared', ended_at = 1 WHERE user_id = 'U-4' AND state = 'active';` + m.letter("open", "address=it@acme.example"))
+			`UPDATE credential SET state = 'cleared', ended_at = 1 WHERE user_id = 'U-4' AND state = 'active';` + m.letter("open", "address=it@acme.example") +
+			m.note() + m.fact("alarm") + m.note("kind='alarm'", "address=anna@acme.example", "message='a@b'") +
+			m.note("user='U-5'", "kind='reminder'", "topic='due:2027-01-31:7'", "address=owner@gamma.example", "message='c@d'"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -77,9 +78,15 @@ func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, ge
 }
 
 // Tick lets the clock act: cases whose waiting period ended are cleared, those
-// whose user signed in meanwhile are held, and those too old expire. Each case
-// is one transaction, and one that fails does not stop the others.
+// whose user signed in meanwhile are held, and those too old expire; what
+// happened to second factors is told, and users are reminded to enroll. What
+// fails does not stop the rest.
 func (d *Desk) Tick(ctx context.Context) error {
+	return errors.Join(d.tickCases(ctx), d.tellFactors(ctx), d.remind(ctx))
+}
+
+// tickCases takes each case that is due in one transaction.
+func (d *Desk) tickCases(ctx context.Context) error {
 	ids, err := d.dueCases(ctx)
 	if err != nil {
 		return err

@@ -105,6 +105,9 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if d.book, err = totp.Open(db.write, cfg.Keys, cfg.TOTP); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	if err := d.policyChanged(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
 	return d, nil
 }
 

@@ -44,6 +44,9 @@ type words struct {
 	Link, LinkUntil      string
 	When, HoldUntil      string
 	Pass, PassUntil      string
+	IP, Device, Left     string // of an event: "" if unknown
+	Day, Stage           string // of a reminder
+	Own                  bool   // the recipient is the user
 }
 
 // A recipient is a stored address.
@@ -67,37 +70,60 @@ func render(locale, kind string, w words) (subject, text string, err error) {
 	return s.String(), wrap(b.String()), nil
 }
 
-// queueLetter renders a letter, seals it and puts it into the outbox, all in
-// the transaction that owes it.
+// An owed letter says what it belongs to: a case, or one user and a topic.
+type owed struct {
+	kind, locale  string
+	to            recipient
+	caseID, reset int64
+	round, serial int64
+	user, topic   string
+	about         string // begins the Message-ID
+	reply         bool   // to a mail
+	inReplyTo     string // its Message-ID, "" if it had none
+}
+
+// queueLetter puts a letter of a case into the outbox, in the transaction that
+// owes it.
 func (d *Desk) queueLetter(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipient, reset, serial int64, w words, now time.Time) error {
-	subject, text, err := render(c.locale, kind, w)
+	o := owed{kind: kind, locale: c.locale, to: to, caseID: c.id, reset: reset, round: c.round, serial: serial, about: c.number}
+	if kind == "acknowledgement" && c.mail != 0 {
+		var err error
+		o.reply = true
+		if o.inReplyTo, err = openerID(ctx, tx, c.mail); err != nil {
+			return err
+		}
+	}
+	return d.queue(ctx, tx, o, w, now)
+}
+
+// queue renders a letter, seals it and puts it into the outbox, all in the
+// transaction that owes it.
+func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.Time) error {
+	subject, text, err := render(o.locale, o.kind, w)
 	if err != nil {
 		return err
 	}
 	_, domain, _ := cutAddress(d.cfg.From.Address)
 	draft := mailbox.Draft{
-		From: d.cfg.From, To: mail.Address{Address: to.address}, Subject: subject,
-		MessageID: strings.ToLower(c.number+"."+kind+"."+randomText(12)) + "@" + domain,
-		Date:      now, Language: c.locale, AutoSubmitted: "auto-generated", Text: text, HTML: htmlOf(text, c.locale),
+		From: d.cfg.From, To: mail.Address{Address: o.to.address}, Subject: subject,
+		MessageID: strings.ToLower(o.about+"."+o.kind+"."+randomText(12)) + "@" + domain, InReplyTo: o.inReplyTo,
+		Date: now, Language: o.locale, AutoSubmitted: "auto-generated", Text: text, HTML: htmlOf(text, o.locale),
 	}
-	if kind == "acknowledgement" && c.mail != 0 {
+	if o.reply {
 		draft.AutoSubmitted = "auto-replied"
-		if draft.InReplyTo, err = openerID(ctx, tx, c.mail); err != nil {
-			return err
-		}
 	}
 	mime, err := mailbox.Compose(draft)
 	if err != nil {
 		return err
 	}
 	sum := sha256.Sum256(mime)
-	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, kind, address_id, recipient, message_id, subject,
+	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, user_id, topic, kind, address_id, recipient, message_id, subject,
 			sealed, sha256, state, next_at, queued_at, changed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, $12, $12)`,
-		c.id, nullID(reset), c.round, serial, kind, to.id, to.address, draft.MessageID, subject,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $14)`,
+		nullID(o.caseID), nullID(o.reset), o.round, o.serial, null(o.user), null(o.topic), o.kind, o.to.id, o.to.address, draft.MessageID, subject,
 		d.cfg.Keys.Seal("letter", draft.MessageID, mime), sum[:], micros(now))
 	if err != nil {
-		return fmt.Errorf("queue %s letter: %w", kind, err)
+		return fmt.Errorf("queue %s letter: %w", o.kind, err)
 	}
 	return nil
 }

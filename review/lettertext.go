@@ -25,6 +25,27 @@ var months = map[string][12]string{
 	"es": {"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"},
 }
 
+var longMonths = map[string][12]string{
+	"en": {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
+	"de": {"Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"},
+	"nl": {"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
+	"fr": {"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"},
+	"es": {"enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"},
+}
+
+// date writes a day for people, in UTC.
+func date(t time.Time, locale string) string {
+	t = t.UTC()
+	form := "%s %s %d"
+	switch locale {
+	case "de":
+		form = "%s. %s %d"
+	case "es":
+		form = "%s de %s de %d"
+	}
+	return fmt.Sprintf(form, dayOfMonth(t, locale), longMonths[locale][t.Month()-1], t.Year())
+}
+
 // when writes a moment for people, in UTC and to the minute.
 func when(t time.Time, locale string) string {
 	t = t.UTC()
@@ -51,8 +72,8 @@ var itemPattern = regexp.MustCompile(`^[0-9]\. `)
 
 // wrap breaks the paragraphs of a letter at 76 characters. Lines that begin
 // with a space (the facts) and links stay as they are; so do the breaks that
-// the template makes. What goes on below the item of a list is indented. A space
-// that must not break (U+00A0, as before a French colon) does not.
+// the template makes. What goes on below the item of a list is indented. See
+// breakable.
 func wrap(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -65,7 +86,7 @@ func wrap(text string) string {
 		if itemPattern.MatchString(line) {
 			indent = "   "
 		}
-		for i, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ' ' }) {
+		for i, word := range breakable(line) {
 			n := utf8.RuneCountInString(word)
 			switch {
 			case i > 0 && width+1+n > 76:
@@ -82,6 +103,22 @@ func wrap(text string) string {
 	}
 	return out.String()
 }
+
+// breakable parts a line where it may be broken: at plain spaces (not at
+// U+00A0, as before a French colon), and not within a telephone number.
+func breakable(line string) []string {
+	var words []string
+	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ' ' }) {
+		if n := len(words); n > 0 && digit(word[0]) && digit(words[n-1][len(words[n-1])-1]) {
+			words[n-1] += " " + word
+			continue
+		}
+		words = append(words, word)
+	}
+	return words
+}
+
+func digit(b byte) bool { return b >= '0' && b <= '9' }
 
 var linkPattern = regexp.MustCompile(`^https?://\S+$`)
 

@@ -113,19 +113,23 @@ func (d *Desk) Failed(ctx context.Context, id int64, attempt int, o mailbox.Outc
 }
 
 func (d *Desk) letterRefused(ctx context.Context, tx *sql.Tx, id int64, o mailbox.Outcome, now time.Time) error {
-	var caseID int64
-	var kind, recipient string
-	err := tx.QueryRowContext(ctx, `SELECT case_id, kind, recipient FROM letter WHERE id = $1`, id).Scan(&caseID, &kind, &recipient)
+	var caseID int64 // 0: a letter to a user
+	var kind, recipient, user string
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(case_id, 0), coalesce(user_id, ''), kind, recipient FROM letter WHERE id = $1`, id).
+		Scan(&caseID, &user, &kind, &recipient)
 	if err != nil {
+		return err
+	}
+	detail := map[string]any{"kind": kind, "recipient": maskAddress(recipient), "code": o.Code}
+	if caseID == 0 {
+		_, err := record(ctx, tx, now, "desk", "letter.refused", user, detail)
 		return err
 	}
 	c, err := caseByID(ctx, tx, caseID)
 	if err != nil {
 		return err
 	}
-	_, err = record(ctx, tx, now, "desk", "letter.refused", c.number, map[string]any{
-		"kind": kind, "recipient": maskAddress(recipient), "code": o.Code})
-	if err != nil {
+	if _, err := record(ctx, tx, now, "desk", "letter.refused", c.number, detail); err != nil {
 		return err
 	}
 	if c.state != StateOpen || (kind != "acknowledgement" && kind != "notice") {

@@ -42,9 +42,12 @@ func Register(ctx context.Context, tx *sql.Tx, user string, apiOnly bool) error 
 	return nil
 }
 
+// Never exempts a user from the duty to have a factor, see [Require].
+var Never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
 // Require sets the day from which a factor is mandatory for one user, in the
 // place of [Policy.MandatoryFrom], in the caller's transaction. Zero: as the
-// installation says.
+// installation says. [Never]: not at all.
 func Require(ctx context.Context, tx *sql.Tx, user string, from time.Time) error {
 	day := sql.NullInt64{Int64: from.UnixMicro(), Valid: !from.IsZero()}
 	found, err := hit(tx.ExecContext(ctx, `UPDATE holder SET required_from = $1 WHERE id = $2`, day, user))

@@ -69,7 +69,12 @@ func readStatus(ctx context.Context, q Querier, user string) (Status, duty, erro
 
 // Status is [ReadStatus] with the duty to have a factor, by policy and user.
 func (b *Book) Status(ctx context.Context, user string) (Status, error) {
-	s, d, err := readStatus(ctx, b.db, user)
+	return b.StatusIn(ctx, b.db, user)
+}
+
+// StatusIn is [Book.Status] as seen by q, such as a transaction of the caller.
+func (b *Book) StatusIn(ctx context.Context, q Querier, user string) (Status, error) {
+	s, d, err := readStatus(ctx, q, user)
 	if err == nil {
 		s.RequiredFrom = b.policy.requiredFrom(d)
 		s.Required = b.policy.required(d, time.Now())

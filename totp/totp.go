@@ -217,10 +217,10 @@ func (p Policy) requiredFrom(d duty) time.Time {
 	if from.IsZero() {
 		from = p.MandatoryFrom
 	}
-	if from.IsZero() || d.apiOnly {
+	if from.IsZero() || d.apiOnly || !from.Before(Never) {
 		return time.Time{}
 	}
-	if grace := time.UnixMicro(d.registered).UTC().Add(p.Grace); grace.After(from) {
+	if grace := time.UnixMicro(d.registered).UTC().Add(p.Grace); p.Grace > 0 && grace.After(from) {
 		return grace
 	}
 	return from

@@ -1207,11 +1207,11 @@ UPDATE panel_user SET account_id = 'A-2002' WHERE id = 'U-2';
 
 -- 3: move a user by overwriting the row
 --! a user stays in the account
-INSERT OR REPLACE INTO panel_user SELECT id, 'A-2002', login, full_name, role, created_at, removed_at FROM panel_user WHERE id = 'U-2';
+INSERT OR REPLACE INTO panel_user SELECT id, 'A-2002', login, full_name, role, remind_at, created_at, removed_at FROM panel_user WHERE id = 'U-2';
 
 -- 3: move a user, politely
 --! a user stays in the account
-INSERT INTO panel_user SELECT id, 'A-2002', login, full_name, role, created_at, removed_at FROM panel_user WHERE id = 'U-2'
+INSERT INTO panel_user SELECT id, 'A-2002', login, full_name, role, remind_at, created_at, removed_at FROM panel_user WHERE id = 'U-2'
     ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id;
 
 -- 9: delete a user
@@ -1228,7 +1228,7 @@ UPDATE account SET created_at = {{now}};
 
 -- 3: make an account younger by overwriting it
 --! an account keeps its beginning
-INSERT OR REPLACE INTO account SELECT id, name, locale, {{now}}, removed_at FROM account;
+INSERT OR REPLACE INTO account SELECT id, name, locale, required_from, {{now}}, removed_at FROM account;
 
 -- 4: turn a reviewer into another person
 --! stays the same person
@@ -1481,3 +1481,115 @@ UPDATE idempotency SET status = 200, sealed = X'01', done_at = {{now}};
 {{apikey}}
 INSERT INTO idempotency VALUES (1, 'a', zeroblob(32), NULL, NULL, {{now}}, NULL);
 UPDATE idempotency SET request = randomblob(32);
+
+-- 3: a letter to a user at an address of another account
+--! a letter to a user goes to a current address
+{{note "address=piet@beta.example"}}
+
+-- 3: a letter to a user at an address that ended
+--! a letter to a user goes to a current address
+UPDATE address SET until = since WHERE address = 'jane@acme.example';
+{{note ""}}
+
+-- 3: a letter to a user at an address that another user had
+--! a letter to a user goes to a current address
+{{note "address=dan@delta.example"}}
+
+-- 7: a letter of the user alone to an admin
+--! a letter to a user goes to a current address
+{{note "address=anna@acme.example"}}
+
+-- 7: a letter of the user alone to a contact
+--! a letter to a user goes to a current address
+{{note "address=it@acme.example"}}
+
+-- 7: guessing told to a contact who is no admin
+--! a letter to a user goes to a current address
+{{fact "alarm"}}
+{{note "kind='alarm'" "address=it@acme.example"}}
+
+-- 7: a letter in the place of a user without an address to a contact who is no admin
+--! a letter to a user goes to a current address
+UPDATE address SET until = since WHERE address = 'jane@acme.example';
+{{note "address=it@acme.example"}}
+
+-- 3: a letter to a user to a text that is no stored address
+--! FOREIGN KEY
+{{note "recipient='mallory@evil.example'"}}
+
+-- 7: a letter of an event of somebody else
+--! tells of an event
+{{note "topic='event:' || (SELECT max(id) FROM factor_event WHERE user_id = 'U-1')"}}
+
+-- 7: a letter of another kind than its event
+--! tells of an event
+{{note "kind='turned_off'" "topic='event:' || (SELECT max(id) FROM factor_event WHERE user_id = 'U-2')"}}
+
+-- 7: a letter of an event that never was
+--! tells of an event
+{{note "topic='event:999999'"}}
+
+-- 7: a second letter of one event, by another way to write its number
+--! tells of an event
+{{note "topic=(SELECT 'event:0' || max(id) FROM factor_event WHERE user_id = 'U-2')"}}
+
+-- 7: a reminder to a user who is enrolled
+--! has yet to enroll
+{{note "kind='reminder'" "topic='due:2027-01-31:7'"}}
+
+-- 7: a reminder to a user whom nobody asks
+--! has yet to enroll
+UPDATE holder SET api_only = 1 WHERE id = 'U-5';
+{{note "user='U-5'" "kind='reminder'" "topic='due:2027-01-31:7'" "address=owner@gamma.example"}}
+
+-- 7: a reminder to a user who was removed
+--! has yet to enroll
+UPDATE panel_user SET removed_at = {{now}} WHERE id = 'U-5';
+{{note "user='U-5'" "kind='reminder'" "topic='due:2027-01-31:7'" "address=owner@gamma.example"}}
+
+-- 7: a reminder without a day
+--! CHECK
+{{note "user='U-5'" "kind='reminder'" "topic='event:1'" "address=owner@gamma.example"}}
+
+-- 7: tell an event twice
+--! UNIQUE
+{{note ""}}
+{{note "message='twice@host.example'"}}
+
+-- 7: a letter of a case and of a user
+--! CHECK
+{{note "case=(SELECT max(id) FROM reset_case)"}}
+
+-- 7: a letter of nothing
+--! a letter goes to a stored address
+{{note "user=NULL"}}
+
+-- 7: a letter of a case without a case
+--! tells of an event
+{{note "kind='notice'" "topic='event:1'"}}
+
+-- 7: give a letter of a user another topic
+--! a letter keeps its words and its recipient
+{{note ""}}
+UPDATE letter SET topic = 'event:2' WHERE user_id IS NOT NULL;
+
+-- 7: give a letter to another user
+--! a letter keeps its words and its recipient
+{{note ""}}
+UPDATE letter SET user_id = 'U-1' WHERE user_id IS NOT NULL;
+
+-- 7: give a letter of a user to a case
+--! a letter keeps its words and its recipient
+{{note ""}}
+UPDATE letter SET case_id = 1, user_id = NULL, topic = NULL WHERE user_id IS NOT NULL;
+
+-- 6: a new user who is let off what the account must do
+--! a user has the date of the account
+UPDATE account SET required_from = 1 WHERE id = 'A-1001';
+INSERT INTO holder (id) VALUES ('U-99');
+INSERT INTO panel_user (id, account_id, login, role, created_at) VALUES ('U-99', 'A-1001', 'new', 'user', {{now}});
+
+-- 6: a new user who must do what the account need not
+--! a user has the date of the account
+INSERT INTO holder (id, required_from) VALUES ('U-99', 1);
+INSERT INTO panel_user (id, account_id, login, role, created_at) VALUES ('U-99', 'A-1001', 'new', 'user', {{now}});

@@ -271,7 +271,9 @@ func (v *visitor) letters() []letter {
 				l.link = attr(n, "href")
 			}
 		})
-		all = append(all, l)
+		if strings.Contains(l.subject, "(RST-") { // others tell users of their own phones
+			all = append(all, l)
+		}
 	})
 	return all
 }
