@@ -30,6 +30,8 @@ type Config struct {
 	TOTP      TOTPConfig      `toml:"totp"`
 	API       APIConfig       `toml:"api"`
 	Retention RetentionConfig `toml:"retention"`
+	// Given counts the keys that the file and the environment set.
+	Given int `toml:"-"`
 }
 
 // ServerConfig is [server].
@@ -195,6 +197,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		}
 	}
 	l.load(&c)
+	c.Given = len(l.given)
 	if len(l.problems) > 0 {
 		return Config{}, &ConfigError{File: path, Problems: l.sorted()}
 	}

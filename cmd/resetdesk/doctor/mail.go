@@ -1,0 +1,100 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+)
+
+// sample is how many of the newest mails are looked at.
+const sample = 50
+
+// look reads the newest mails of every folder once, for all checks.
+func (s *Subject) look(ctx context.Context) (map[string]mailbox.Glimpse, error) {
+	if s.glimpses != nil || s.glimpseErr != nil {
+		return s.glimpses, s.glimpseErr
+	}
+	all := map[string]mailbox.Glimpse{}
+	for _, folder := range s.Folders {
+		g, err := mailbox.Peek(ctx, s.Mailbox, folder, sample, nil)
+		if err != nil {
+			s.glimpseErr = err
+			return nil, err
+		}
+		all[folder] = g
+	}
+	s.glimpses = all
+	return all, nil
+}
+
+func (s *Subject) checkMailbox(ctx context.Context) Finding {
+	seen, err := s.look(ctx)
+	if err != nil {
+		fix := "mend [mailbox], or the server"
+		switch text := err.Error(); {
+		case strings.Contains(text, "sign-in refused"):
+			fix = "check the user and the password file (many providers want an app password), and that IMAP is allowed"
+		case strings.Contains(text, "examine"):
+			fix = "mend mailbox.folders; names are as the server spells them"
+		case strings.Contains(text, "connect"):
+			fix = "check mailbox.host, mailbox.port and the firewall"
+		}
+		return fail(fix, "%v", err)
+	}
+	found := ok("%s at %s", s.Mailbox.User, s.Mailbox.Host)
+	for _, folder := range s.Folders {
+		g := seen[folder]
+		found.Text += fmt.Sprintf("; %s has %d %s", folder, g.Mails, plural(int(g.Mails), "mail"))
+		if g.UIDValidity == 0 {
+			return fail("ask the provider; without a UIDVALIDITY no mail can be told from another", "%s has no UIDVALIDITY", folder)
+		}
+	}
+	return found
+}
+
+// checkClock holds our clock against the mail server's: a mail cannot have come
+// in the future.
+func (s *Subject) checkClock(ctx context.Context) Finding {
+	seen, err := s.look(ctx)
+	if err != nil {
+		return warn("see check 6", "not known: the mailbox cannot be read")
+	}
+	var newest time.Time
+	for _, g := range seen {
+		for _, m := range g.Newest {
+			if m.Received.After(newest) {
+				newest = m.Received
+			}
+		}
+	}
+	if newest.IsZero() {
+		return ok("%s; the mailbox is empty, so there is nothing to compare it with", s.Now().UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	switch ahead := newest.Sub(s.Now()); {
+	case ahead > 2*time.Minute:
+		return fail("timedatectl set-ntp true", "the newest mail came %s in our future: this clock is behind, or the mail server's is ahead", span(ahead))
+	case ahead > 10*time.Second:
+		return warn("timedatectl set-ntp true", "the newest mail came %s in our future", span(ahead))
+	default:
+		return ok("%s; the newest mail came %s ago by the server's clock", s.Now().UTC().Format("2006-01-02 15:04:05 UTC"), span(max(-ahead, 0)))
+	}
+}
+
+func (s *Subject) checkSMTP(ctx context.Context) Finding {
+	c := s.Postman
+	if err := mailbox.TrySignIn(ctx, c); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fail("check smtp.host, smtp.port and the firewall", "no answer from %s", c.Host)
+		}
+		return fail("mend [smtp]: "+map[bool]string{true: "check the user and the password file", false: "check host, port and security"}[strings.Contains(err.Error(), "refused") && strings.Contains(err.Error(), "sign-in")], "%v", err)
+	}
+	who := "without a sign-in"
+	if c.User != "" {
+		who = "signed in as " + c.User
+	}
+	return ok("%s, %s", c.Host, who)
+}
