@@ -2,7 +2,6 @@ package intent
 
 import (
 	"math"
-	"math/bits"
 	"strings"
 )
 
@@ -27,19 +26,20 @@ func Classify(subject, text string) Result {
 	return r
 }
 
-// mean looks every word up and returns the language.
+// mean looks every word up, and returns the language of the text.
 func (p *prose) mean() string {
-	var votes [3]int
+	var v votes
 	for i := range p.words {
 		w := &p.words[i]
-		e := known.lexicon.lookup(p.text(w))
-		w.literal, w.classes = e.literal, e.classes
-		for t := e.language; t != 0; t &= t - 1 {
-			votes[bits.TrailingZeros8(uint8(t))]++
-		}
+		w.entry = known.lexicon.lookup(p.text(w))
+		v.add(w.small)
 	}
 	p.rejoin()
-	return language(votes)
+	p.spoken = v.spoken()
+	for i := range p.words {
+		p.words[i].classes = p.words[i].in(p.spoken)
+	}
+	return v.language()
 }
 
 // rejoin reads a long word that a hyphen cut at the end of a line
@@ -52,9 +52,8 @@ func (p *prose) rejoin() {
 			continue
 		}
 		// The folded forms lie side by side in the buffer.
-		if e := known.lexicon.lookup(p.folded[a.at:b.to]); e.classes != 0 {
-			a.literal, a.classes = e.literal, e.classes
-			b.literal, b.classes = 0, 0
+		if e := known.lexicon.lookup(p.folded[a.at:b.to]); len(e.senses) > 0 {
+			a.entry, b.entry = e, &unlisted
 		}
 	}
 }
@@ -71,26 +70,27 @@ func (p *prose) terms() {
 			meant |= w.classes
 		}
 	}
-	for k, t := range known.terms {
-		if !t[0].couldBegin(present, meant) {
+	for i := range known.terms {
+		t := &known.terms[i]
+		if t.tongue&p.spoken == 0 || !t.pattern[0].couldBegin(present, meant) {
 			continue
 		}
 		for _, i := range listed {
 			if last, ok := t.match(p.words, i); ok {
-				p.mark(i, last, known.marks[k])
-				meant |= known.marks[k].class
+				p.mark(i, last, t)
+				meant |= t.class
 			}
 		}
 	}
 }
 
-func (p *prose) mark(first, last int, m mark) {
-	if !m.away {
-		p.words[first].classes |= m.class
+func (p *prose) mark(first, last int, t *term) {
+	if !t.away {
+		p.words[first].classes |= t.class
 		return
 	}
 	for j := first; j <= last; j++ {
-		p.words[j].classes &^= m.class
+		p.words[j].classes &^= t.class
 	}
 }
 
@@ -132,7 +132,7 @@ func (p *prose) signals() []Signal {
 		present |= p.words[i].classes
 		known.begins.each(&p.words[i], func(k int) {
 			c := &known.rules[k]
-			if where[c.rule][1] != 0 {
+			if where[c.rule][1] != 0 || c.tongue&p.spoken == 0 {
 				return
 			}
 			if last, ok := c.match(p.words, i); ok {

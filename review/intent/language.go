@@ -1,46 +1,56 @@
 package intent
 
+import "math/bits"
+
 // tongue is a set of languages.
 type tongue uint8
 
+// languages are the names of the files in the folder lexicon; bit n of a tongue
+// stands for the n-th. English is the first: its words count in every text,
+// since panels and the people who use them mix them in everywhere.
+var languages = [...]string{"en", "nl", "de"}
+
 const (
-	english tongue = 1 << iota
-	dutch
-	german
+	english tongue = 1
+	every   tongue = 1<<len(languages) - 1
 )
 
-// functionWords are the small words that every text of a language is full of
-// and the two others lack, with a few greetings for the shortest mails. Words
-// that two of the languages share count for both or are left out.
-var functionWords = map[tongue]string{
-	english: `the and of to for with from that this these those it its is are was were be been have has had do does did not
-		you your i my me he she his her they their there what which when who how why would could should will please can
-		if but or as at by on an a hello dear regards thanks thank hi we our us any some no yes out up off into because user lost need
-		sincerely yours kind`,
-	dutch: `de het een en van voor met op te dat deze dit die er om aan bij zijn is was ben bent hebben heb heeft had niet geen
-		ik jij je jullie u uw mijn wij we ons onze hij zij hem haar wie wat waar hoe waarom wanneer kan kunt kunnen zou zouden
-		wil wilt willen graag maar of als ook nog naar uit dan door over tot worden wordt werd beste groet groeten bedankt
-		alstublieft aub gebruiker telefoon kwijt vriendelijke geachte hallo goedemorgen`,
-	german: `der die das den dem des ein eine einen einem einer und von vom fuer mit auf zu zum zur dass dieser diese dieses es um an bei
-		ist war bin sind haben habe hat hatte nicht kein keine ich du ihr ihnen sie mein meine wir uns unser unsere er ihm wer was wo
-		wie warum wann kann koennen koennten wuerde moechte moechten bitte aber oder wenn auch noch nach aus durch ueber bis
-		werden wird wurde gruesse danke benutzer hallo sehr geehrte handy guten`,
+// votes counts the small words of each language in a text.
+type votes [len(languages)]int
+
+func (v *votes) add(t tongue) {
+	for ; t != 0; t &= t - 1 {
+		v[bits.TrailingZeros8(uint8(t))]++
+	}
 }
 
-// language weighs the function words of a text. It answers "" when there are
-// too few or when two languages are as likely.
-func language(votes [3]int) string {
-	best, second := 0, 1
-	if votes[1] > votes[0] {
-		best, second = 1, 0
+// language is the one with the most votes. It is "" when there are too few or
+// when two languages are as likely.
+func (v *votes) language() string {
+	best, name := 0, ""
+	for i, n := range v {
+		switch {
+		case n > best:
+			best, name = n, languages[i]
+		case n == best:
+			name = ""
+		}
 	}
-	if votes[2] > votes[best] {
-		best, second = 2, best
-	} else if votes[2] > votes[second] {
-		second = 2
+	return name
+}
+
+// spoken is the languages that a text may be written in: those with at least a
+// third of the votes of the first, and English. Without any vote it is every one.
+func (v *votes) spoken() tongue {
+	best := 0
+	for _, n := range v {
+		best = max(best, n)
 	}
-	if votes[best] == 0 || votes[best] == votes[second] {
-		return ""
+	t := english
+	for i, n := range v {
+		if n*3 >= best {
+			t |= 1 << i
+		}
 	}
-	return [3]string{"en", "nl", "de"}[best]
+	return t
 }

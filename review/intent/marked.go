@@ -59,7 +59,7 @@ func isMarked(text string, start, end int, key string) bool {
 		return false
 	}
 	e, listed := known.lexicon.entries[fold(key)]
-	return strong || !listed || e.language == 0
+	return strong || !listed || e.small == 0
 }
 
 // lastWord splits the last word off and folds it. A word that does not reach the

@@ -16,6 +16,12 @@ import (
 // and never matches across the end of a sentence.
 type pattern []element
 
+// A spoken pattern is looked for in texts of its languages only.
+type spoken struct {
+	tongue tongue
+	pattern
+}
+
 type element struct {
 	literals []literal
 	classes  class
@@ -113,14 +119,14 @@ type index struct {
 	byClass   [classCount][]int
 }
 
-func newIndex(patterns []pattern) index {
+func newIndex(patterns []compiled) index {
 	x := index{byLiteral: map[literal][]int{}}
 	for i, p := range patterns {
-		for _, l := range p[0].literals {
+		for _, l := range p.pattern[0].literals {
 			x.byLiteral[l] = append(x.byLiteral[l], i)
 		}
 		for c := range classCount {
-			if p[0].classes&(1<<c) != 0 {
+			if p.pattern[0].classes&(1<<c) != 0 {
 				x.byClass[c] = append(x.byClass[c], i)
 			}
 		}

@@ -3,22 +3,12 @@ package intent
 // smelly is what makes a subject line worth a look at the body. A factor, a code
 // or backup codes are enough alone; so is a reset that is not of a password or a
 // server, somebody locked out, and a lost device.
-var smelly = compileAll(
+// The languages add words of their own.
+var smelly = []string{
 	"<factor|backup|code>",
 	"<action>",
 	"<device> [6] <loss>", "<loss> [4] <device>",
-	"<not> [4] <signin>", "<signin> [4] <not>", "<signin> [3] problem|problems|probleem|problemen|probleme|issue|hilfe|help|hulp|lost",
-	"locked|shut out", "locked|lockout|ausgesperrt|buitengesloten",
-	"<not> [3] access|zugriff|zugang|toegang", "lost|verloren|kwijt [3] access|zugang|toegang",
-	"security|sicherheit|beveiliging", "app|apps",
-)
-
-func compileAll(lines ...string) []pattern {
-	var all []pattern
-	for _, l := range lines {
-		all = append(all, known.lexicon.compile(l))
-	}
-	return all
+	"<not> [4] <signin>", "<signin> [4] <not>",
 }
 
 // SmellsOf2FA is the liberal test on a decoded subject line: could this mail be
@@ -31,7 +21,10 @@ func SmellsOf2FA(subject string) bool {
 	p.terms()
 	p.bind()
 	for i := range p.words {
-		for _, s := range smelly {
+		for _, s := range known.smelly {
+			if s.tongue&p.spoken == 0 {
+				continue
+			}
 			if _, ok := s.match(p.words, i); ok {
 				return true
 			}

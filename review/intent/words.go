@@ -14,8 +14,8 @@ type word struct {
 	start, end int // bytes in prose.raw
 	at, to     int // bytes in prose.folded
 	sentence   int32
-	literal    literal // which listed word it is, 0 when none
-	classes    class   // what it means here
+	*entry           // what is known of it
+	classes    class // what it means here
 }
 
 // prose is a text cut into folded words. Folding makes "Zurücksetzen",
@@ -24,6 +24,7 @@ type prose struct {
 	raw    string
 	folded []byte
 	words  []word
+	spoken tongue // the languages it may be written in
 }
 
 func (p *prose) text(w *word) []byte { return p.folded[w.at:w.to] }
@@ -67,7 +68,7 @@ func clip(s string) string {
 
 // take reads the word at i and returns where it ends.
 func (p *prose) take(i int, sentence int32) int {
-	w := word{start: i, at: len(p.folded), sentence: sentence}
+	w := word{start: i, at: len(p.folded), sentence: sentence, entry: &unlisted}
 	for i < len(p.raw) {
 		r, n := rune(p.raw[i]), 1
 		if r >= utf8.RuneSelf {
