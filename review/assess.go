@@ -207,7 +207,7 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
 	})
 	r.message = message.Read(r.raw)
-	r.intent = intent.Classify(r.message.Subject, r.message.Text)
+	r.intent = intent.Words{Subject: r.message.Subject, Text: r.message.Text, Forwarded: r.message.Forwarded}.Classify()
 }
 
 // giveFate decides what becomes of the mail, in the caller's transaction. It

@@ -274,7 +274,7 @@ func (in *inspector) inspect(ctx context.Context, name string, raw []byte, trunc
 	m := message.Read(raw)
 	r := inspection{
 		File: name, Verdict: v.State(), Match: v.Match, From: v.From, Reasons: v.Reasons, Flags: v.Flags,
-		Intent: intent.Classify(m.Subject, m.Text), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
+		Intent: intent.Words{Subject: m.Subject, Text: m.Text, Forwarded: m.Forwarded}.Classify(), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
 	}
 	r.Problems = append(r.Problems, m.Problems...)
 	if in.book != nil && (v.Match == sender.MatchExact || v.Match == sender.MatchCaseVariant) {

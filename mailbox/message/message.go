@@ -39,6 +39,9 @@ type Message struct {
 	Text string
 	// Quoted is what was cut away from Full to make Text.
 	Quoted string
+	// Forwarded is what of it the writer passes on from somebody else: that
+	// person's own words and subject, without the headers around them.
+	Forwarded string
 	// Full is the whole decoded text: the plain part where there is one, else
 	// text made from HTML.
 	Full string

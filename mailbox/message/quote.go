@@ -10,8 +10,7 @@ import (
 // other. It is a help for reading, no proof of who wrote what, since the
 // marks it goes by can be typed by anybody.
 func strip(full string) (text, quoted string) {
-	s := stripper{lines: strings.Split(full, "\n")}
-	s.cut = make([]bool, len(s.lines))
+	s := newStripper(full)
 	s.run()
 	var own, rest []string
 	for i, line := range s.lines {
@@ -34,9 +33,16 @@ func tidy(lines []string) string {
 }
 
 type stripper struct {
-	lines []string
-	cut   []bool
-	own   bool // a line of the writer's was seen
+	lines   []string
+	cut     []bool
+	own     bool // a line of the writer's was seen
+	history int  // the line at which an older mail begins; the number of lines if none does
+}
+
+func newStripper(full string) *stripper {
+	s := &stripper{lines: strings.Split(full, "\n")}
+	s.cut, s.history = make([]bool, len(s.lines)), len(s.lines)
+	return s
 }
 
 func (s *stripper) run() {
@@ -46,7 +52,11 @@ func (s *stripper) run() {
 		case line == "":
 		case line[0] == '>':
 			s.cut[i] = true
-		case separator(line) || replyMark.MatchString(line) || s.block(i):
+		case separator(line) || s.block(i):
+			s.history = i
+			s.rest(i)
+			return
+		case replyMark.MatchString(line):
 			s.rest(i)
 			return
 		case line == "--" && s.own:
@@ -158,10 +168,10 @@ var (
 		`urspr(?:ü|ue)ngliche (?:nachricht|e-?mail|mail)|original-?nachricht|weitergeleitete nachricht|` +
 		`message (?:d'origine|d’origine|original|transf[ée]r[ée])|mensaje (?:original|reenviado)|` +
 		`messaggio (?:originale|inoltrato)|mensagem (?:original|encaminhada)|ursprungligt meddelande|` +
-		`original(?:e)? (?:meddelelse|melding)|oprindelig meddelelse|wiadomość oryginalna|původní zpráva|alkuperäinen viesti)\s*[-_]*$`)
+		`original(?:e)? (?:meddelelse|melding)|oprindelig meddelelse|wiadomość oryginalna|(?:przekazana|przesłana dalej) wiadomość|wiadomość (?:przekazana|przesłana dalej)|původní zpráva|alkuperäinen viesti)\s*[-_]*$`)
 	// begin: how Apple Mail announces a forwarded mail.
 	begin = regexp.MustCompile(`(?i)^(?:begin forwarded message|begin doorgestuurd bericht|` +
-		`anfang der weitergeleiteten (?:nachricht|e-?mail)|début du message (?:réexpédié|transféré)|inicio del mensaje reenviado|inizio messaggio inoltrato)\s*:$`)
+		`anfang der weitergeleiteten (?:nachricht|e-?mail)|début du message (?:réexpédié|transféré)|inicio del mensaje reenviado|inizio (?:del )?messaggio inoltrato|início da mensagem (?:encaminhada|reencaminhada)|początek przekazywanej wiadomości)\s*:$`)
 	// replyMark: help desks, our own letters among them, ask for replies above it.
 	replyMark = regexp.MustCompile(`(?i)(?:reply|write|type your reply) above this line|antwoord(?:en)? boven deze (?:regel|lijn)|` +
 		`antwort(?:en)? (?:bitte )?(?:sie )?(?:bitte )?(?:oberhalb|über) (?:von )?dieser (?:zeile|linie)`)

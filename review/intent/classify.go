@@ -2,6 +2,7 @@ package intent
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -9,12 +10,74 @@ import (
 // is the writer's own unquoted words; mailbox/message does the cutting. Both
 // arguments should be UTF-8; invalid bytes separate words. At most 64 KiB of each
 // is read.
-func Classify(subject, text string) Result {
-	p := cut(subject, text)
+func Classify(subject, text string) Result { return Words{Subject: subject, Text: text}.Classify() }
+
+// Classify tells whether a mail asks to reset somebody's second factor.
+//
+// The subject of a reply is what somebody wrote before: it tells what the mail is
+// about and asks for nothing. A forwarded request counts when the writer endorses
+// it in words of their own ("can you sort this out?") that speak against nothing;
+// the subject of a forward is part of what is forwarded.
+func (w Words) Classify() Result {
+	about, subject := subjectOf(clip(w.Subject))
+	bare := strings.TrimSpace(w.Text) == ""
+	var own Result
+	switch {
+	case about == forward:
+		own = classify("", "", w.Text)
+	case about == reply && (!bare || numbered(subject)):
+		own = classify(subject, "", w.Text)
+	default:
+		own = classify("", subject, w.Text)
+	}
+	if own.Request || about != forward && w.Forwarded == "" {
+		own.Signals = slices.DeleteFunc(own.Signals, func(s Signal) bool { return s.Name == endorsement })
+		return own
+	}
+	matter := w.Forwarded
+	if about == forward {
+		matter = subject + "\n\n" + matter
+	}
+	return own.pass(classify("", "", matter))
+}
+
+// pass joins the writer's own words with what they forward.
+func (r Result) pass(matter Result) Result {
+	if !matter.Request {
+		return r
+	}
+	for _, s := range r.Signals {
+		r.Forwarded = r.Forwarded || s.Name == endorsement
+	}
+	for _, s := range r.Signals {
+		r.Forwarded = r.Forwarded && s.Weight >= 0
+	}
+	if !r.Forwarded {
+		return r
+	}
+	r.Request, r.Score = true, matter.Score
+	if r.Language == "" {
+		r.Language = matter.Language
+	}
+	for _, s := range matter.Signals {
+		if s.Name == endorsement {
+			continue
+		}
+		s.Forwarded = true
+		r.Signals = append(r.Signals, s)
+	}
+	return r
+}
+
+// classify weighs one text. The topic is what it is about, in words of others:
+// it can name a factor and do nothing else.
+func classify(topic, subject, text string) Result {
+	p := cut(topic, subject, text)
 	r := Result{Language: p.mean()}
 	p.terms()
+	p.topic(topic)
 	p.bind()
-	r.Signals = p.signals()
+	r.Signals, r.Reply = p.signals()
 	sum := bias
 	for _, s := range r.Signals {
 		sum += s.Weight
@@ -24,6 +87,16 @@ func Classify(subject, text string) Result {
 	r.Score = math.Round(100/(1+math.Exp(-sum))) / 100
 	r.Request = sum >= 0
 	return r
+}
+
+// topic leaves the words before the subject the naming of a factor only.
+func (p *prose) topic(topic string) {
+	for i := range p.words {
+		if w := &p.words[i]; w.start < len(topic) {
+			w.classes &= anyFactor
+			w.entry = &unlisted
+		}
+	}
 }
 
 // mean looks every word up, and returns the language of the text.
@@ -87,6 +160,7 @@ func (p *prose) terms() {
 func (p *prose) mark(first, last int, t *term) {
 	if !t.away {
 		p.words[first].classes |= t.class
+		p.words[first].last = max(p.words[first].last, int32(last))
 		return
 	}
 	for j := first; j <= last; j++ {
@@ -125,7 +199,7 @@ func (p *prose) nearest(i int, c class) int {
 }
 
 // signals runs the rules over the words, in the order of the table.
-func (p *prose) signals() []Signal {
+func (p *prose) signals() ([]Signal, Reply) {
 	var present class
 	var where [64][2]int // byte range of each rule's first match; end 0 is none
 	for i := range p.words {
@@ -136,11 +210,12 @@ func (p *prose) signals() []Signal {
 				return
 			}
 			if last, ok := c.match(p.words, i); ok {
-				where[c.rule] = [2]int{p.words[i].start, p.words[last].end}
+				where[c.rule] = [2]int{p.words[i].start, p.words[max(last, int(p.words[last].last))].end}
 			}
 		})
 	}
 	found := []Signal{}
+	var kind Reply
 	for i := range rules {
 		r := &rules[i]
 		if where[i][1] == 0 || r.needs != 0 && present&r.needs == 0 {
@@ -148,6 +223,9 @@ func (p *prose) signals() []Signal {
 		}
 		text := strings.ToValidUTF8(p.raw[where[i][0]:where[i][1]], "\ufffd")
 		found = append(found, Signal{Name: r.name, Text: text, Weight: r.weight})
+		if r.reply.before(kind) {
+			kind = r.reply
+		}
 	}
-	return found
+	return found, kind
 }

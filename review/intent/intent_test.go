@@ -54,7 +54,7 @@ func TestSignals(t *testing.T) {
 	}
 	for _, s := range r.Signals {
 		if s.Name == "asks-reset" {
-			if s.Text != "setzen Sie den zweiten" || s.Weight <= 0 {
+			if s.Text != "setzen Sie den zweiten\nFaktor" || s.Weight <= 0 {
 				t.Errorf("asks-reset says %q with %v", s.Text, s.Weight)
 			}
 			return

@@ -8,7 +8,7 @@ type tongue uint8
 // languages are the names of the files in the folder lexicon; bit n of a tongue
 // stands for the n-th. English is the first: its words count in every text,
 // since panels and the people who use them mix them in everywhere.
-var languages = [...]string{"en", "nl", "de"}
+var languages = [...]string{"en", "nl", "de", "fr", "es", "it", "pl", "pt"}
 
 const (
 	english tongue = 1

@@ -27,14 +27,23 @@ const (
 	person                      // I, we, he, user
 	domain                      // domains and their transfer
 	shop                        // marketing codes, text messages to customers
+	works                       // it works
+	again                       // again, now
+	thanks                      // thank you
+	how                         // how, where
+	found                       // has turned up
+	help                        // to help, to solve
+	mine                        // my, me
+	other                       // a colleague, he, her
 )
 
-const classCount = 15
+const classCount = 23
 
 var classNames = map[string]class{
 	"factor": factor, "code": code, "backup": backup, "action": action, "enable": enable,
 	"device": device, "loss": loss, "ask": ask, "not": negation, "object": object,
 	"elsewhere": elsewhere, "signin": signin, "person": person, "domain": domain, "shop": shop,
+	"works": works, "again": again, "thanks": thanks, "how": how, "found": found, "help": help, "mine": mine, "other": other,
 }
 
 func classOf(names string) class {

@@ -13,7 +13,11 @@ type rule struct {
 	weight   float64
 	needs    class // of which at least one word must stand somewhere in the mail
 	patterns []string
+	reply    Reply // what it says in a reply
 }
+
+// endorsement is the rule by which a writer makes a forwarded request their own.
+const endorsement = "endorses-forward"
 
 const anyFactor = factor | code | backup
 
@@ -21,36 +25,41 @@ const anyFactor = factor | code | backup
 // languages are in the folder lexicon.
 var rules = []rule{
 	// What speaks for a request.
-	{"names-factor", 0.7, 0, []string{"<factor>"}},
-	{"asks-reset", 3.2, 0, []string{"<action> [10] <factor>", "<factor> [12] <action>"}},
-	{"asks-code-reset", 3.0, 0, []string{"<code> [1] <action>", "<action> [4] <code>", "<ask> [2] <code> [4] <action>"}},
-	{"asks-reset-both", 3.2, 0, nil},
-	{"asks-removal", 1.6, anyFactor, []string{"<ask> [8] <action>", "<action> [3] <ask>"}},
-	{"lost-device", 1.9, anyFactor, []string{"<device> [6] <loss>", "<loss> [3] <device>", "<loss> [5] <factor>"}},
-	{"no-backup-codes", 1.3, 0, []string{"<not> [5] <backup>", "<backup> [7] <not|loss>", "<not> [5] <code>"}},
-	{"cannot-sign-in", 1.2, anyFactor, []string{"<not> [5] <signin>", "<signin> [3] <not>"}},
-	{"asked-for-code", 1.0, 0, nil},
-	{"asks-help", 1.0, anyFactor, nil},
-	{"short-and-plain", 0.4, anyFactor, nil},
+	{endorsement, 0, 0, []string{"<ask> [8] <help>", "<help> [6] <ask>", "<ask> [8] <action>"}, ""},
+	{"names-factor", 0.7, 0, []string{"<factor>"}, ""},
+	{"asks-reset", 3.2, 0, []string{"<action> [10] <factor>", "<factor> [12] <action>"}, ""},
+	{"asks-code-reset", 3.0, 0, []string{"<code> [1] <action>", "<action> [4] <code>", "<ask> [2] <code> [4] <action>"}, ""},
+	{"asks-reset-both", 3.2, 0, nil, ""},
+	{"asks-removal", 1.9, anyFactor, []string{"<ask> [8] <action>", "<action> [3] <ask>"}, ""},
+	{"lost-device", 1.9, anyFactor, []string{"<device> [6] <loss>", "<loss> [3] <device>", "<loss> [5] <factor>"}, ""},
+	{"no-backup-codes", 1.3, 0, []string{"<not> [5] <backup>", "<backup> [7] <not|loss>", "<not> [5] <code>"}, ""},
+	{"cannot-sign-in", 1.2, anyFactor, []string{"<not> [5] <signin>", "<signin> [3] <not>"}, ""},
+	{"asked-for-code", 1.0, 0, nil, ""},
+	{"asks-help", 1.0, anyFactor, nil, ""},
+	{"short-and-plain", 0.4, anyFactor, nil, ""},
 	// What speaks against it.
-	{"says-not", -5, 0, nil},
-	{"no-longer-needed", -4, 0, nil},
-	{"works-again", -4, 0, nil},
-	{"still-has-factor", -3, 0, nil},
-	{"asks-setup", -3, 0, []string{"<ask> [8] <enable> [6] <factor>", "<ask> [4] <factor> [8] <enable>"}},
-	{"asks-in-general", -3.5, 0, nil},
-	{"asks-status", -3, 0, nil},
-	{"already-done", -2, 0, nil},
-	{"our-own-letter", -5, 0, nil},
-	{"security-notice", -4, 0, nil},
-	{"phishing", -4, 0, nil},
-	{"newsletter", -4, 0, nil},
-	{"domain-code", -4, 0, []string{"<code> [6] <domain>"}},
-	{"marketing-code", -4, 0, []string{"<shop> [3] <code>", "<code> [6] <shop>"}},
-	{"other-software", -2.5, 0, nil},
-	{"about-the-api", -2.5, 0, nil},
-	{"password-only", -1.5, 0, nil},
-	{"cancels-contract", -3, 0, nil},
+	{"says-not", -5, 0, nil, ""},
+	{"no-longer-needed", -4, 0, []string{"<found> [3] <device>"}, Withdraw},
+	{"works-again", -4, 0, []string{"<works> [3] <again>", "<again> [2] <works>"}, Thanks},
+	{"thanks-for-reset", -6, 0, nil, Thanks},
+	{"still-has-factor", -3, 0, nil, ""},
+	{"asks-setup", -3, 0, []string{"<how> [8] <enable>", "<ask> [8] <enable> [6] <factor>", "<ask> [4] <factor> [8] <enable>"}, ""},
+	{"asks-in-general", -3.5, 0, nil, ""},
+	{"asks-status", -3, 0, nil, Question},
+	{"already-done", -2, 0, nil, ""},
+	{"our-own-letter", -5, 0, nil, ""},
+	{"security-notice", -4, 0, nil, ""},
+	{"phishing", -4, 0, nil, ""},
+	{"asks-whether-genuine", -4, 0, nil, ""},
+	{"newsletter", -4, 0, nil, ""},
+	{"domain-code", -4, 0, []string{"<code> [6] <domain>"}, ""},
+	{"marketing-code", -4, 0, []string{"<shop> [3] <code>", "<code> [6] <shop>"}, ""},
+	{"other-software", -2.5, 0, nil, ""},
+	{"other-service", -5, 0, nil, ""},
+	{"about-the-api", -2.5, 0, nil, ""},
+	{"password-only", -1.5, 0, nil, ""},
+	{"cancels-contract", -3, 0, nil, ""},
+	{"objects", -4, 0, nil, Object},
 }
 
 // compiled is a pattern of a rule.

@@ -1,6 +1,8 @@
 package intent
 
 import (
+	"html"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -16,6 +18,7 @@ type word struct {
 	sentence   int32
 	*entry           // what is known of it
 	classes    class // what it means here
+	last       int32 // where a term ends that begins here
 }
 
 // prose is a text cut into folded words. Folding makes "Zurücksetzen",
@@ -29,10 +32,19 @@ type prose struct {
 
 func (p *prose) text(w *word) []byte { return p.folded[w.at:w.to] }
 
-// cut splits subject and text into words. The subject is a sentence of its own.
-func cut(subject, text string) *prose {
-	subject, text = clip(subject), clip(text)
-	return cutWords(subject + "\n\n" + text)
+// cut splits a text and what stands before it into words. Each is a sentence of
+// its own.
+func cut(topic, subject, text string) *prose {
+	return cutWords(clip(topic) + "\n\n" + clip(subject) + "\n\n" + unescape(clip(text)))
+}
+
+// unescape reads HTML entities in plain text ("zur&uuml;cksetzen"), as some
+// programs leave them.
+func unescape(s string) string {
+	if i := strings.IndexByte(s, '&'); i < 0 || strings.IndexByte(s[i:], ';') < 0 {
+		return s
+	}
+	return html.UnescapeString(s)
 }
 
 func cutWords(raw string) *prose {
@@ -77,7 +89,7 @@ func (p *prose) take(i int, sentence int32) int {
 		switch {
 		case isWordRune(r):
 			p.folded = appendFolded(p.folded, r, len(p.folded) > w.at)
-		case isApostrophe(r) && letterAt(p.raw, i+n):
+		case isApostrophe(r) && letterAt(p.raw, i+n) && !elided[string(p.folded[w.at:])]:
 			// "can't" is "cant"; "jdoe's" is found by the login tokeniser.
 		default:
 			w.end, w.to = i, len(p.folded)
@@ -90,6 +102,10 @@ func (p *prose) take(i int, sentence int32) int {
 	p.words = append(p.words, w)
 	return i
 }
+
+// elided are the French and Italian words that lose their end before another:
+// "l'application", "dell'utente". The apostrophe parts the two.
+var elided = set("l d j n m t s c qu jusqu lorsqu puisqu dell nell all sull dall coll quell un com dov")
 
 // abbreviations are the ones that a full stop follows inside a sentence.
 var abbreviations = set("nr no mr mrs ms dr bzw ca evtl inkl bijv dhr mevr tel z b u a v d h st abs")
@@ -167,6 +183,9 @@ func appendFolded(b []byte, r rune, inside bool) []byte {
 		}
 		return b
 	}
+	if '！' <= r && r <= '～' { // full width
+		return appendFolded(b, r-'！'+'!', inside)
+	}
 	r = unicode.ToLower(r)
 	if s, ok := plain[r]; ok {
 		return append(b, s...)
@@ -174,12 +193,15 @@ func appendFolded(b []byte, r rune, inside bool) []byte {
 	return utf8.AppendRune(b, r)
 }
 
-// plain spells the accented letters of our languages and their neighbours.
+// plain spells the accented letters of our languages and their neighbours, and
+// the Cyrillic and Greek letters that look like Latin ones.
 var plain = map[rune]string{
 	'ä': "ae", 'ö': "oe", 'ü': "ue", 'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'å': "a", 'ĳ': "ij",
 	'á': "a", 'à': "a", 'â': "a", 'ã': "a", 'é': "e", 'è': "e", 'ê': "e", 'ë': "e",
 	'í': "i", 'ì': "i", 'î': "i", 'ï': "i", 'ó': "o", 'ò': "o", 'ô': "o", 'õ': "o",
 	'ú': "u", 'ù': "u", 'û': "u", 'ñ': "n", 'ç': "c", 'ý': "y", 'ÿ': "y",
+	'а': "a", 'в': "b", 'с': "c", 'е': "e", 'ѕ': "s", 'і': "i", 'ј': "j", 'к': "k", 'м': "m", 'н': "h", 'о': "o", 'р': "p", 'т': "t",
+	'у': "y", 'х': "x", 'ԁ': "d", 'ո': "n", 'ᴀ': "a", 'α': "a", 'ε': "e", 'ι': "i", 'κ': "k", 'ο': "o", 'ρ': "p", 'τ': "t", 'υ': "u", 'ν': "v",
 	'ł': "l", 'š': "s", 'ś': "s", 'ž': "z", 'ż': "z", 'č': "c", 'ć': "c", 'ń': "n", 'ę': "e", 'ą': "a",
 }
 
