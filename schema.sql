@@ -141,6 +141,7 @@ CREATE TABLE credential (
 
 CREATE UNIQUE INDEX credential_one_pending ON credential (user_id) WHERE state = 'pending';
 CREATE INDEX credential_of_user ON credential (user_id, state);
+CREATE INDEX credential_key ON credential (substr(sealed, 2, 4)); -- the id of the key that sealed it
 
 CREATE TRIGGER credential_new BEFORE INSERT ON credential
 WHEN NEW.state <> 'pending'
@@ -651,6 +652,7 @@ CREATE TABLE idempotency (
 ) STRICT;
 
 CREATE INDEX idempotency_by_age ON idempotency (created_at);
+CREATE INDEX idempotency_key ON idempotency (substr(sealed, 2, 4)) WHERE sealed IS NOT NULL; -- the id of the key that sealed it
 
 CREATE TRIGGER idempotency_new BEFORE INSERT ON idempotency
 WHEN NEW.done_at IS NOT NULL
@@ -1088,6 +1090,7 @@ CREATE TABLE letter (
     CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' ELSE 'event:_%' END)
 ) STRICT;
 
+CREATE INDEX letter_key ON letter (substr(sealed, 2, 4)); -- the id of the key that sealed it
 CREATE INDEX letter_due ON letter (next_at, id) WHERE state IN ('queued', 'sending', 'dot');
 CREATE INDEX letter_of_case ON letter (case_id);
 CREATE INDEX letter_of_reset ON letter (reset_id, kind) WHERE reset_id IS NOT NULL;
@@ -1133,7 +1136,9 @@ CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
 WHEN NEW.id <> OLD.id OR NEW.case_id IS NOT OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round
     OR NEW.user_id IS NOT OLD.user_id OR NEW.topic IS NOT OLD.topic OR NEW.kind <> OLD.kind OR NEW.address_id <> OLD.address_id OR NEW.recipient <> OLD.recipient
     OR NEW.message_id <> OLD.message_id OR NEW.sha256 <> OLD.sha256 OR NEW.subject <> OLD.subject
-    OR NEW.attempt < OLD.attempt OR OLD.state = 'sent'
+    OR NEW.attempt < OLD.attempt
+    OR (OLD.state = 'sent' AND (NEW.state <> 'sent' OR NEW.epoch <> OLD.epoch OR NEW.attempt <> OLD.attempt OR NEW.next_at <> OLD.next_at
+        OR NEW.queued_at <> OLD.queued_at OR NEW.changed_at <> OLD.changed_at OR NEW.response <> OLD.response OR NEW.uncertain <> OLD.uncertain))
 BEGIN SELECT RAISE(ABORT, 'a letter keeps its words and its recipient'); END;
 
 CREATE TRIGGER letter_state BEFORE UPDATE OF state ON letter

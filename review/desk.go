@@ -117,32 +117,6 @@ func (d *Desk) Close() error { return d.db.close() }
 // Book returns the second factors that this desk guards.
 func (d *Desk) Book() *totp.Book { return d.book }
 
-// checkKeys opens the canary that the first start sealed: with other keys every
-// user's second factor would be unreadable, so the desk refuses to start.
-func (d *Desk) checkKeys(ctx context.Context) error {
-	var text string
-	err := d.db.write.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'canary'`).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		sealed := encodeBytes(d.cfg.Keys.Seal("canary", "meta", []byte("canary")))
-		_, err = d.db.write.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('canary', $1)`, sealed)
-		if err != nil {
-			return fmt.Errorf("write canary: %w", err)
-		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read canary: %w", err)
-	}
-	sealed, err := decodeBytes(text)
-	if err == nil {
-		_, err = d.cfg.Keys.Open("canary", "meta", sealed)
-	}
-	if err != nil {
-		return errors.New("the key file does not belong to this database: start with the key file that was made with it")
-	}
-	return nil
-}
-
 // Run assesses mail and keeps the clock until ctx ends. The clock never waits for
 // the mail: a case is held or cleared in time whatever strangers send. Any step
 // may be cut by a crash; the next Run goes on from the rows.

@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"fmt"
+	"testing"
 )
 
 // LimitPages makes the database full at its present size and so many pages more,
@@ -31,3 +32,19 @@ func (d *Desk) Pragmas(ctx context.Context, name string) (writer, reader string,
 
 // Purge forgets what is due, as Run does every hour.
 func (d *Desk) Purge(ctx context.Context) error { return d.purge(ctx) }
+
+// ResealOneByOne makes each row of a rotation its own transaction until the test
+// ends.
+func ResealOneByOne(t testing.TB) {
+	old := resealBatch
+	resealBatch = 1
+	t.Cleanup(func() { resealBatch = old })
+}
+
+// SealedTables are the tables with a column that the keyring sealed.
+func SealedTables() (all []string) {
+	for _, c := range sealedColumns {
+		all = append(all, c.table)
+	}
+	return all
+}

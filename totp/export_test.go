@@ -1,5 +1,14 @@
 package totp
 
+import "testing"
+
+// ResealOneByOne makes each row its own transaction until the test ends.
+func ResealOneByOne(t testing.TB) {
+	old := resealBatch
+	resealBatch = 1
+	t.Cleanup(func() { resealBatch = old })
+}
+
 // ReadBackupCode lets the fuzz target see what a typed code is read as.
 func ReadBackupCode(typed string) (string, bool) { return readCode(typed, backupLength) }
 

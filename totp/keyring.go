@@ -17,7 +17,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -169,21 +171,45 @@ func (k *Keyring) parseLine(words []string) error {
 	return errors.New("expected one pepper and keys")
 }
 
+// IDs returns the ids of the keys, the primary first. They are no secrets: each
+// stands in front of what the key sealed.
+func (k *Keyring) IDs() []string {
+	ids := make([]string, len(k.keys))
+	for i, key := range k.keys {
+		ids[i] = hex.EncodeToString(key.id[:])
+	}
+	return ids
+}
+
+// KeyID returns the id of the key that sealed a value, "" for what was not
+// sealed by a Keyring.
+func KeyID(sealed []byte) string {
+	if len(sealed) < 1+keyIDSize || sealed[0] != sealVersion {
+		return ""
+	}
+	return hex.EncodeToString(sealed[1 : 1+keyIDSize])
+}
+
+// Keep returns a keyring of the primary key, the keys of these ids, and the
+// pepper: what else k has is gone, with all that it sealed.
+func (k *Keyring) Keep(ids ...string) *Keyring {
+	kept := &Keyring{keys: k.keys[:1:1], pepper: k.pepper}
+	for _, key := range k.keys[1:] {
+		if slices.Contains(ids, hex.EncodeToString(key.id[:])) {
+			kept.keys = append(kept.keys, key)
+		}
+	}
+	return kept
+}
+
 // Write stores the keyring in a new file of mode 0600, durably. An existing
 // file is never overwritten: the error is an fs.ErrExist.
 func (k *Keyring) Write(path string) error {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n# Keep a copy apart from the database. The first key seals, all of them open.\n", ringHeader)
-	for _, key := range k.keys {
-		fmt.Fprintf(&b, "key %x %s\n", key.id, base64.StdEncoding.EncodeToString(key.raw))
-	}
-	fmt.Fprintf(&b, "pepper %s\n", base64.StdEncoding.EncodeToString(k.pepper))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write keyring: %w", err)
 	}
-	_, err = f.Write(b.Bytes())
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = k.store(f); err == nil {
 		err = syncFolder(filepath.Dir(path))
 	}
 	if err != nil {
@@ -191,6 +217,66 @@ func (k *Keyring) Write(path string) error {
 		return fmt.Errorf("write keyring: %w", err)
 	}
 	return nil
+}
+
+// Replace puts the keyring in the place of the file at path, in one step that
+// is durable when it returns: at any moment the file is the old one or the new
+// one. Mode and owner stay, because others may have to read it. An error may
+// come after the step: load the file to know.
+func (k *Keyring) Replace(path string) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("replace keyring: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("replace keyring: %w", err)
+	}
+	fresh := path + ".new" // of an earlier attempt, perhaps: nothing was sealed with it
+	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("replace keyring: %w", err)
+	}
+	err = errors.Join(likeFile(f, info), k.store(f))
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err != nil {
+		os.Remove(fresh)
+		return fmt.Errorf("replace keyring: %w", err)
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("replace keyring: %w", err)
+	}
+	return nil
+}
+
+// likeFile gives f the mode and the owner of another file.
+func likeFile(f *os.File, info os.FileInfo) error {
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	a, _ := mine.Sys().(*syscall.Stat_t)
+	b, _ := info.Sys().(*syscall.Stat_t)
+	if a != nil && b != nil && (a.Uid != b.Uid || a.Gid != b.Gid) {
+		if err := f.Chown(int(b.Uid), int(b.Gid)); err != nil {
+			return err
+		}
+	}
+	return f.Chmod(info.Mode().Perm())
+}
+
+// store writes the text form, durably, and closes the file.
+func (k *Keyring) store(f *os.File) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n# Keep a copy apart from the database. The first key seals, all of them open.\n", ringHeader)
+	for _, key := range k.keys {
+		fmt.Fprintf(&b, "key %x %s\n", key.id, base64.StdEncoding.EncodeToString(key.raw))
+	}
+	fmt.Fprintf(&b, "pepper %s\n", base64.StdEncoding.EncodeToString(k.pepper))
+	_, err := f.Write(b.Bytes())
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func syncFolder(path string) error {

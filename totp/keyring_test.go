@@ -201,3 +201,110 @@ func TestReseal(t *testing.T) {
 		}
 	})
 }
+
+// A rotation that is cut at any row leaves every factor working with the new
+// keyring, and the next run goes on from there.
+func TestResealCutAtEveryRow(t *testing.T) {
+	totp.ResealOneByOne(t)
+	inBubble(t, func(d *desk) {
+		const users = 6
+		keys := map[string]totp.Key{}
+		for i := range users {
+			user := fmt.Sprint("user ", i)
+			d.register(user, false)
+			keys[user], _ = d.enroll(user, totp.Proof{})
+		}
+		rotated, err := d.keys.Rotate()
+		d.must(err)
+		d.keys = rotated
+		for id := 1; id <= users; id++ {
+			d.must(d.exec(fmt.Sprintf(`CREATE TRIGGER stop BEFORE UPDATE OF sealed ON credential WHEN OLD.id = %d
+				BEGIN SELECT RAISE(ABORT, 'the power is off'); END`, id)))
+			d.book = d.open(d.db)
+			n, err := d.book.Reseal(d.Context())
+			if err == nil || (id == 1) != (n == 0) {
+				d.Errorf("cut at row %d: %d resealed, %v", id, n, err)
+			}
+			d.must(d.exec(`DROP TRIGGER stop`))
+			time.Sleep(time.Minute)
+			for user, k := range keys {
+				_, err := d.book.Verify(d.Context(), user, at(k, time.Now()), totp.Web)
+				d.must(err)
+			}
+		}
+		if n, err := d.book.Reseal(d.Context()); err != nil || n != 1 {
+			d.Errorf("the last run: %d, %v", n, err)
+		}
+		d.keys = rotated.Keep()
+		d.book = d.open(d.db)
+		time.Sleep(time.Minute)
+		for user, k := range keys {
+			_, err := d.book.Verify(d.Context(), user, at(k, time.Now()), totp.Web)
+			d.must(err)
+		}
+	})
+}
+
+// The file is replaced in one step, keeps its mode, and is the old one after
+// every failure before that step; what a cut attempt left is no hindrance.
+func TestReplaceKeyring(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "real")
+	link := filepath.Join(dir, "keys")
+	k := newKeyring(t)
+	for _, err := range []error{k.Write(path), os.Chmod(path, 0o640), os.Symlink("real", link), os.WriteFile(path+".new", []byte("half"), 0o666)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func() []string {
+		k, err := totp.LoadKeyring(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.IDs()
+	}
+	rotated, err := k.Rotate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rotated.Replace(link); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if ids := load(); len(ids) != 2 || ids[0] != rotated.IDs()[0] || ids[1] != k.IDs()[0] {
+		t.Errorf("keys %v", ids)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link is a file now")
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 2 {
+		t.Errorf("files %v", names)
+	}
+	if err := os.Mkdir(path+".new", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Replace(link); err == nil || len(load()) != 2 {
+		t.Errorf("a failure: %v, keys %v", err, load())
+	}
+	if err := k.Replace(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("replacing nothing: %v", err)
+	}
+	if got := rotated.Keep().IDs(); len(got) != 1 || got[0] != rotated.IDs()[0] {
+		t.Errorf("kept %v", got)
+	}
+	if got := rotated.Keep(k.IDs()[0], "00000000").IDs(); len(got) != 2 {
+		t.Errorf("kept %v", got)
+	}
+	if id := totp.KeyID(rotated.Seal("x", "y", nil)); id != rotated.IDs()[0] {
+		t.Errorf("key id %q", id)
+	}
+	for _, bad := range [][]byte{nil, {1, 2, 3}, make([]byte, 60)} {
+		if id := totp.KeyID(bad); id != "" {
+			t.Errorf("key id %q of no seal", id)
+		}
+	}
+}

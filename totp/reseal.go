@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-const resealBatch = 100
+// resealBatch rows are sealed anew in one transaction. Tests make it 1.
+var resealBatch = 100
 
 // Reseal seals every stored secret anew that is not under the primary key of
 // the keyring, in small transactions, and returns how many there were. Run it

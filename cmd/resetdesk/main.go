@@ -66,7 +66,8 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &exitError{exitUsage, fmt.Errorf("%w; see: %s -h", err, c.CommandPath())}
 	})
-	root.AddCommand(initCommand(), serveCommand(), demoCommand(), doctorCommand(), inspectCommand(), accountsCommand(), reviewerCommand(), apiKeyCommand(), auditCommand(), versionCommand())
+	root.AddCommand(initCommand(), serveCommand(), demoCommand(), doctorCommand(), inspectCommand(), accountsCommand(), reviewerCommand(),
+		apiKeyCommand(), keysCommand(), auditCommand(), versionCommand())
 	return root
 }
 
