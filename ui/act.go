@@ -187,7 +187,7 @@ func readTyped(r *http.Request) typed {
 		Version: version, Hash: f.Get("evidence"), Seen: seen,
 		Account: strings.TrimSpace(f.Get("account")), Reason: f.Get("reason"), Note: f.Get("note"), Class: f.Get("class"),
 		AccountID: account, UserID: user,
-		code: typedCode(f.Get("code")), number: r.PathValue("number"),
+		code: f.Get("code"), number: r.PathValue("number"),
 	}
 }
 

@@ -26,13 +26,12 @@ type Stretch = stretch
 
 // Parts of the page's language that are worth testing alone.
 var (
-	Files     = files
-	Compare   = compare
-	Visible   = visible
-	Hidden    = hidden
-	OurPath   = ourPath
-	TypedCode = typedCode
-	Span      = span
-	Clip      = clip
-	Detail    = detail
+	Files   = files
+	Compare = compare
+	Visible = visible
+	Hidden  = hidden
+	OurPath = ourPath
+	Span    = span
+	Clip    = clip
+	Detail  = detail
 )

@@ -90,15 +90,6 @@ func TestOurPath(t *testing.T) {
 	}
 }
 
-func TestTypedCode(t *testing.T) {
-	for in, want := range map[string]string{"123456": "123456", " 123 456 ": "123456", "123-456": "123456", "123\u00a0456": "123456",
-		"K7QM-2D9X-4RTW-A": "K7QM-2D9X-4RTW-A", " 12345 ": "12345", "١٢٣٤٥٦": "١٢٣٤٥٦", "": ""} {
-		if got := ui.TypedCode(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{10 * time.Second: "a moment", 12 * time.Minute: "12 min", 60 * time.Minute: "1 h", 90 * time.Minute: "1 h 30 min",
 		22*time.Hour + 10*time.Minute: "22 h", 47 * time.Hour: "47 h", 72 * time.Hour: "3 days", -time.Hour: "a moment"} {

@@ -99,7 +99,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ review.Session) 
 	}
 	email := strings.TrimSpace(r.PostForm.Get("email"))
 	token, err := s.Desk.SignIn(r.Context(), review.SignIn{
-		Email: email, Password: r.PostForm.Get("password"), Code: typedCode(r.PostForm.Get("code")),
+		Email: email, Password: r.PostForm.Get("password"), Code: r.PostForm.Get("code"),
 		IP: ip(r), Agent: clip(200, r.UserAgent()),
 	})
 	next := ourPath(r.PostForm.Get("next"))
@@ -126,19 +126,4 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request, who review.Sessio
 	http.SetCookie(w, s.cookie(sessionCookie, "", -1))
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 	return nil
-}
-
-// typedCode reads a code as people type it: "123 456" is 123456. Anything that
-// is not six digits then stays as it was, for a backup code has its own reading.
-func typedCode(s string) string {
-	digits := strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\u00a0' || r == '-' {
-			return -1
-		}
-		return r
-	}, s)
-	if len(digits) == 6 && strings.Trim(digits, "0123456789") == "" {
-		return digits
-	}
-	return strings.TrimSpace(s)
 }

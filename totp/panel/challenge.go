@@ -57,7 +57,7 @@ func (v *visit) answer(c Challenge) error {
 	if err := readForm(v.r); err != nil {
 		return err
 	}
-	res, err := v.Book.Verify(v.r.Context(), v.user.ID, v.typed(), totp.Web)
+	res, err := v.Book.Verify(v.r.Context(), v.user.ID, v.r.PostForm.Get("code"), totp.Web)
 	switch {
 	case err == nil:
 		c.Passed(v.w, v.r, v.user, res)

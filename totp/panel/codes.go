@@ -6,22 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
-
-	"github.com/resetdesk/resetdesk/totp"
 )
 
-// askRenew asks for a code before a new set of backup codes.
-func (v *visit) askRenew() error { return v.ask("renew", http.StatusOK, "") }
-
-// renew replaces the backup codes and shows the new ones, once.
-func (v *visit) renew() error {
-	codes, err := v.Book.RenewBackupCodes(v.r.Context(), v.user.ID, totp.Proof{Code: v.typed()})
-	if err != nil {
-		return v.refused(err, func(status int, problem string) error { return v.ask("renew", status, problem) })
-	}
-	return v.showCodes(http.StatusOK, codes, "")
-}
-
+// showCodes shows backup codes, in this one answer.
 func (v *visit) showCodes(status int, codes []string, problem string) error {
 	s := v.sheet("codes", "codes.title")
 	s.Codes, s.Problem = codes, problem

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,17 +18,19 @@ import (
 func (v *visit) home() error { return v.showHome(http.StatusOK, "") }
 
 func (v *visit) showHome(status int, problem string) error {
-	st, err := v.Book.Status(v.r.Context(), v.user.ID)
-	if err != nil && !errors.Is(err, totp.ErrUnknownUser) {
-		return fmt.Errorf("show status: %w", err)
+	s, err := v.standing("start", "start.title")
+	if err != nil {
+		return err
 	}
-	s := v.sheet("start", "start.title")
-	s.Problem, s.Status, s.Unknown = problem, st, errors.Is(err, totp.ErrUnknownUser)
+	s.Problem, s.Said = problem, v.said()
 	switch {
-	case st.Frozen:
+	case s.Status.Frozen:
 		s.name = "frozen"
-	case st.Enrolled:
+	case s.Status.Enrolled:
 		s.name, s.Title = "status", v.text("status.title")
+		if s.Events, err = v.Book.History(v.r.Context(), v.user.ID, shownEvents); err != nil {
+			return fmt.Errorf("show history: %w", err)
+		}
 	}
 	if _, err := v.pending(); err == nil {
 		s.Pending = true
@@ -34,34 +38,50 @@ func (v *visit) showHome(status int, problem string) error {
 	return v.show(status, s)
 }
 
-// askReplace asks for a code before another authenticator takes the place of the
-// present ones.
-func (v *visit) askReplace() error { return v.ask("replace", http.StatusOK, "") }
+// shownEvents is how much of the history a page shows.
+const shownEvents = 10
 
-// ask shows a page with one question: a current code.
-func (v *visit) ask(name string, status int, problem string) error {
-	st, err := v.Book.Status(v.r.Context(), v.user.ID)
-	if err != nil && !errors.Is(err, totp.ErrUnknownUser) {
-		return fmt.Errorf("show %s: %w", name, err)
+// standing is a sheet with what the library knows of the user.
+func (v *visit) standing(name, title string) (*sheet, error) {
+	s := v.sheet(name, title)
+	var err error
+	s.Status, err = v.Book.Status(v.r.Context(), v.user.ID)
+	if s.Unknown = errors.Is(err, totp.ErrUnknownUser); err != nil && !s.Unknown {
+		return nil, fmt.Errorf("show %s: %w", name, err)
 	}
-	if !st.Enrolled || st.Frozen {
-		return v.redirect("")
+	if s.Devices, err = v.Book.Devices(v.r.Context(), v.user.ID); err != nil {
+		return nil, fmt.Errorf("show %s: %w", name, err)
 	}
-	s := v.sheet(name, name+".title")
-	s.Problem, s.Status = problem, st
-	return v.show(status, s)
+	return s, nil
 }
 
 // A setup is a key on its way into an authenticator.
 type setup struct {
-	SVG     template.HTML
-	Grouped string
-	Link    template.URL // otpauth
-	Minutes int
+	SVG       template.HTML
+	Grouped   string
+	Link      template.URL // otpauth
+	Minutes   int          // until it expires
+	Algorithm string
+	Digits    int
+	Period    int // seconds
+}
+
+// readLink takes the parameters, which people type with the key, from the link
+// that carries them.
+func (s *setup) readLink(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "otpauth" {
+		return errors.New("the key has no link") // the link is a secret
+	}
+	q := u.Query()
+	s.Link, s.Algorithm = template.URL(uri), strings.Replace(q.Get("algorithm"), "SHA", "SHA-", 1)
+	s.Digits, _ = strconv.Atoi(q.Get("digits"))
+	s.Period, _ = strconv.Atoi(q.Get("period"))
+	return nil
 }
 
 func (v *visit) pending() (totp.Enrollment, error) {
-	return v.Book.Pending(v.r.Context(), v.user.ID, begun(v.r))
+	return v.Book.Pending(v.r.Context(), v.user.ID, ticket(v.r))
 }
 
 func (v *visit) showSetup() error { return v.setup(http.StatusOK, "") }
@@ -84,8 +104,10 @@ func (v *visit) setup(status int, problem string) error {
 	}
 	s := v.sheet("setup", "setup.title")
 	s.Problem = problem
-	s.Setup = &setup{SVG: template.HTML(svg), Grouped: e.Key.Grouped(), Link: template.URL(e.Key.URI()),
-		Minutes: int(time.Until(e.Expires) / time.Minute)}
+	s.Setup = &setup{SVG: template.HTML(svg), Grouped: e.Key.Grouped(), Minutes: int(time.Until(e.Expires) / time.Minute)}
+	if err := s.Setup.readLink(e.Key.URI()); err != nil {
+		return fmt.Errorf("show enrollment: %w", err)
+	}
 	return v.show(status, s)
 }
 
@@ -93,8 +115,8 @@ func (v *visit) setup(status int, problem string) error {
 // the password alone must not show the key that a pass or a code paid for.
 const enrollmentCookie = "totp-enrollment"
 
-// begun returns the ID of the enrollment that this browser began, "" if none.
-func begun(r *http.Request) string {
+// ticket returns the ID of the enrollment that this browser began, "" if none.
+func ticket(r *http.Request) string {
 	c, err := r.Cookie(enrollmentCookie)
 	if err != nil {
 		return ""
@@ -107,20 +129,17 @@ func (v *visit) remember(id string, life time.Duration) {
 		HttpOnly: true, Secure: !local(v.r.Host), SameSite: http.SameSiteStrictMode})
 }
 
-// typed returns the code of the form.
-func (v *visit) typed() string { return typedCode(v.r.PostForm.Get("code")) }
-
-// start makes a new key. While a factor is active it takes a current code, after
-// a reset the enrollment pass; the library decides which.
+// start begins the first enrollment, or the one after a reset, which takes the
+// pass.
 func (v *visit) start() error {
-	proof := totp.Proof{Code: v.typed(), Pass: strings.TrimSpace(v.r.PostForm.Get("pass"))}
-	e, err := v.Book.Begin(v.r.Context(), v.user.ID, v.user.Account, proof)
+	e, err := v.Book.Begin(v.r.Context(), v.user.ID, v.user.Account, v.proof())
+	return v.begun(e, err, v.showHome)
+}
+
+// begun leads to the new key, or shows the page again that could not begin.
+func (v *visit) begun(e totp.Enrollment, err error, again func(int, string) error) error {
 	if err != nil {
-		back := v.showHome
-		if strings.HasSuffix(v.r.URL.Path, "/replace") {
-			back = func(status int, problem string) error { return v.ask("replace", status, problem) }
-		}
-		return v.refused(err, back)
+		return v.refused(err, again)
 	}
 	v.remember(e.ID, time.Until(e.Expires))
 	return v.redirect("setup")
@@ -129,13 +148,16 @@ func (v *visit) start() error {
 // confirm proves a code. From here on the factor is active; the backup codes are
 // in this answer and nowhere else, so it is a page and no redirect.
 func (v *visit) confirm() error {
-	codes, err := v.Book.Confirm(v.r.Context(), v.user.ID, begun(v.r), v.typed())
+	codes, err := v.Book.Confirm(v.r.Context(), v.user.ID, ticket(v.r), v.r.PostForm.Get("code"))
 	if err != nil {
 		return v.refused(err, v.setup)
 	}
 	v.remember("", -time.Second)
 	if v.Proved != nil {
 		v.Proved(v.w, v.r, v.user)
+	}
+	if codes == nil { // a device more: the present codes stay
+		return v.redirect("?said=added")
 	}
 	return v.showCodes(http.StatusOK, codes, "")
 }
@@ -150,6 +172,13 @@ func (v *visit) finish() error {
 		return v.showCodes(http.StatusUnprocessableEntity, codes, v.text("codes.tick"))
 	}
 	if v.Finish != nil {
+		st, err := v.Book.Status(v.r.Context(), v.user.ID)
+		if err != nil {
+			return v.refused(err, v.showHome)
+		}
+		if !st.Enrolled {
+			return v.showHome(http.StatusConflict, v.text("say.expired"))
+		}
 		if err := v.Finish(v.r.Context(), v.user); err != nil {
 			return err
 		}

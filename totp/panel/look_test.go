@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/resetdesk/resetdesk/totp/panel"
 )
@@ -43,15 +45,30 @@ func TestTexts(t *testing.T) {
 	if err != nil || len(names) < 4 {
 		t.Fatalf("%d templates, %v", len(names), err)
 	}
+	everything := ""
 	for _, name := range names {
 		raw, err := panel.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
+		everything += string(raw)
 		for _, m := range usedKey.FindAllStringSubmatch(string(raw), -1) {
 			if _, ok := texts["en"][m[1]+m[2]]; !ok {
 				t.Errorf("%s uses %q, which no language has", name, m[1]+m[2])
 			}
+		}
+	}
+	for _, name := range []string{"change.go", "codes.go", "enroll.go", "refuse.go", "render.go", "challenge.go"} {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		everything += string(raw)
+	}
+	for key := range texts["en"] {
+		made := regexp.MustCompile(`^(event|said|renew|replace|add|off)\.|^challenge\.title$`).MatchString(key) // put together
+		if !made && !strings.Contains(everything, `"`+key+`"`) {
+			t.Errorf("no page says %q", key)
 		}
 	}
 }
@@ -75,7 +92,7 @@ func TestLanguages(t *testing.T) {
 			}
 			says(b.get(path), "start.title", "shared.each")
 			b.post(path + "/start")
-			says(b.get(path+"/setup"), "setup.scan", "setup.params")
+			says(b.get(path+"/setup"), "setup.scan", "setup.shared")
 			says(b.post(path+"/confirm", "code", "1"), "setup.prove")
 			page := h.enroll(b)
 			says(page, "codes.title", "codes.saved")
@@ -83,6 +100,13 @@ func TestLanguages(t *testing.T) {
 			says(b.get(path), "status.title", "device.head")
 			says(b.get(path+"/codes"), "renew.text", "code.current")
 			says(b.get(path+"/replace?with=backup"), "replace.text", "code.backup")
+			says(b.get(path+"/add"), "add.text", "add.example")
+			says(b.get(path+"/off"), "off.text", "off.keep")
+			key := h.second(b, "Tablet")
+			page = b.get(path + "?said=added")
+			says(page, "said.added", "event.device_added", "device.remove")
+			says(b.get(removal.FindStringSubmatch(page.body)[1]), "remove.text", "remove.do")
+			says(b.post("/code", "code", showing(h, key, time.Now().Add(5*time.Minute))), "challenge.title")
 			says(b.get("/code"), "challenge.text", "challenge.lost")
 			says(b.post("/code", "code", h.wrong()), "challenge.title")
 			// An error is in the language of the browser, for it has no user.

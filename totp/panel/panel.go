@@ -149,6 +149,8 @@ func (p *Pages) route(w http.ResponseWriter, r *http.Request) error {
 	}
 	serve, ok := table[step]
 	switch {
+	case p.AlwaysOn && step == off:
+		return errNoPage
 	case !ok && (acts[step] != nil || looks[step] != nil):
 		return errNoMethod
 	case !ok:
@@ -158,24 +160,30 @@ func (p *Pages) route(w http.ResponseWriter, r *http.Request) error {
 	case reads:
 		return serve(v)
 	}
-	if err := readForm(r); err != nil {
+	if err := readForm(v.r); err != nil {
 		return err
 	}
 	return serve(v)
 }
 
-// looks are the pages that a GET shows, acts what a POST does. The first is "".
+// looks are the pages that a GET shows, acts what a POST does, by what follows the
+// path.
 var looks, acts map[string]func(*visit) error
 
-func init() {
+func init() { // the pages lead to one another
 	looks = map[string]func(*visit) error{
 		"": (*visit).home, "setup": (*visit).showSetup, "codes": (*visit).askRenew, "replace": (*visit).askReplace,
+		"add": (*visit).askAdd, "remove": (*visit).askRemove, off: (*visit).askOff,
 	}
 	acts = map[string]func(*visit) error{
-		"start": (*visit).start, "replace": (*visit).start, "confirm": (*visit).confirm,
-		"codes": (*visit).renew, "codes.txt": (*visit).download, "finish": (*visit).finish,
+		"start": (*visit).start, "confirm": (*visit).confirm, "codes": (*visit).renew, "replace": (*visit).replace,
+		"add": (*visit).add, "remove": (*visit).remove, off: (*visit).turnOff,
+		"codes.txt": (*visit).download, "finish": (*visit).finish,
 	}
 }
+
+// off is the page that [Config.AlwaysOn] takes away.
+const off = "off"
 
 // readForm parses the body of a POST.
 func readForm(r *http.Request) error {
@@ -199,7 +207,9 @@ type visit struct {
 	lang string
 }
 
+// visit makes a visit whose acts are recorded with where they came from.
 func (p *Pages) visit(w http.ResponseWriter, r *http.Request, u User) *visit {
+	r = r.WithContext(totp.WithSource(r.Context(), totp.Source{IP: p.ip(r), Agent: r.UserAgent()}))
 	return &visit{Pages: p, w: w, r: r, user: u, lang: p.language(u.Locale, r.Header.Get("Accept-Language"))}
 }
 
@@ -218,9 +228,10 @@ func (p *Pages) ip(r *http.Request) string {
 // redirect sends the browser to a page of ours.
 func (v *visit) redirect(step string) error {
 	to := v.Path
-	if step != "" || to == "" {
-		to += "/" + step
+	if to == "" || (step != "" && step[0] != '?') {
+		to += "/"
 	}
+	to += step
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 	return nil
 }

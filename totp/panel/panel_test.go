@@ -212,7 +212,7 @@ func TestGetChangesNothing(t *testing.T) {
 		h.enroll(b)
 		b.post(path+"/replace", "code", h.fresh()).leads(path + "/setup")
 		before := h.dump()
-		for _, at := range []string{"", "/setup", "/codes", "/codes?with=backup", "/replace", "/start", "/confirm", "/finish?saved=yes", "/codes.txt"} {
+		for _, at := range []string{"", "?said=off", "/setup", "/codes", "/codes?with=backup", "/replace", "/add", "/off", "/remove?device=1", "/start", "/confirm", "/finish?saved=yes", "/codes.txt"} {
 			for _, who := range []*browser{b, h.browser()} {
 				for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
 					a := who.do(who.request(method, path+at, nil))
@@ -223,6 +223,9 @@ func TestGetChangesNothing(t *testing.T) {
 			}
 		}
 		b.get("/code").want(200)
+		h.register("U-18", false)
+		h.user.ID, before = "U-18", h.dump()
+		b.get(path + "/start").want(405)
 		if h.dump() != before {
 			t.Error("a GET changed something")
 		}

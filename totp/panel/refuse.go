@@ -69,7 +69,15 @@ func (v *visit) refused(err error, show func(status int, problem string) error) 
 func (v *visit) explain(err error) (status int, problem string) {
 	var used *totp.UsedError
 	var locked *totp.LockedError
+	var drift *totp.DriftError
+	var hold *totp.HoldError
 	switch {
+	case errors.As(err, &drift) && drift.Drift > 0:
+		return http.StatusUnprocessableEntity, v.text("say.drift.fast", v.wait(drift.Drift))
+	case errors.As(err, &drift):
+		return http.StatusUnprocessableEntity, v.text("say.drift.slow", v.wait(-drift.Drift))
+	case errors.As(err, &hold):
+		return http.StatusConflict, v.text("say.hold", v.At(hold.Until))
 	case errors.As(err, &used):
 		return v.later(used.RetryAfter), v.text("say.used", seconds(used.RetryAfter))
 	case errors.As(err, &locked):
@@ -80,6 +88,14 @@ func (v *visit) explain(err error) (status int, problem string) {
 		return http.StatusUnprocessableEntity, v.text("say.badpass")
 	case errors.Is(err, totp.ErrProofRequired):
 		return http.StatusUnprocessableEntity, v.text("say.needcode")
+	case errors.Is(err, totp.ErrDeviceName):
+		return http.StatusUnprocessableEntity, v.text("say.name")
+	case errors.Is(err, totp.ErrTooManyDevices):
+		return http.StatusConflict, v.text("say.many")
+	case errors.Is(err, totp.ErrLastDevice):
+		return http.StatusConflict, v.text("say.last")
+	case errors.Is(err, totp.ErrRequired):
+		return http.StatusForbidden, v.text("status.now")
 	case errors.Is(err, totp.ErrUnknownUser):
 		return http.StatusConflict, v.text("say.unknown")
 	case errors.Is(err, totp.ErrExpired), errors.Is(err, totp.ErrConflict), errors.Is(err, totp.ErrNotEnrolled):
@@ -108,14 +124,4 @@ func (v *visit) wait(d time.Duration) string {
 		return v.text("minutes", int((d+time.Minute-1)/time.Minute))
 	}
 	return v.text("hours", int((d+time.Hour-1)/time.Hour))
-}
-
-// typedCode takes out what people type between the digits. A backup code keeps
-// its own reading.
-func typedCode(typed string) string {
-	digits := strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(typed)
-	if len(digits) == 6 && strings.Trim(digits, "0123456789") == "" {
-		return digits
-	}
-	return strings.TrimSpace(typed)
 }

@@ -126,10 +126,16 @@ type sheet struct {
 	Pending bool // a key waits in this browser for its first code
 	Setup   *setup
 	Codes   []string
+	Devices []totp.Device
+	Device  totp.Device // the one that is asked about
+	Events  []totp.Event
 }
 
 // Account is the account of the visitor.
 func (s *sheet) Account() string { return s.user.Account }
+
+// Typed is what the form had in a field that is no secret.
+func (s *sheet) Typed(field string) string { return s.r.PostForm.Get(field) }
 
 // Today is the date on the paper with the backup codes.
 func (s *sheet) Today() string { return time.Now().UTC().Format(time.DateOnly) }
@@ -140,21 +146,6 @@ func (s *sheet) Home() string {
 		return "/"
 	}
 	return s.Path
-}
-
-// Backup reports whether the field is for a backup code: a telephone then shows
-// letters and not only digits.
-func (s *sheet) Backup() bool { return s.r.URL.Query().Get("with") == "backup" }
-
-// Otherwise is the address of this page with the other field.
-func (s *sheet) Otherwise() string {
-	q := s.r.URL.Query()
-	if s.Backup() {
-		q.Del("with")
-	} else {
-		q.Set("with", "backup")
-	}
-	return "?" + q.Encode()
 }
 
 func (v *visit) sheet(name, title string) *sheet {
