@@ -103,3 +103,19 @@ func FuzzReadAccounts(f *testing.F) {
 		}
 	})
 }
+
+func FuzzReadAccountLines(f *testing.F) {
+	f.Add("{\"id\":\"A-1\",\"name\":\"ACME\",\"users\":[{\"id\":\"U-1\",\"login\":\"jdoe\",\"email\":\"jane@acme.example\",\"role\":\"admin\"}]}\n\n{\"id\":\"\"}\n")
+	f.Add("{\"id\":\"A-1\",\"notify\":[\"x\",\"a@b.example;c\"],\"users\":[]}\nnull\n[]\n{} {}\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		rows, err := review.ReadAccountLines(strings.NewReader(file))
+		if err != nil && rows != nil {
+			t.Error("rows beside an error")
+		}
+		for _, r := range rows {
+			if r.AccountID == "" || r.UserID == "" || r.Role != "admin" && r.Role != "user" || r.Role == "admin" && r.Email == "" {
+				t.Errorf("accepted %+v", r)
+			}
+		}
+	})
+}

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/resetdesk/resetdesk/review"
 )
@@ -44,13 +43,9 @@ func (c *call) match() review.Match {
 
 // listAccounts answers a page of accounts and where the next one begins.
 func (s *server) listAccounts(c *call) (answer, error) {
-	limit := pageSize
-	if text := c.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxPageSize {
-			return answer{}, invalid("", "limit is 1 to "+strconv.Itoa(maxPageSize)+".")
-		}
-		limit = n
+	limit, err := c.limit(maxPageSize)
+	if err != nil {
+		return answer{}, err
 	}
 	accounts, err := s.Desk.Accounts(c.Context(), c.URL.Query().Get("after"), limit+1)
 	if err != nil {

@@ -45,6 +45,7 @@ type server struct {
 	keys         *limiter[int64]      // requests of each key
 	strangers    *limiter[netip.Addr] // refused requests of each address
 	busy         inProgress
+	importing    chan struct{} // held by the one import
 }
 
 // New returns the API. It serves paths that begin with [Prefix].
@@ -60,7 +61,7 @@ func New(c Config) (http.Handler, error) {
 		c.Rate = 100
 	}
 	s := &server{Config: c, scheme: base.Scheme, mux: http.NewServeMux(),
-		keys: newLimiter[int64](float64(c.Rate), 2*c.Rate), strangers: newLimiter[netip.Addr](0.2, 20)}
+		keys: newLimiter[int64](float64(c.Rate), 2*c.Rate), strangers: newLimiter[netip.Addr](0.2, 20), importing: make(chan struct{}, 1)}
 	s.host = plainHost(base.Host, base.Scheme)
 	paths := map[string]*resource{}
 	for _, r := range routes {

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -107,6 +108,19 @@ func (c *call) flag(name string) (bool, error) {
 	return false, invalid("", fmt.Sprintf("The parameter %q is 1 or 0.", name))
 }
 
+// limit reads how long a list may be.
+func (c *call) limit(most int) (int, error) {
+	text := c.URL.Query().Get("limit")
+	if text == "" {
+		return min(pageSize, most), nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, invalid("limit", fmt.Sprintf("limit is 1 to %d.", most))
+	}
+	return n, nil
+}
+
 func (c *call) mediaType() string {
 	t, params, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
 	if err != nil || len(params) > 1 {
@@ -118,16 +132,13 @@ func (c *call) mediaType() string {
 	return t
 }
 
-// readBody reads a small JSON body. What is announced as too large is not read.
+// readBody reads a small JSON body, and of a larger one no more than that.
 func (c *call) readBody(w http.ResponseWriter) error {
 	if t := c.mediaType(); t != "application/json" {
 		return errMediaType
 	}
 	if c.Header.Get("Content-Encoding") != "" {
 		return errMediaType
-	}
-	if c.ContentLength > bodyLimit {
-		return errTooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, bodyLimit))
 	var size *http.MaxBytesError

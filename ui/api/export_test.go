@@ -20,3 +20,15 @@ func Routes() []Route {
 
 // OpenAPI returns the document.
 func OpenAPI() []byte { return openAPI }
+
+// Decode reads a body as a request would, and returns the status of its refusal, 0
+// if there is none.
+func Decode(body []byte, into any) (status int, detail string) {
+	c := &call{body: body}
+	err := c.decode(into)
+	if err == nil {
+		return 0, ""
+	}
+	p := err.(*problem)
+	return p.status, p.detail
+}

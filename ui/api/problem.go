@@ -60,6 +60,9 @@ var (
 	codeUsed     = newKind("code-used", 422, "This code was just used", "The code is right, but somebody has used it. Ask for the next one, after retry_after seconds.")
 	passInvalid  = newKind("pass-invalid", 422, "The enrollment pass is not valid", "It is mistyped, or a newer one was mailed.")
 	proofNeeded  = newKind("proof-required", 422, "A current code is required", "The user has a factor. Send a code of it as code.")
+	required     = newKind("required", 409, "A second factor is mandatory", "The user cannot turn it off; a new authenticator can take its place.")
+	tooMany      = newKind("too-many-devices", 409, "There are two authenticators already", "Remove one first.")
+	lastDevice   = newKind("last-device", 409, "It is the last authenticator", "Turn the second factor off, if that is what the user wants.")
 	lockedKind   = newKind("locked", 423, "Too many wrong codes", "Nothing was compared. Try again after retry_after seconds.")
 	frozenKind   = newKind("frozen", 423, "The user is frozen", "A reset was taken back. A person of the desk must look first.")
 	holdKind     = newKind("hold", 423, "On hold after a reset", "The act has to wait until the time in until.")
@@ -128,7 +131,7 @@ func (p *problem) after(wait time.Duration) *problem {
 func fromDesk(err error) *problem {
 	var lines *review.AccountsError
 	if errors.As(err, &lines) {
-		p := newProblem(invalidKind, fmt.Sprintf("%d faults; nothing was changed.", len(lines.Lines)+lines.More)).with("errors", lines.Lines)
+		p := newProblem(invalidKind, fmt.Sprintf("Nothing was changed. Faults: %d.", len(lines.Lines)+lines.More)).with("errors", lines.Lines)
 		if lines.More > 0 {
 			p = p.with("more_errors", lines.More)
 		}
@@ -162,6 +165,10 @@ func fromBook(err error) *problem {
 	case errors.As(err, &hold):
 		return newProblem(holdKind, "The factor of the user was reset lately.").with("until", hold.Until.UTC()).with("action", hold.Action)
 	}
+	var drift *totp.DriftError
+	if errors.As(err, &drift) {
+		return newProblem(codeInvalid, sentence(drift.Error())).with("drift", int64(drift.Drift/time.Second))
+	}
 	for _, x := range bookKinds {
 		if errors.Is(err, x.err) {
 			return newProblem(x.kind, sentence(x.err.Error()))
@@ -184,6 +191,10 @@ var bookKinds = []struct {
 	{totp.ErrFrozen, frozenKind},
 	{totp.ErrExpired, expired},
 	{totp.ErrConflict, conflict},
+	{totp.ErrRequired, required},
+	{totp.ErrTooManyDevices, tooMany},
+	{totp.ErrLastDevice, lastDevice},
+	{totp.ErrDeviceName, invalidKind},
 }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }

@@ -30,6 +30,19 @@ var routes = []route{
 	{method: "GET", path: "/accounts/{id}/users/{user}", scope: review.AccountsRead, serve: (*server).getUser},
 	{method: "PUT", path: "/accounts/{id}/users/{user}", scope: review.AccountsWrite, serve: (*server).putUser},
 	{method: "DELETE", path: "/accounts/{id}/users/{user}", scope: review.AccountsWrite, serve: (*server).deleteUser},
+	{method: "POST", path: "/accounts:import", scope: review.AccountsWrite, serve: (*server).importAccounts, stream: true, query: []string{"dry_run", "force"}},
+
+	{method: "GET", path: "/users/{id}/2fa", scope: review.TOTPRead, serve: (*server).status},
+	{method: "GET", path: "/users/{id}/2fa/events", scope: review.TOTPRead, serve: (*server).history, query: []string{"limit"}},
+	{method: "POST", path: "/users/{id}/guard", scope: review.TOTPRead, serve: (*server).guard},
+	{method: "POST", path: "/users/{id}/verify", scope: review.TOTPVerify, serve: (*server).verify},
+	{method: "POST", path: "/users/{id}/totp", scope: review.TOTPEnroll, serve: (*server).beginEnrollment},
+	{method: "POST", path: "/users/{id}/totp/confirm", scope: review.TOTPEnroll, serve: (*server).confirm},
+	{method: "POST", path: "/users/{id}/totp/turn-off", scope: review.TOTPEnroll, serve: (*server).turnOff},
+	{method: "GET", path: "/users/{id}/totp/devices", scope: review.TOTPRead, serve: (*server).listDevices},
+	{method: "POST", path: "/users/{id}/totp/devices", scope: review.TOTPEnroll, serve: (*server).beginDevice},
+	{method: "POST", path: "/users/{id}/totp/devices/{device}/remove", scope: review.TOTPEnroll, serve: (*server).removeDevice},
+	{method: "POST", path: "/users/{id}/backup-codes", scope: review.TOTPEnroll, serve: (*server).renewCodes},
 }
 
 func sorted(s []string) []string {

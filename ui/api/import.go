@@ -1,0 +1,53 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// importAccounts makes the accounts those of the body, all of them. It reads the
+// body as it comes and keeps rows, so one import at a time is let in.
+func (s *server) importAccounts(c *call) (answer, error) {
+	dryRun, err := c.flag("dry_run")
+	if err != nil {
+		return answer{}, err
+	}
+	force, err := c.flag("force")
+	if err != nil {
+		return answer{}, err
+	}
+	read := review.ReadAccounts
+	switch c.mediaType() {
+	case "text/csv":
+	case "application/x-ndjson":
+		read = review.ReadAccountLines
+	default:
+		return answer{}, errMediaType
+	}
+	if c.ContentLength > importLimit {
+		return answer{}, errTooLarge
+	}
+	select {
+	case s.importing <- struct{}{}:
+		defer func() { <-s.importing }()
+	default:
+		return answer{}, tooFast(5 * time.Second)
+	}
+	rows, err := read(c.Body)
+	var size *http.MaxBytesError
+	var lines *review.AccountsError
+	switch {
+	case errors.As(err, &size):
+		return answer{}, errTooLarge
+	case err != nil && !errors.As(err, &lines):
+		return answer{}, badJSON("The body ended early.")
+	case err != nil:
+		return answer{}, err
+	}
+	r, err := s.Desk.ImportAccounts(c.Context(), c.key, rows, force, dryRun)
+	return ok(map[string]any{"accounts": r.Accounts, "users": r.Users, "added": r.Added, "changed": r.Changed, "removed": r.Removed,
+		"addresses_added": r.AddressesAdded, "addresses_ended": r.AddressesEnded, "dry_run": r.DryRun}), err
+}
