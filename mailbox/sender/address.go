@@ -133,3 +133,14 @@ func isPublicSuffix(domain string) bool {
 
 // ValidHost reports whether s is a host name, one label or more.
 func ValidHost(s string) bool { return validLabels(s, false) }
+
+// related reports whether one of two domains in lower case lies below the other
+// and both belong to one registrant, as far as the public suffix list knows.
+func related(a, b string) bool {
+	if !strings.HasSuffix(a, "."+b) && !strings.HasSuffix(b, "."+a) {
+		return false
+	}
+	x, err := publicsuffix.EffectiveTLDPlusOne(a)
+	y, err2 := publicsuffix.EffectiveTLDPlusOne(b)
+	return err == nil && err2 == nil && x == y
+}

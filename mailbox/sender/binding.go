@@ -4,6 +4,8 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/message"
 )
 
 // Time windows of sender-verification 4, conditions 2a and 3.
@@ -18,9 +20,9 @@ const (
 // else the present. None of them may lie in the future.
 func receivedAt(h *head, r *Request) time.Time {
 	at := r.Received
-	if fields := h.all("received"); r.Trust.Boundary > 0 && len(fields) >= r.Trust.Boundary {
+	if i := boundaryField(h, r.Trust); i >= 0 {
 		// RFC 5321 4.4: the date follows the last semicolon.
-		value := unfold(fields[r.Trust.Boundary-1].value)
+		value := unfold(h.fields[i].value)
 		if i := strings.LastIndexByte(value, ';'); i >= 0 {
 			if t, err := mail.ParseDate(strings.Trim(value[i+1:], " \t")); err == nil {
 				at = t
@@ -41,6 +43,10 @@ func (c *checker) bound(s *signature) []string {
 	if strings.HasPrefix(s.Algorithm, "rsa") && s.KeyBits < rsaGood {
 		partial("D_KEY_WEAK")
 	}
+	if s.domain != c.f.domain {
+		partial("D_RELAXED")
+	}
+	by := c.boundBy(s)
 	for _, must := range [...]struct{ name, missing, unsigned string }{
 		{"subject", "B_NO_SUBJECT", "B_UNSIGNED_SUBJECT"},
 		{"date", "", "B_UNSIGNED_DATE"}, // a missing Date is R_DATE
@@ -54,31 +60,78 @@ func (c *checker) bound(s *signature) []string {
 		switch {
 		case !present && must.missing != "":
 			partial(must.missing)
-		case present && !s.signed[must.name]:
+		case !present || s.signed[must.name]:
+		case by == "nonce" && (must.name == "to" || must.name == "cc"): // sender-verification 4, 2e
+		default:
 			partial(must.unsigned)
 		}
 	}
-	if !(s.signed["to"] && boundTo(c.h, "to", c.r.Mailboxes) || s.signed["cc"] && boundTo(c.h, "cc", c.r.Mailboxes)) {
+	if by == "" {
 		partial("B_RCPT")
 	}
 	if s.SignedAt != 0 {
-		out = append(out, aged(c.ref.Sub(time.Unix(s.SignedAt, 0)))...)
+		out = append(out, c.aged(time.Unix(s.SignedAt, 0))...)
 	}
-	return append(out, c.dated()...)
-}
-
-// dated judges the Date field against the time of receipt.
-func (c *checker) dated() []string {
 	value, _ := c.h.get("date")
 	date, err := mail.ParseDate(value)
-	if err != nil || date.After(c.ref.Add(clockSkew)) {
-		return []string{"R_DATE"}
+	if err != nil {
+		return append(out, "R_DATE")
 	}
-	return aged(c.ref.Sub(date))
+	return append(out, c.aged(date)...)
 }
 
-func aged(age time.Duration) []string {
-	switch {
+// boundBy says what binds a signature to our mailbox (sender-verification 4,
+// 2f): "nonce" for a reference of ours, "to" or "cc", or "" for nothing. The
+// reference is looked for first, since it binds more.
+func (c *checker) boundBy(s *signature) string {
+	subject, _ := c.h.get("subject")
+	if s.signed["subject"] && c.quotes(message.Header([]byte("Subject: "+subject+"\r\n\r\n")).Subject) {
+		return "nonce"
+	}
+	// How the body is to be read must be signed too (sender-verification 4.5).
+	if len(c.nonces) > 0 && !c.bodyUnbound(s) && c.quotes(c.text()) {
+		return "nonce"
+	}
+	for _, name := range []string{"to", "cc"} {
+		if s.signed[name] && boundTo(c.h, name, c.r.Mailboxes) {
+			return name
+		}
+	}
+	return ""
+}
+
+// text is what the body says, read once.
+func (c *checker) text() string {
+	if c.words == nil {
+		words := message.Read(c.r.Raw).Full
+		c.words = &words
+	}
+	return *c.words
+}
+
+// quotes reports whether text holds one of our references as a word of its own.
+func (c *checker) quotes(text string) bool {
+	for _, token := range c.nonces {
+		for rest := text; ; {
+			i := strings.Index(rest, token)
+			if i < 0 {
+				break
+			}
+			end := i + len(token)
+			if (i == 0 || !isAlnum(rest[i-1])) && (end == len(rest) || !isAlnum(rest[end])) {
+				return true
+			}
+			rest = rest[i+1:]
+		}
+	}
+	return false
+}
+
+// aged judges Date or t= against the time of receipt.
+func (c *checker) aged(at time.Time) []string {
+	switch age := c.ref.Sub(at); {
+	case age < -clockSkew:
+		return []string{"R_DATE"}
 	case age > stale:
 		return []string{"R_STALE"}
 	case age > fresh:

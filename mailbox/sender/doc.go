@@ -25,17 +25,20 @@
 //     results in it.
 //  4. go-msgauth/dkim does canonicalisation and cryptography, behind our own
 //     strict parsers of the signature and of the key record and a look-up
-//     that hands it nothing but the record we checked.
-//  5. Authentication-Results of our own server are evidence and a brake,
-//     never more. At present they are not read at all.
+//     that hands it nothing but the record we checked. Two things it cannot
+//     judge are verified by our own hand: an x= that lies behind the machine's
+//     clock but not behind the one we are given, and a tag other than b= whose
+//     value contains "b=".
+//  5. Authentication-Results of our own server are evidence and a brake. At
+//     most they make a mail Partial whose signature broke on the way to us,
+//     and only where the operator said which fields are our own.
 //  6. DKIM proves a domain, not a person: an authenticated mail still goes to
 //     people and to the owner's confirmation.
 //  7. Addresses are compared as ASCII, byte by byte. No Unicode case folding,
 //     no trimming, no IDNA mapping, no removal of +tags or dots.
 //  8. Verdicts fall and never rise.
 //  9. Automatic mail is sorted out before anybody could answer it.
-//  10. DMARC (RFC 9989) can condemn a mail, never pass one. At present it is
-//     not looked up.
+//  10. DMARC (RFC 9989) can condemn a mail, never pass one.
 //
 // What remains open to the caller: the uniqueness of Fingerprints, MessageID
 // and SHA256 (sender-verification 4, condition 4).

@@ -30,3 +30,14 @@ func ParseSignatureField(value string) (domain, selector, code string) {
 
 // Start is a verdict nothing has lowered yet.
 func Start() Verdict { return Verdict{Standing: Standing{Authenticated}} }
+
+// ParseAuthRes parses the value of an Authentication-Results field.
+func ParseAuthRes(value string, exchange bool) ([]AuthResult, bool) {
+	return parseAuthRes(value, exchange)
+}
+
+// ParseDMARC parses a DMARC record and returns what it asks for.
+func ParseDMARC(text string) (policy string, ok bool) {
+	r, ok := parseDMARC(text)
+	return r.policyFor(false, false), ok
+}

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
@@ -23,6 +24,9 @@ type key struct {
 	kind string // "rsa" or "ed25519"
 	bits int
 	p    string // base64 without spaces
+	// public is an *rsa.PublicKey or an ed25519.PublicKey.
+	public crypto.PublicKey
+	flags  string // t=
 }
 
 // parseKey reads a key record and checks that s may use it. The code is "" or
@@ -36,7 +40,7 @@ func parseKey(record string, s *signature) (key, string) {
 	if !present {
 		return key{}, "D_KEY_SYNTAX"
 	}
-	k := key{kind: tags["k"], p: stripWSP(p)}
+	k := key{kind: tags["k"], p: stripWSP(p), flags: tags["t"]}
 	if k.kind == "" {
 		k.kind = "rsa"
 	}
@@ -79,7 +83,7 @@ func (k *key) material() string {
 		if len(der) != ed25519.PublicKeySize {
 			return "D_KEY_SYNTAX"
 		}
-		k.bits = 8 * ed25519.PublicKeySize
+		k.bits, k.public = 8*ed25519.PublicKeySize, ed25519.PublicKey(der)
 		return ""
 	case "rsa":
 	default:
@@ -98,7 +102,7 @@ func (k *key) material() string {
 		return "D_KEY_SYNTAX"
 	}
 	// The length of the modulus, not of its octets: 1020 bits are too few.
-	k.bits = pub.N.BitLen()
+	k.bits, k.public = pub.N.BitLen(), pub
 	switch {
 	case k.bits < rsaMin:
 		return "D_KEY_SHORT"

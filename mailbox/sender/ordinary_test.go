@@ -33,6 +33,11 @@ func TestOrdinaryMail(t *testing.T) {
 		for _, r := range v.Reasons {
 			reasons[r]++
 		}
+		// A footer breaks the signature, and a policy then says refuse: which is
+		// why the mailbox must be kept free of footers (sender-verification 10).
+		if slices.Contains(p.Traits, "a gateway appended a footer") && slices.Contains(v.Reasons, "P_DMARC_FAIL") {
+			continue
+		}
 		if v.State() == sender.Quarantine || v.State() == sender.Automated || v.State() == sender.Deferred {
 			t.Errorf("mail %d of %s with %s (%s, %q): %s %v\n%s", i, p.Provider, p.Client, p.Language, p.Traits, v.State(), v.Reasons, head(p.Raw))
 		}

@@ -10,10 +10,8 @@ import (
 // (sender-verification 4, 2a): printable ASCII, no name twice, no empty tag
 // but for one after the last semicolon.
 func parseTags(s string) (map[string]string, bool) {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; (c < ' ' || c > '~') && c != '\t' {
-			return nil, false
-		}
+	if !printable(s) {
+		return nil, false
 	}
 	specs := strings.Split(s, ";")
 	if n := len(specs) - 1; n > 0 && strings.Trim(specs[n], " \t") == "" {
@@ -49,9 +47,16 @@ type signature struct {
 	signed     map[string]bool
 	sig        []byte // b=, decoded
 	sha256Body []byte // bh=, decoded
-	// detail says in words what the library found.
+	// detail says in words what the cryptography found, and broken that it did
+	// not agree: the hash of the body or of the header.
 	detail string
-	field  int // index into head.fields
+	broken bool
+	// obscured says that some other tag's value holds "b=" (z= may), behind
+	// which the library would not look.
+	obscured bool
+	// relaxedHead and relaxedBody are c=.
+	relaxedHead, relaxedBody bool
+	field                    int // index into head.fields
 }
 
 // parseSignature reads one DKIM-Signature value. The code is "" or why the
@@ -59,9 +64,15 @@ type signature struct {
 func parseSignature(value string) (*signature, string) {
 	s := new(signature)
 	tags, ok := parseTags(strings.ReplaceAll(value, "\r\n", ""))
-	if !ok || removable(tags) {
+	if !ok {
 		return s, "D_SYNTAX"
 	}
+	for name := range tags {
+		if name != "b" && name[len(name)-1]|0x20 == 'b' { // sender-verification 4, 2a
+			return s, "D_SYNTAX"
+		}
+	}
+	s.obscured = obscured(tags)
 	s.Domain, s.Selector, s.Algorithm = tags["d"], tags["s"], tags["a"]
 	s.domain = asciiLower(s.Domain)
 	s.BodyHash = stripWSP(tags["bh"])
@@ -79,7 +90,7 @@ func parseSignature(value string) (*signature, string) {
 	if s.Algorithm != "rsa-sha256" && s.Algorithm != "ed25519-sha256" {
 		return s, "D_ALGORITHM"
 	}
-	if !s.names(tags["h"]) || !s.times(tags) || !s.auid(tags) || !methods(tags) {
+	if !s.names(tags["h"]) || !s.times(tags) || !s.auid(tags) || !s.methods(tags) {
 		return s, "D_SYNTAX"
 	}
 	var err, err2 error
@@ -92,24 +103,17 @@ func parseSignature(value string) (*signature, string) {
 	return s, ""
 }
 
-// removable reports whether go-msgauth would take more out of the field than
-// the b= tag before it checks the signature: it removes whatever follows
-// "b", optional space and "=", wherever it stands, so that text could be
-// changed there without breaking the signature.
-func removable(tags map[string]string) bool {
+// obscured reports whether go-msgauth would take more out of the field than the
+// b= tag before it checks the signature: it removes whatever follows "b",
+// optional space and "=", wherever it stands, so that text could be changed
+// there without breaking the signature.
+func obscured(tags map[string]string) bool {
 	for name, value := range tags {
 		if name == "b" {
 			continue
 		}
-		if name[len(name)-1]|0x20 == 'b' {
-			return true
-		}
 		for i := 0; i < len(value); i++ {
-			if value[i] != 'b' {
-				continue
-			}
-			rest := strings.TrimLeft(value[i+1:], " \t")
-			if len(rest) > 1 && rest[0] == '=' {
+			if value[i] == 'b' && strings.HasPrefix(strings.TrimLeft(value[i+1:], " \t"), "=") {
 				return true
 			}
 		}
@@ -179,7 +183,7 @@ func (s *signature) auid(tags map[string]string) bool {
 }
 
 // methods reads c= and q=.
-func methods(tags map[string]string) bool {
+func (s *signature) methods(tags map[string]string) bool {
 	if q, present := tags["q"]; present && q != "dns/txt" {
 		return false
 	}
@@ -188,6 +192,7 @@ func methods(tags map[string]string) bool {
 		return true
 	}
 	header, body, two := strings.Cut(c, "/")
+	s.relaxedHead, s.relaxedBody = header == "relaxed", body == "relaxed"
 	return canonical(header) && (!two || canonical(body))
 }
 

@@ -4,7 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/message"
 )
 
 // Verify judges one mail. It never fails: what goes wrong lowers the verdict,
@@ -54,16 +58,44 @@ func Verify(ctx context.Context, r Request) (v Verdict) {
 	v.From = f.addr
 	v.MessageID = messageID(h)
 	v.identity(h, f, &r)
+	v.results(h, r.Trust)
 	for _, code := range automatic(h, f, &r) {
 		v.Lower(code)
 	}
 	if _, ok := h.get("x-auto-response-suppress"); ok {
 		v.flag("M_SUPPRESS")
 	}
+	v.ReceivedAt = receivedAt(h, &r)
 	if !tooMany {
-		v.signatures(ctx, &checker{r: &r, h: h, f: f, ref: receivedAt(h, &r), body: body(h, r.Raw)})
+		v.signatures(ctx, v.checker(&r, h, f))
 	}
 	return v
+}
+
+// checker makes what the signatures of the mail are checked with.
+func (v *Verdict) checker(r *Request, h *head, f from) *checker {
+	c := &checker{r: r, h: h, f: f, ref: v.ReceivedAt, body: body(h, r.Raw), asked: make(map[string]asked)}
+	// What is quarantined, automatic, or cut off cannot be lifted by a key, and
+	// strangers' name servers are asked nothing unless the caller wants it.
+	c.open = v.State().AtLeast(Partial)
+	c.lookups = v.State().AtLeast(Unverified) && !r.Truncated && len(r.Raw) <= maxMessage &&
+		(v.Match != MatchNone || r.Strangers || registeredDomain(f.domain, r.Registered))
+	for _, n := range r.Nonces {
+		if v.Registered != "" && len(n.Token) >= minNonce && asciiLower(n.Address) == asciiLower(v.Registered) {
+			c.nonces = append(c.nonces, n.Token)
+		}
+	}
+	return c
+}
+
+// minNonce is the shortest reference that counts, in octets: no shorter one can
+// be unguessable.
+const minNonce = 12
+
+// registeredDomain reports whether some registered address is at domain, which
+// is in lower case.
+func registeredDomain(domain string, registered []string) bool {
+	return slices.ContainsFunc(registered, func(r string) bool { return strings.HasSuffix(asciiLower(r), "@"+domain) })
 }
 
 // body is what follows the empty line.
@@ -139,18 +171,39 @@ func match(f from, registered []string) (m Match, which string, ambiguous bool) 
 
 // signatures does sender-verification 4: it takes the best signature there is
 // and lowers the verdict to what that one carries. Without a passing one the
-// reasons of all of them stay.
+// reasons of all of them stay, and the rest of section 6 decides.
 func (v *Verdict) signatures(ctx context.Context, c *checker) {
-	// What is quarantined, automatic, cut off or a stranger's cannot be lifted
-	// by a key, and strangers' name servers are asked nothing.
-	lookups := v.State().AtLeast(Unverified) && v.Match != MatchNone && !c.r.Truncated && len(c.r.Raw) <= maxMessage
-	c.open = v.State().AtLeast(Partial)
-	var best *signature
-	var caps []string
-	sigs := c.check(ctx, lookups)
+	ctx, cancel := context.WithTimeout(ctx, lookupBudget)
+	defer cancel()
+	sigs := c.check(ctx)
+	var good []*signature
 	for _, s := range sigs {
 		v.Signatures = append(v.Signatures, s.Signature)
-		if s.Result != Pass {
+		if s.Result == Pass {
+			good = append(good, s)
+		}
+	}
+	switch {
+	case len(good) > 0:
+		if v.Results.fails(c.f.domain) {
+			v.Lower("A_CONFLICT")
+		}
+	case v.attested(sigs):
+		v.Lower("A_MTA_ONLY")
+		good = sigs
+	default:
+		v.unsigned(ctx, c, sigs)
+		return
+	}
+	v.bind(c, good)
+}
+
+// bind lowers a verdict to what the best of some good signatures carries.
+func (v *Verdict) bind(c *checker, good []*signature) {
+	var best *signature
+	var caps []string
+	for _, s := range good {
+		if s.sig == nil {
 			continue
 		}
 		v.Fingerprints = append(v.Fingerprints, s.fingerprint())
@@ -159,29 +212,77 @@ func (v *Verdict) signatures(ctx context.Context, c *checker) {
 			best, caps = s, b
 		}
 	}
-	if best == nil {
-		v.unsigned(sigs)
-		return
+	if v.BoundBy = c.boundBy(best); v.BoundBy == "nonce" {
+		v.flag("B_NONCE")
 	}
 	if c.bodyUnbound(best) {
 		v.flag("B_BODY_UNBOUND")
+		// What our own server attests, a gateway may have changed since: only
+		// octets that are signed can hide anything on purpose.
+		contentType, _ := c.h.get("content-type")
+		if best.Result == Pass && message.Hides(contentType, c.body) {
+			v.Lower("B_MIME_HIDDEN_TEXT")
+		}
 	}
 	for _, code := range caps {
 		v.Lower(code)
 	}
 }
 
-// unsigned lowers a verdict for which no signature passed.
-func (v *Verdict) unsigned(sigs []*signature) {
+// attested reports whether our own server found good what we cannot check
+// again: all signatures of the From domain fail on nothing but a hash, and it
+// passed each of them that it names (sender-verification 5.5).
+func (v *Verdict) attested(sigs []*signature) bool {
+	some := false
+	for _, s := range sigs {
+		if s.Reason == "D_NOT_ALIGNED" {
+			continue
+		}
+		if !s.broken {
+			return false
+		}
+		some = some || v.Results.attests(s)
+	}
+	return some && !v.Results.fails(sigs[0].domain)
+}
+
+// unsigned lowers a verdict for which no signature passed, and asks what the
+// From domain wants done with such mail (sender-verification 6).
+func (v *Verdict) unsigned(ctx context.Context, c *checker, sigs []*signature) {
 	if len(sigs) == 0 {
 		v.Lower("D_NONE")
 	}
+	unanswered := false
 	for _, s := range sigs {
+		unanswered = unanswered || s.Result == TempError
 		if s.Reason != "" {
 			v.Lower(s.Reason)
 		}
 	}
 	if v.State().AtLeast(Partial) {
 		v.Lower("D_NONE")
+	}
+	// A key that nobody could ask for may have been good.
+	if c.lookups && !unanswered && c.r.Resolver != nil {
+		v.policy(ctx, c)
+	}
+}
+
+// policy does the DMARC part of sender-verification 6.
+func (v *Verdict) policy(ctx context.Context, c *checker) {
+	p, strictSPF, failed := c.policy(ctx)
+	v.DMARC = p
+	refuse := p.Effective == "quarantine" || p.Effective == "reject"
+	envelope := v.Results.spfDomain()
+	switch {
+	case envelope == c.f.domain,
+		envelope != "" && refuse && !strictSPF && c.spfAligned(ctx, envelope):
+		v.Lower("S_SPF_ONLY")
+	case failed && c.open && !c.r.LastTry:
+		v.Lower("P_TEMPERROR")
+	case failed:
+		v.Lower("P_UNANSWERED")
+	case refuse:
+		v.Lower("P_DMARC_FAIL")
 	}
 }

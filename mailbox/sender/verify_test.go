@@ -323,8 +323,8 @@ func TestCodes(t *testing.T) {
 	}
 	table := map[string]bool{}
 	for _, r := range sender.Reasons() {
-		if table[r.Code] || r.Staff == "" || r.Operator == "" {
-			t.Errorf("%s is twice in the table, or without words", r.Code)
+		if table[r.Code] || r.Staff == "" || r.Operator == "" || !used[r.Code] {
+			t.Errorf("%s is twice in the table, without words, or never used", r.Code)
 		}
 		table[r.Code] = true
 	}

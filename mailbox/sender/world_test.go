@@ -77,6 +77,8 @@ func defaultZone() zone {
 		"sel._domainkey.sub.legit.example": {rsaRecord(keys.rsa2048, "")},
 		"sel._domainkey.attack.example":    {rsaRecord(keys.attacker, "")},
 		"sel._domainkey.1egit.example":     {rsaRecord(keys.attacker, "")},
+		"_dmarc.legit.example":             {"v=DMARC1; p=reject"},
+		"_dmarc.attack.example":            {"v=DMARC1; p=reject"},
 	}
 }
 
@@ -144,15 +146,8 @@ func (n *nameServer) set(z zone) {
 func startDNS(tb testing.TB, z zone) *nameServer {
 	tb.Helper()
 	n := &nameServer{zone: z}
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	udp, tcp := samePort(tb)
 	n.addr = udp.LocalAddr().String()
-	tcp, err := net.Listen("tcp", n.addr)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	for _, s := range []*dns.Server{{PacketConn: udp, Handler: n}, {Listener: tcp, Handler: n}} {
 		up := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(up) }
@@ -163,11 +158,29 @@ func startDNS(tb testing.TB, z zone) *nameServer {
 	return n
 }
 
+// samePort listens on one port of loopback for UDP and TCP.
+func samePort(tb testing.TB) (net.PacketConn, net.Listener) {
+	tb.Helper()
+	for range 50 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		_ = tcp.Close()
+	}
+	tb.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
+}
+
 // request is BASE's surroundings for a mail.
 func request(n *nameServer, raw string) sender.Request {
 	return sender.Request{
 		Raw: []byte(raw), Registered: []string{registered}, Mailboxes: []string{mailbox},
-		Now: clock, Trust: sender.Trust{Mode: sender.TrustRFC8601, AuthservIDs: []string{"mx.support.example"}, Boundary: 1},
+		Now: clock, Strangers: true, Trust: sender.Trust{Mode: sender.TrustRFC8601, AuthservIDs: []string{"mx.support.example"}, Boundary: 1},
 		Resolver: &sender.DNS{Server: n.addr, Timeout: 2 * time.Second},
 	}
 }
@@ -184,11 +197,20 @@ type eml struct {
 	body string
 }
 
+// What an honest server writes about BASE, and about a mail that somebody at
+// attack.example sent in its name.
+const (
+	baseResults = "Authentication-Results: mx.support.example; dkim=pass header.d=legit.example;" +
+		" spf=pass smtp.mailfrom=admin@legit.example; dmarc=pass header.from=legit.example"
+	spoofResults = "Authentication-Results: mx.support.example; dkim=none;" +
+		" spf=pass smtp.mailfrom=any@attack.example; dmarc=fail header.from=legit.example"
+)
+
 func base() *eml {
 	return &eml{
 		top: []string{
 			"Return-Path: <admin@legit.example>",
-			"Authentication-Results: mx.support.example; dkim=pass header.d=legit.example",
+			baseResults,
 			"Received: from out.legit.example (out.legit.example [192.0.2.10]) by mx.support.example\r\n" +
 				" with ESMTPS id 4Xy1 for <reset@support.example>; Mon, 23 Nov 2026 10:00:05 +0000",
 		},
@@ -203,6 +225,24 @@ func base() *eml {
 		},
 		body: "Hello,\r\n\r\nplease reset the second factor of jo.\r\n",
 	}
+}
+
+// spoofed is the mail as somebody without a key sends it.
+func (m *eml) spoofed() *eml { return m.results(spoofResults) }
+
+// results replaces the Authentication-Results field of our server; "" takes it
+// away.
+func (m *eml) results(line string) *eml {
+	for i, l := range m.top {
+		if strings.HasPrefix(l, "Authentication-Results:") {
+			m.top = append(m.top[:i:i], m.top[i+1:]...)
+			if line != "" {
+				m.top = append([]string{line}, m.top...)
+			}
+			break
+		}
+	}
+	return m
 }
 
 // with replaces the author's field of the same name, or adds one.

@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func (c *court) judge(t *testing.T, raw []byte) sender.Verdict {
 	if !v.State().AtLeast(sender.Partial) {
 		return v
 	}
-	// Partial mails have a passing signature too, so that they are held to all
+	// Partial mails have a passing signature too, but for one case, so that they are held to all
 	// of this but the gate, whose every hit is worse than partial.
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -78,7 +79,9 @@ func (c *court) judge(t *testing.T, raw []byte) sender.Verdict {
 	} else if err != nil && !strings.Contains(err.Error(), "charset") { // net/mail knows few of them
 		t.Fatalf("%s: net/mail refuses From: %v\n%q", v.State(), err, raw)
 	}
-	c.second(t, v, raw)
+	if !slices.Contains(v.Reasons, "A_MTA_ONLY") { // there our server vouches for what nobody can check again
+		c.second(t, v, raw)
+	}
 	if v.State() == sender.Authenticated && len(v.Reasons) > 0 {
 		t.Fatalf("authenticated in spite of %v\n%q", v.Reasons, raw)
 	}
