@@ -26,7 +26,8 @@ func WithSource(ctx context.Context, s Source) context.Context {
 	return context.WithValue(ctx, sourceKey{}, Source{plain(s.IP, maxIP), plain(s.Agent, maxAgent)})
 }
 
-func sourceOf(ctx context.Context) Source {
+// SourceOf returns the source of the acts of a context.
+func SourceOf(ctx context.Context) Source {
 	s, _ := ctx.Value(sourceKey{}).(Source)
 	return s
 }
@@ -75,7 +76,7 @@ type Event struct {
 
 // note writes an event, in the transaction of the change that it tells of.
 func note(ctx context.Context, tx *sql.Tx, user string, generation int64, kind EventKind, at time.Time, detail string) error {
-	s := sourceOf(ctx)
+	s := SourceOf(ctx)
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO factor_event (user_id, generation, at, kind, ip, agent, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		user, generation, at.UnixMicro(), string(kind), s.IP, s.Agent, detail)
@@ -88,7 +89,7 @@ func note(ctx context.Context, tx *sql.Tx, user string, generation int64, kind E
 // noteOnce writes an event unless there is one of the kind since then. The
 // caller holds the row of the holder, or does not mind a second one.
 func noteOnce(ctx context.Context, tx *sql.Tx, user string, kind EventKind, at, since time.Time, detail string) error {
-	s := sourceOf(ctx)
+	s := SourceOf(ctx)
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO factor_event (user_id, generation, at, kind, ip, agent, detail)
 		SELECT h.id, h.generation, $1, $2, $3, $4, $5 FROM holder h WHERE h.id = $6 AND NOT EXISTS (

@@ -294,7 +294,7 @@ func (s *server) history(c *call) (answer, error) {
 	}
 	list := []map[string]any{}
 	for _, e := range events {
-		list = append(list, map[string]any{"id": e.ID, "kind": e.Kind, "at": e.At, "ip": e.Source.IP, "agent": e.Source.Agent, "detail": e.Detail})
+		list = append(list, map[string]any{"id": e.ID, "generation": e.Generation, "kind": e.Kind, "at": e.At, "ip": e.Source.IP, "agent": e.Source.Agent, "detail": e.Detail})
 	}
 	return ok(map[string]any{"events": list}), nil
 }

@@ -62,6 +62,7 @@ var (
 	proofNeeded  = newKind("proof-required", 422, "A current code is required", "The user has a factor. Send a code of it as code.")
 	required     = newKind("required", 409, "A second factor is mandatory", "The user cannot turn it off; a new authenticator can take its place.")
 	tooMany      = newKind("too-many-devices", 409, "There are two authenticators already", "Remove one first.")
+	deviceName   = newKind("device-name", 422, "The name of the device is not one", "At most 60 characters, no control characters.")
 	lastDevice   = newKind("last-device", 409, "It is the last authenticator", "Turn the second factor off, if that is what the user wants.")
 	lockedKind   = newKind("locked", 423, "Too many wrong codes", "Nothing was compared. Try again after retry_after seconds.")
 	frozenKind   = newKind("frozen", 423, "The user is frozen", "A reset was taken back. A person of the desk must look first.")
@@ -194,7 +195,7 @@ var bookKinds = []struct {
 	{totp.ErrRequired, required},
 	{totp.ErrTooManyDevices, tooMany},
 	{totp.ErrLastDevice, lastDevice},
-	{totp.ErrDeviceName, invalidKind},
+	{totp.ErrDeviceName, deviceName},
 }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
