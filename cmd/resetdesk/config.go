@@ -139,8 +139,14 @@ type ApprovalsConfig struct {
 
 // TOTPConfig is [totp].
 type TOTPConfig struct {
-	Issuer        string    `toml:"issuer"`         // the brand when not given
-	MandatoryFrom time.Time `toml:"mandatory_from"` // zero: not mandatory
+	Issuer        string        `toml:"issuer"`         // the brand when not given
+	MandatoryFrom time.Time     `toml:"mandatory_from"` // zero: not mandatory
+	Grace         time.Duration `toml:"grace"`          // a user who is registered late has at least this long
+	// Of new keys; the ones there are keep theirs.
+	Algorithm string `toml:"algorithm"`
+	Digits    int    `toml:"digits"`
+	Period    int    `toml:"period"`     // seconds
+	BareLabel bool   `toml:"bare_label"` // a label without the issuer before it
 }
 
 // APIConfig is [api].
@@ -166,6 +172,7 @@ func defaultConfig() Config {
 			TrustMode: sender.TrustOff, TrustPosition: sender.AboveBoundary},
 		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},
 		Policy:    PolicyConfig{Preset: "balanced"},
+		TOTP:      TOTPConfig{Algorithm: "SHA1", Digits: 6, Period: 30},
 		API:       APIConfig{Enabled: true, Rate: 100},
 		Retention: RetentionConfig{MailBodies: 30 * day, Parked: 7 * day},
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/totp"
 )
 
 // check looks at what the values mean, all of them, and completes them.
@@ -27,15 +28,7 @@ func (l *loader) check(c *Config) {
 	l.required("keys.file", c.Keys.File, "resetdesk.keys")
 	c.Database.Path, c.Keys.File, c.Accounts.File = l.resolve(c.Database.Path), l.expand("keys.file", c.Keys.File), l.resolve(c.Accounts.File)
 	l.checkPolicy(c.Policy)
-	if c.TOTP.Issuer == "" {
-		c.TOTP.Issuer = c.Server.Brand
-	}
-	if strings.Contains(c.TOTP.Issuer, ":") {
-		l.complain("totp.issuer", "is %q, write a name without a colon (it is the brand when not given)", c.TOTP.Issuer)
-	}
-	if c.API.Rate < 1 || c.API.Rate > 10_000 {
-		l.complain("api.rate", "is %d, write how many requests a second one key may send, 1 to 10000", c.API.Rate)
-	}
+	l.checkTOTP(&c.TOTP, c.Server.Brand)
 	l.within("retention.mail_bodies", c.Retention.MailBodies, day, maxDuration)
 	l.within("retention.parked", c.Retention.Parked, day, maxDuration)
 }
@@ -236,6 +229,33 @@ func (l *loader) checkPolicy(p PolicyConfig) {
 			l.complain("policy.approvals."+key, "is %d, write 1 to 5: nothing is cleared without a person's approval", *n)
 		}
 	}
+}
+
+func (l *loader) checkTOTP(t *TOTPConfig, brand string) {
+	if t.Issuer == "" {
+		t.Issuer = brand
+	}
+	if strings.Contains(t.Issuer, ":") {
+		l.complain("totp.issuer", "is %q, write a name without a colon (it is the brand when not given)", t.Issuer)
+	}
+	l.within("totp.grace", t.Grace, 0, 365*day)
+	if _, ok := algorithms[t.Algorithm]; !ok {
+		l.complain("totp.algorithm", "is %q, write SHA1, SHA256 or SHA512 (some apps know SHA1 alone)", t.Algorithm)
+	}
+	if t.Digits != 6 && t.Digits != 8 {
+		l.complain("totp.digits", "is %d, write 6 or 8", t.Digits)
+	}
+	if t.Period != 30 && t.Period != 60 {
+		l.complain("totp.period", "is %d, write 30 or 60 (seconds)", t.Period)
+	}
+}
+
+var algorithms = map[string]totp.Algorithm{"SHA1": totp.SHA1, "SHA256": totp.SHA256, "SHA512": totp.SHA512}
+
+// Policy is what the second factors go by.
+func (t TOTPConfig) Policy() totp.Policy {
+	return totp.Policy{Issuer: t.Issuer, MandatoryFrom: t.MandatoryFrom, Grace: t.Grace,
+		Algorithm: algorithms[t.Algorithm], Digits: t.Digits, Period: t.Period, BareLabel: t.BareLabel}
 }
 
 var presets = map[string]review.Policy{"balanced": review.Balanced, "cautious": review.Cautious, "small-team": review.SmallTeam}

@@ -126,7 +126,12 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 
 [totp]
 # issuer = "Example"                   # shown in the authenticator; the brand when not given
-# mandatory_from = 2027-01-31          # when every user must have a second factor
+# mandatory_from = 2027-01-31          # when every user must have a second factor; they are reminded before
+# grace = "0s"                         # a user who is registered late has at least this long
+# algorithm = "SHA1"                   # of new keys: SHA1 | SHA256 | SHA512; some apps know SHA1 alone
+# digits = 6                           # 6 | 8
+# period = 30                          # seconds: 30 | 60
+# bare_label = false                   # true: apps show the name once, not "Example:anna" under "Example"
 
 [api]                                  # /api/v1 under base_url; it opens only to keys: resetdesk apikey add
 # enabled = true

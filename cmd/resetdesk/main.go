@@ -42,10 +42,16 @@ func run(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(longFlags(args))
 	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(root.ErrOrStderr(), "resetdesk: %v\n", err)
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "resetdesk: %v\n", err)
 	var e *exitError
 	if errors.As(err, &e) {
 		return e.code

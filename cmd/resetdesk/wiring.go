@@ -23,7 +23,7 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady fu
 		OpenBacklog: cfg.Mailbox.Backlog == "open", Trust: cfg.Mailbox.Trust(), Relaxed: cfg.Mailbox.Relaxed,
 		LettersReady: lettersReady, UncertainWait: cfg.SMTP.UncertainWait,
 		KeepBodies: cfg.Retention.MailBodies, KeepParked: cfg.Retention.Parked,
-		TOTP: totp.Policy{Issuer: cfg.TOTP.Issuer, MandatoryFrom: cfg.TOTP.MandatoryFrom},
+		TOTP: cfg.TOTP.Policy(),
 	}
 	if len(rc.Addresses) == 0 {
 		rc.Addresses = []string{strings.ToLower(cfg.SMTP.Sender.Address)}
