@@ -208,6 +208,7 @@ func mailView(ctx context.Context, tx *sql.Tx, id int64, role string) (MailView,
 			return v, fmt.Errorf("read evidence: %w", err)
 		}
 		showEvidence(&v, e)
+		showSender(&v, e, raw)
 	}
 	return v, nil
 }
@@ -232,11 +233,6 @@ func showEvidence(v *MailView, e evidence) {
 	v.From, v.Registered = e.Verdict.From, e.Verdict.Registered
 	v.Verdict, v.Match = string(e.Verdict.State()), string(e.Verdict.Match)
 	v.Reasons, v.Flags = reasons(e.Verdict.Reasons), reasons(e.Verdict.Flags)
-	for _, s := range e.Verdict.Signatures {
-		words, _ := sender.Describe(s.Reason)
-		v.Signatures = append(v.Signatures, SignatureView{Domain: s.Domain, Selector: s.Selector, Algorithm: s.Algorithm,
-			Result: s.Result, Reason: words, Signed: strings.Join(s.SignedHeaders, ", ")})
-	}
 	v.Score, v.Language = e.Intent.Score, e.Intent.Language
 	for _, s := range e.Intent.Signals {
 		v.Signals = append(v.Signals, fmt.Sprintf("%+.1f %s: “%s”", s.Weight, s.Name, clip(s.Text, 80)))

@@ -1,6 +1,10 @@
 package review
 
-import "time"
+import (
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
+)
 
 // Role says what a reviewer may do. Viewers and auditors only look; reviewers
 // decide; leads also see quarantined mail; admins also manage people.
@@ -210,7 +214,6 @@ type MailView struct {
 	Header, Source              string // raw, made printable
 	Verdict, Match              string
 	Reasons, Flags              []Reason
-	Signatures                  []SignatureView
 	Score                       float64
 	Language                    string
 	Signals                     []string
@@ -219,6 +222,7 @@ type MailView struct {
 	Problems                    []string
 	Truncated, HTMLOnly         bool
 	Fate, FateReason            string
+	Sender                      *proof.Evidence // nil while nobody has judged the mail
 }
 
 // A PanelRequestView is a request of the control panel as the reviewer reads it.
@@ -239,9 +243,6 @@ type Note struct {
 
 // A Reason is a code of mailbox/sender with its sentence for staff.
 type Reason struct{ Code, Text string }
-
-// A SignatureView is one DKIM signature of a mail.
-type SignatureView struct{ Domain, Selector, Algorithm, Result, Reason, Signed string }
 
 // A Vote is a recorded approval.
 type Vote struct {

@@ -56,13 +56,13 @@ type house struct {
 
 type letter struct{ to, text string }
 
-func inHouse(t *testing.T, f func(t *testing.T, h *house)) {
+func inHouse(t *testing.T, f func(t *testing.T, h *house), change ...func(*review.Config)) {
 	t.Helper()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) { f(t, newHouse(t, dir)) })
+	synctest.Test(t, func(t *testing.T) { f(t, newHouse(t, dir, change...)) })
 }
 
-func newHouse(t *testing.T, dir string) *house {
+func newHouse(t *testing.T, dir string, change ...func(*review.Config)) *house {
 	t.Helper()
 	keys, err := totp.NewKeyring()
 	if err != nil {
@@ -73,9 +73,13 @@ func newHouse(t *testing.T, dir string) *house {
 	for _, tier := range []*review.Tier{&policy.Low, &policy.Medium, &policy.High} {
 		*tier = review.Tier{Approvals: 1}
 	}
-	h.desk, err = review.Open(t.Context(), review.Config{Path: h.path, Keys: keys, Policy: policy, Brand: "Example", BaseURL: base,
+	c := review.Config{Path: h.path, Keys: keys, Policy: policy, Brand: "Example", BaseURL: base,
 		Phone: "+49 30 1234567", From: mail.Address{Address: "support@host.example"}, Addresses: []string{"support@host.example"}, Resolver: noDNS{},
-		Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}})
+		Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
+	for _, f := range change {
+		f(&c)
+	}
+	h.desk, err = review.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,9 +280,15 @@ func (h *house) signIn(name string, role review.Role) (*browser, review.Reviewer
 // and the postman work.
 func (h *house) deliver(from, subject, text string) {
 	h.t.Helper()
-	h.uid++
 	raw := strings.ReplaceAll(fmt.Sprintf("From: %s\nTo: support@host.example\nSubject: %s\nDate: %s\nMessage-ID: <m%d@example>\nContent-Type: text/plain; charset=utf-8\n\n%s\n",
-		from, subject, time.Now().Format(time.RFC1123Z), h.uid, text), "\n", "\r\n")
+		from, subject, time.Now().Format(time.RFC1123Z), h.uid+1, text), "\n", "\r\n")
+	h.receive(raw)
+}
+
+// receive is deliver for the raw bytes of a mail.
+func (h *house) receive(raw string) {
+	h.t.Helper()
+	h.uid++
 	m := mailbox.Mail{UID: h.uid, InternalDate: time.Now(), Size: int64(len(raw)), Header: []byte(raw), Raw: []byte(raw)}
 	b := mailbox.Batch{Source: mailbox.Source{Mailbox: "support", Folder: "INBOX"}, UIDValidity: 7, Mails: []mailbox.Mail{m}, Through: h.uid}
 	if err := h.desk.Receive(h.t.Context(), b); err != nil {

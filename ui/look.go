@@ -17,6 +17,11 @@ import (
 
 // helpers are the functions of the templates.
 var helpers = template.FuncMap{
+	"step":    step,
+	"cover":   coverSign,
+	"points":  points,
+	"outcome": outcome,
+	"differ":  differ,
 	"ago":     ago,
 	"until":   until,
 	"stamp":   stamp,
