@@ -397,3 +397,21 @@ func checkNotice(t *testing.T, kind string, l letter, variant string) {
 		t.Errorf("%s does not say when and from where", kind)
 	}
 }
+
+// Who answers a notice is no requester: the answer waits for staff under "Not a
+// request", with and without the quoted letter, in every language.
+func TestReplyToNoticeWaitsForStaff(t *testing.T) {
+	words := map[string]string{"en": "That was not me!", "de": "Das war ich nicht!", "nl": "Dat was ik niet!", "fr": "Ce n'était pas moi !", "es": "¡No he sido yo!"}
+	for locale, text := range words {
+		letters := everyNotice(t, locale, bare)
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			for _, l := range letters {
+				h.deliver(request("anna@acme.example", "Re: "+l.subject, text),
+					request("anna@acme.example", "Re: "+l.subject, text+"\n\n> "+strings.ReplaceAll(l.text, "\n", "\n> ")))
+			}
+			if n := h.count(`SELECT count(*) FROM inbound WHERE fate = 'parked'`); n != 2*len(letters) {
+				t.Errorf("%s: %d of %d answers wait", locale, n, 2*len(letters))
+			}
+		})
+	}
+}
