@@ -21,7 +21,10 @@ type Account struct {
 	Name   string   `json:"name"`
 	Locale string   `json:"locale"` // a language tag, "" for the default
 	Notify []string `json:"notify"` // further addresses that get its notices
-	Users  []User   `json:"users"`  // the e-mails of its admins are the registered addresses
+	// RequiredFrom says from when a second factor is mandatory: a day, "never", or
+	// "default" for that of the installation. "" in a write leaves it as it is.
+	RequiredFrom string `json:"required_from"`
+	Users        []User `json:"users"` // the e-mails of its admins are the registered addresses
 }
 
 // A User is a user of an account, who may hold a second factor.
@@ -93,7 +96,7 @@ func readAccount(ctx context.Context, tx *sql.Tx, id string) (Account, error) {
 }
 
 func readAccounts(ctx context.Context, tx *sql.Tx, which string, args ...any) ([]Account, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, name, locale FROM account WHERE `+which, args...)
+	rows, err := tx.QueryContext(ctx, `SELECT id, name, locale, coalesce(required_from, 0) FROM account WHERE `+which, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +104,11 @@ func readAccounts(ctx context.Context, tx *sql.Tx, which string, args ...any) ([
 	all := []Account{}
 	for rows.Next() {
 		a := Account{Notify: []string{}, Users: []User{}}
-		if err := rows.Scan(&a.ID, &a.Name, &a.Locale); err != nil {
+		var from int64
+		if err := rows.Scan(&a.ID, &a.Name, &a.Locale, &from); err != nil {
 			return nil, err
 		}
+		a.RequiredFrom = AccountPolicy{RequiredFrom: fromMicros(from)}.String()
 		all = append(all, a)
 	}
 	if err := rows.Err(); err != nil {
@@ -227,7 +232,7 @@ func (d *Desk) RemoveAccount(ctx context.Context, k APIKey, id string, m Match) 
 		if err := m.holds(a); err != nil {
 			return err
 		}
-		i := importer{ctx: ctx, tx: tx, only: id, source: "api", at: time.Now()}
+		i := importer{ctx: ctx, tx: tx, only: id, actor: k.actor(), source: "api", at: time.Now()}
 		if err := i.run(nil, false); err != nil {
 			return err
 		}
@@ -256,7 +261,7 @@ func saveAccount(ctx context.Context, tx *sql.Tx, k APIKey, a Account) (Account,
 	if err := checkSpelling(ctx, tx, rows); err != nil {
 		return Account{}, err
 	}
-	i := importer{ctx: ctx, tx: tx, only: a.ID, source: "api", at: time.Now()}
+	i := importer{ctx: ctx, tx: tx, only: a.ID, actor: k.actor(), source: "api", at: time.Now()}
 	if err := i.run(rows, false); err != nil {
 		return Account{}, err
 	}
@@ -296,12 +301,14 @@ func (a *accountsFile) addAccount(x Account, line func(user int) int) {
 	}
 	for i, u := range x.Users {
 		r := AccountRow{AccountID: x.ID, AccountName: x.Name, Locale: x.Locale, UserID: u.ID, Login: u.Login, Email: u.Email,
-			Role: u.Role, APIOnly: u.APIOnly, FullName: u.FullName}
+			Role: u.Role, APIOnly: u.APIOnly, FullName: u.FullName, RequiredFrom: x.RequiredFrom}
 		if i == 0 {
 			r.Notify = x.Notify
 		}
 		fields := []string{r.AccountID, r.AccountName, r.Locale, r.UserID, r.Login, r.Email, r.Role, "", "", r.FullName}
-		if a.plain(line(i), fields) {
+		if len(r.RequiredFrom) > 20 {
+			a.complain(line(i), "required_from is longer than a day")
+		} else if a.plain(line(i), fields) {
 			a.add(line(i), r)
 		}
 	}

@@ -74,36 +74,38 @@ func (p AccountPolicy) String() string {
 // SetAccountPolicy sets from when a second factor is mandatory in an account, for
 // the users it has and those it will have. actor is who does it, as in the audit.
 func (d *Desk) SetAccountPolicy(ctx context.Context, actor, account string, p AccountPolicy) error {
-	err := d.update(ctx, "set account policy", func(tx *sql.Tx) error {
-		before, err := accountPolicy(ctx, tx, account)
-		if err != nil {
-			return err
-		}
-		if before.String() == p.String() {
-			return nil
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE account SET required_from = $2 WHERE id = $1`, account, nullTime(p.RequiredFrom)); err != nil {
-			return err
-		}
-		users, err := usersOf(ctx, tx, account)
-		if err != nil {
-			return err
-		}
-		for _, user := range users {
-			if err := totp.Require(ctx, tx, user, p.RequiredFrom); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE panel_user SET remind_at = 0 WHERE account_id = $1`, account); err != nil {
-			return err
-		}
-		_, err = record(ctx, tx, time.Now(), actor, "account.policy", account, map[string]any{
-			"required_from": p.String(), "before": before.String(), "users": len(users)})
-		return err
-	})
+	err := d.update(ctx, "set account policy", func(tx *sql.Tx) error { return setPolicy(ctx, tx, actor, account, p) })
 	if err == nil {
 		d.nudge()
 	}
+	return err
+}
+
+func setPolicy(ctx context.Context, tx *sql.Tx, actor, account string, p AccountPolicy) error {
+	before, err := accountPolicy(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	if before.String() == p.String() {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE account SET required_from = $2 WHERE id = $1`, account, nullTime(p.RequiredFrom)); err != nil {
+		return err
+	}
+	users, err := usersOf(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	for _, user := range users {
+		if err := totp.Require(ctx, tx, user, p.RequiredFrom); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE panel_user SET remind_at = 0 WHERE account_id = $1`, account); err != nil {
+		return err
+	}
+	_, err = record(ctx, tx, time.Now(), actor, "account.policy", account, map[string]any{
+		"required_from": p.String(), "before": before.String(), "users": len(users)})
 	return err
 }
 

@@ -35,7 +35,7 @@ func (d *Desk) Import(ctx context.Context, rows []AccountRow, source string, for
 func (d *Desk) importAll(ctx context.Context, actor string, rows []AccountRow, source string, force, dryRun bool) (ImportReport, error) {
 	var report ImportReport
 	err := d.update(ctx, "import accounts", func(tx *sql.Tx) error {
-		i := importer{ctx: ctx, tx: tx, source: source, at: time.Now(), report: ImportReport{DryRun: dryRun}}
+		i := importer{ctx: ctx, tx: tx, actor: actor, source: source, at: time.Now(), report: ImportReport{DryRun: dryRun}}
 		if err := i.run(rows, force); err != nil {
 			return err
 		}
@@ -61,6 +61,7 @@ type importer struct {
 	only   string
 	ctx    context.Context
 	tx     *sql.Tx
+	actor  string
 	source string
 	at     time.Time
 	report ImportReport
@@ -69,8 +70,7 @@ type importer struct {
 }
 
 func (i *importer) run(rows []AccountRow, force bool) error {
-	var err error
-	if i.policies, err = accountPolicies(i.ctx, i.tx); err != nil {
+	if err := i.readPolicies(); err != nil {
 		return err
 	}
 	accounts := map[string]bool{}
@@ -80,6 +80,9 @@ func (i *importer) run(rows []AccountRow, force bool) error {
 		if !accounts[r.AccountID] {
 			accounts[r.AccountID] = true
 			if err := i.account(r); err != nil {
+				return err
+			}
+			if err := i.policy(r); err != nil {
 				return err
 			}
 		}
@@ -99,6 +102,40 @@ func (i *importer) run(rows []AccountRow, force bool) error {
 		return err
 	}
 	return i.removals(accounts, users, force)
+}
+
+// readPolicies reads from when a factor is mandatory where accounts have a day of
+// their own.
+func (i *importer) readPolicies() (err error) {
+	if i.only == "" {
+		i.policies, err = accountPolicies(i.ctx, i.tx)
+		return err
+	}
+	p, err := accountPolicy(i.ctx, i.tx, i.only)
+	i.policies = map[string]AccountPolicy{}
+	if err == nil && p != (AccountPolicy{}) {
+		i.policies[i.only] = p
+	}
+	if KindOf(err) == NotFound { // it is new
+		err = nil
+	}
+	return err
+}
+
+// policy sets the day of an account, if the list has one.
+func (i *importer) policy(r AccountRow) error {
+	if r.RequiredFrom == "" {
+		return nil
+	}
+	p, err := ParseAccountPolicy(r.RequiredFrom)
+	if err != nil {
+		return err
+	}
+	delete(i.policies, r.AccountID)
+	if p != (AccountPolicy{}) {
+		i.policies[r.AccountID] = p
+	}
+	return setPolicy(i.ctx, i.tx, i.actor, r.AccountID, p)
 }
 
 func (i *importer) account(r AccountRow) error {

@@ -26,6 +26,9 @@ type AccountRow struct {
 	APIOnly     bool     // never asked for a second factor
 	Notify      []string // further addresses of the account that get its notices
 	FullName    string   // "" when the file has none
+	// RequiredFrom is an [AccountPolicy] in words; "" leaves it as it is. The CSV
+	// file has no column for it.
+	RequiredFrom string
 }
 
 // accountColumns are the columns in their order; the last two are optional.
@@ -237,6 +240,9 @@ func (a *accountsFile) identity(line int, r AccountRow) {
 	a.users[r.UserID] = line
 	if r.Role != "admin" && r.Role != "user" {
 		a.complain(line, "role is %q, want admin or user", r.Role)
+	}
+	if _, err := ParseAccountPolicy(r.RequiredFrom); err != nil && r.RequiredFrom != "" {
+		a.complain(line, "required_from is %q, want a day such as 2027-01-31, never or default", r.RequiredFrom)
 	}
 	if !languageTag(r.Locale) {
 		a.complain(line, "locale is %q, want a language tag such as en or de-AT", r.Locale)

@@ -12,7 +12,10 @@ type Account struct {
 	Name   string   `json:"name"`
 	Locale string   `json:"locale"`
 	Notify []string `json:"notify"` // further addresses that get its notices
-	Users  []User   `json:"users"`
+	// RequiredFrom is a day such as 2027-01-31, "never", or "default" for that of
+	// the installation; "" in a write leaves it as it is.
+	RequiredFrom string `json:"required_from"`
+	Users        []User `json:"users"`
 }
 
 // A User is a user of an account.
@@ -28,7 +31,7 @@ type User struct {
 // PutAccount makes an account the given one, with all its users: one that is not
 // named is marked as removed.
 func (c *Client) PutAccount(ctx context.Context, a Account) (Account, error) {
-	in := map[string]any{"name": a.Name, "locale": a.Locale, "notify": a.Notify, "users": a.Users}
+	in := map[string]any{"name": a.Name, "locale": a.Locale, "notify": a.Notify, "required_from": a.RequiredFrom, "users": a.Users}
 	if a.Notify == nil {
 		in["notify"] = []string{}
 	}

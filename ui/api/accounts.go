@@ -14,10 +14,11 @@ const (
 
 // accountBody is an account without its id, which stands in the path.
 type accountBody struct {
-	Name   string        `json:"name"`
-	Locale string        `json:"locale"`
-	Notify []string      `json:"notify"`
-	Users  []review.User `json:"users"`
+	Name         string        `json:"name"`
+	Locale       string        `json:"locale"`
+	Notify       []string      `json:"notify"`
+	RequiredFrom string        `json:"required_from"`
+	Users        []review.User `json:"users"`
 }
 
 type userBody struct {
@@ -70,7 +71,7 @@ func (s *server) putAccount(c *call) (answer, error) {
 		return answer{}, err
 	}
 	a, created, err := s.Desk.PutAccount(c.Context(), c.key,
-		review.Account{ID: c.PathValue("id"), Name: b.Name, Locale: b.Locale, Notify: b.Notify, Users: b.Users}, c.match())
+		review.Account{ID: c.PathValue("id"), Name: b.Name, Locale: b.Locale, Notify: b.Notify, RequiredFrom: b.RequiredFrom, Users: b.Users}, c.match())
 	return tagged(made(created, a), a), err
 }
 

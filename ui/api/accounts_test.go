@@ -94,3 +94,35 @@ func TestOpenPages(t *testing.T) {
 		}
 	})
 }
+
+// The day from which a factor is mandatory comes with the account, and its new
+// users have it.
+func TestAccountPolicy(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		if a := h.ask("PUT", "/accounts/A-1001", acme).want(t, 201); a.str("required_from") != "default" {
+			t.Errorf("at first %s", a.text)
+		}
+		dated := strings.Replace(acme, `"locale"`, `"required_from":"2027-01-31","locale"`, 1)
+		if a := h.ask("PUT", "/accounts/A-1001", dated).want(t, 200); a.str("required_from") != "2027-01-31" {
+			t.Errorf("dated %s", a.text)
+		}
+		h.ask("PUT", "/accounts/A-1001/users/U-9", `{"login":"jan","email":"jan@acme.example","role":"user"}`).want(t, 201)
+		for _, user := range []string{"U-2", "U-9"} {
+			if st := h.ask("GET", "/users/"+user+"/2fa", "").want(t, 200); st.str("required_from") != "2027-01-31T00:00:00Z" {
+				t.Errorf("%s %s", user, st.text)
+			}
+		}
+		if a := h.ask("PUT", "/accounts/A-1001", acme).want(t, 200); a.str("required_from") != "2027-01-31" {
+			t.Errorf("left out %s", a.text)
+		}
+		h.ask("PUT", "/accounts/A-1001", strings.Replace(dated, "2027-01-31", "soon", 1)).problem(t, 422, "invalid")
+		list := strings.TrimSuffix(strings.TrimPrefix(h.ask("GET", "/accounts", "").text, `{"accounts":[`), "],\"next\":\"\"}\n")
+		h.ask("POST", "/accounts:import", strings.Replace(list, "2027-01-31", "never", 1), "Content-Type", "application/x-ndjson").want(t, 200)
+		if st := h.ask("GET", "/users/U-2/2fa", "").want(t, 200); st.json["required_from"] != nil {
+			t.Errorf("never %s", st.text)
+		}
+		if n := h.count(`SELECT count(*) FROM audit WHERE action = 'account.policy' AND actor = 'api:1'`); n != 2 {
+			t.Errorf("%d events", n)
+		}
+	})
+}
