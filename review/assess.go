@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,8 +36,9 @@ type reading struct {
 	received   time.Time
 	attempts   int
 	registered []string
-	byHand     bool  // a person makes it a case
-	copyOf     int64 // the mail that this is a second delivery of
+	nonces     []sender.Nonce // references of its cases
+	byHand     bool           // a person makes it a case
+	copyOf     int64          // the mail that this is a second delivery of
 	verdict    sender.Verdict
 	message    message.Message
 	intent     intent.Result
@@ -176,7 +178,11 @@ func (d *Desk) load(ctx context.Context, id int64) (reading, error) {
 			return err
 		}
 		r.internal, r.received = fromMicros(internal), fromMicros(received)
-		r.registered, err = registeredFor(ctx, compiled(tx), namesIn(headerOf(r.raw)))
+		header := headerOf(r.raw)
+		if r.registered, err = registeredFor(ctx, compiled(tx), namesIn(header)); err != nil {
+			return err
+		}
+		r.nonces, err = d.nonces(ctx, tx, header, r.registered)
 		return err
 	})
 	return r, err
@@ -202,8 +208,9 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 		}
 	}()
 	r.verdict = sender.Verify(ctx, sender.Request{
-		Raw: r.raw, Truncated: r.truncated, Registered: r.registered, Mailboxes: d.cfg.Addresses,
-		Received: r.internal, Now: time.Now(), Trust: d.cfg.Trust, Relaxed: d.cfg.Relaxed,
+		Raw: r.raw, Truncated: r.truncated, Registered: r.registered, Nonces: r.nonces,
+		Mailboxes: append(slices.Clone(d.cfg.Addresses), d.cfg.From.Address), // who answers a letter writes to its sender
+		Received:  r.internal, Now: time.Now(), Trust: d.cfg.Trust, Relaxed: d.cfg.Relaxed,
 		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
 	})
 	r.message = message.Read(r.raw)

@@ -66,6 +66,9 @@ type Desk struct {
 	tries     signInTries
 }
 
+// keptKeys is how many DNS records are remembered, each for its TTL.
+const keptKeys = 4096
+
 // Open opens the desk: it takes the lock on the database, checks its pragmas and
 // schema, checks that the keys are the right ones, and makes ready whatever an
 // earlier run left undone.
@@ -82,6 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
 	}
+	cfg.Resolver = sender.NewCache(cfg.Resolver, keptKeys)
 	if cfg.UncertainWait <= 0 {
 		cfg.UncertainWait = 15 * time.Minute
 	}

@@ -256,6 +256,11 @@ func (z *dnsZone) LookupTXT(_ context.Context, name string) ([]string, error) {
 
 // signer makes a zone and what signs mails of acme.example with its key.
 func signer(t *testing.T) (*dnsZone, func(mail string) string) {
+	return signerOf(t, "From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type")
+}
+
+// signerOf signs the fields named.
+func signerOf(t *testing.T, fields ...string) (*dnsZone, func(mail string) string) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -267,7 +272,7 @@ func signer(t *testing.T) (*dnsZone, func(mail string) string) {
 		var out bytes.Buffer
 		err := dkim.Sign(&out, strings.NewReader(strings.ReplaceAll(mail, "\n", "\r\n")), &dkim.SignOptions{Domain: "acme.example", Selector: "s1",
 			Signer: private, HeaderCanonicalization: dkim.CanonicalizationRelaxed,
-			HeaderKeys: []string{"From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type"}})
+			HeaderKeys: fields})
 		if err != nil {
 			t.Fatal(err)
 		}

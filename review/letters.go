@@ -44,6 +44,7 @@ type words struct {
 	Link, LinkUntil      string
 	When, HoldUntil      string
 	Pass, PassUntil      string
+	Reference            string // the secret that an answer quotes
 	IP, Device, Left     string // of an event: "" if unknown
 	Day, Stage           string // of a reminder
 	Own                  bool   // the recipient is the user
@@ -115,6 +116,9 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.
 	mime, err := mailbox.Compose(draft)
 	if err != nil {
 		return err
+	}
+	if w.Reference != "" { // a secret is not kept in the clear
+		subject = strings.Replace(subject, "["+w.Reference+"] ", "", 1)
 	}
 	sum := sha256.Sum256(mime)
 	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, user_id, topic, kind, address_id, recipient, message_id, subject,
@@ -256,7 +260,7 @@ func (d *Desk) acknowledge(ctx context.Context, tx *sql.Tx, c caseRow, to recipi
 	if w.Link, err = d.newLink(ctx, tx, c, "confirm", to, now, until); err != nil {
 		return err
 	}
-	w.LinkUntil = when(until, c.locale)
+	w.LinkUntil, w.Reference = when(until, c.locale), d.reference(c)
 	return d.queueLetter(ctx, tx, c, "acknowledgement", to, 0, serial, w, now)
 }
 

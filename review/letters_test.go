@@ -29,6 +29,7 @@ var randomParts = []struct {
 	{regexp.MustCompile(`RST-[0-9A-Z]{6}`), "RST-000000"},
 	{regexp.MustCompile(`/r/[0-9A-Z]{52}`), "/r/" + strings.Repeat("0", 52)},
 	{regexp.MustCompile(`([0-9A-Z]{4}-){5}[0-9A-Z]{4}`), "0000-0000-0000-0000-0000-0000"},
+	{regexp.MustCompile(`\[([0-9A-Z]{4}-){3}[0-9A-Z]{4}\]`), "[0000-0000-0000-0000]"},
 }
 
 func settled(s string) string {

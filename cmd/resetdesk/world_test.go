@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/pquerna/otp"
 	potp "github.com/pquerna/otp/totp"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
@@ -96,6 +97,26 @@ func missing(t *testing.T, err error) {
 	t.Skip(err)
 }
 
+// emptyDNS starts a name server that knows no names, and returns its address. A
+// dead one would put off every mail whose domain's policy could decide.
+func emptyDNS(t *testing.T) string {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	server := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		a := new(dns.Msg)
+		a.SetRcode(q, dns.RcodeNameError)
+		w.WriteMsg(a)
+	})}
+	go server.ActivateAndServe()
+	<-ready
+	t.Cleanup(func() { server.Shutdown() })
+	return conn.LocalAddr().String()
+}
+
 func (w *world) configure() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -128,7 +149,7 @@ security = "plain"
 from = "Example Support <support@host.example>"
 uncertain_wait = "1m"
 [dns]
-resolver = "127.0.0.1:9"
+resolver = %q
 [policy.waiting]
 low = "0s"
 medium = "0s"
@@ -137,7 +158,7 @@ high = "0s"
 low = 1
 medium = 1
 high = 1
-`, listen, w.base, imap, w.dovecot.User, smtp)
+`, listen, w.base, imap, w.dovecot.User, smtp, emptyDNS(w.t))
 	w.config = filepath.Join(w.dir, "resetdesk.toml")
 	for name, content := range map[string]string{w.config: text, filepath.Join(w.dir, "password"): w.dovecot.Password + "\n"} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
