@@ -44,6 +44,12 @@ type reading struct {
 	intent     intent.Result
 }
 
+// words are those that the intent is read from.
+func (r *reading) words() intent.Words {
+	m := &r.message
+	return intent.Words{Subject: m.Subject, Text: m.Text, Forwarded: m.Forwarded, ForwardedFrom: m.ForwardedFrom}
+}
+
 // evidence is what an assessment keeps of a reading, as JSON.
 type evidence struct {
 	Verdict  sender.Verdict `json:"verdict"`
@@ -214,7 +220,7 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
 	})
 	r.message = message.Read(r.raw)
-	r.intent = intent.Words{Subject: r.message.Subject, Text: r.message.Text, Forwarded: r.message.Forwarded}.Classify()
+	r.intent = r.words().Classify()
 }
 
 // giveFate decides what becomes of the mail, in the caller's transaction. It

@@ -199,77 +199,32 @@ func language(locale string) string {
 	return locales[0]
 }
 
-// findTargets reads from the writer's own words which account and which users
-// are meant. What the words leave open stays open: the owner or a reviewer
-// answers it.
+// findTargets reads from the words of a mail which account and which users are
+// meant. What the words leave open stays open: the owner or a reviewer answers it.
 func findTargets(ctx context.Context, tx *sql.Tx, r *reading, requester string) ([]target, error) {
 	accounts, err := accountsOf(ctx, tx, requester)
 	if err != nil {
 		return nil, err
 	}
-	words := r.message.Subject + "\n" + r.message.Text
-	named := map[string]bool{}
+	var all []intent.Account
 	for _, a := range accounts {
-		if len(intent.Mentions(words, []intent.Person{{ID: a.ID, Login: a.ID, Name: a.Name}})) > 0 {
-			named[a.ID] = true
-		}
+		all = append(all, intent.Account{ID: a.ID, Name: a.Name})
 	}
-	var found []target
-	for _, a := range accounts {
-		if len(named) > 0 && !named[a.ID] {
-			continue
-		}
-		people, err := peopleOf(ctx, tx, a.ID)
-		if err != nil {
+	all = r.intent.AccountsNamed(r.words(), all)
+	for i := range all {
+		if all[i].People, err = peopleOf(ctx, tx, all[i].ID); err != nil {
 			return nil, err
 		}
-		for _, user := range usersNamed(words, people, requester) {
-			found = append(found, target{a.ID, user})
-		}
 	}
-	if len(found) > 0 && len(found) <= maxNamed {
-		return found, nil
+	meant := r.intent.Whom(r.words(), all, requester)
+	if n := len(meant.Targets); n == 0 || n > maxNamed {
+		return []target{{account: meant.Account}}, nil
 	}
-	return []target{openTarget(accounts, named)}, nil
-}
-
-// openTarget is the target of a mail that names nobody.
-func openTarget(accounts []AccountChoice, named map[string]bool) target {
-	if len(accounts) == 1 {
-		return target{account: accounts[0].ID}
+	var found []target
+	for _, t := range meant.Targets {
+		found = append(found, target{t.Account, t.User})
 	}
-	if len(named) == 1 {
-		for id := range named {
-			return target{account: id}
-		}
-	}
-	return target{}
-}
-
-// usersNamed returns the users that the words name. An admin who names somebody
-// and also himself, as people do below a letter, means the other one.
-func usersNamed(words string, people []intent.Person, requester string) []string {
-	var users, own []string
-	seen := map[string]bool{}
-	for _, m := range intent.Mentions(words, people) {
-		if seen[m.ID] {
-			continue
-		}
-		seen[m.ID] = true
-		mine := false
-		for _, p := range people {
-			mine = mine || p.ID == m.ID && strings.ToLower(p.Email) == requester
-		}
-		if mine {
-			own = append(own, m.ID)
-		} else {
-			users = append(users, m.ID)
-		}
-	}
-	if len(users) > 0 {
-		return users
-	}
-	return own
+	return found, nil
 }
 
 func accountsOf(ctx context.Context, tx *sql.Tx, requester string) ([]AccountChoice, error) {

@@ -55,7 +55,7 @@ func everyLetter(t *testing.T, locale string, change func(*review.Config)) map[s
 				all[kind] = l
 			}
 		}
-		v, letters := h.ask("anna@acme.example", "I lost my phone. Please reset the two-factor authentication.")
+		v, letters := h.ask("anna@acme.example", "A phone got lost. Please reset the two-factor authentication.")
 		keep(letters)
 		if err := h.desk.CloseCase(t.Context(), h.rita, decision(v, "duplicate", "")); err != nil {
 			t.Fatal(err)

@@ -80,7 +80,7 @@ func TestPanelLoginIsKept(t *testing.T) {
 		}
 	})
 	inHouse(t, nil, func(t *testing.T, h *house) {
-		v, _ := h.ask("anna@acme.example", "I lost my phone. Please reset my two-factor authentication.")
+		v, _ := h.ask("anna@acme.example", "A phone got lost. Please reset the two-factor authentication.")
 		if v.UserID != "" {
 			t.Fatalf("the mail names %s", v.UserID)
 		}

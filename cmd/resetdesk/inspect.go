@@ -272,13 +272,14 @@ func (in *inspector) inspect(ctx context.Context, name string, raw []byte, trunc
 	}
 	v := sender.Verify(ctx, q)
 	m := message.Read(raw)
+	words := intent.Words{Subject: m.Subject, Text: m.Text, Forwarded: m.Forwarded, ForwardedFrom: m.ForwardedFrom}
 	r := inspection{
 		File: name, Verdict: v.State(), Match: v.Match, From: v.From, Reasons: v.Reasons, Flags: v.Flags,
-		Intent: intent.Words{Subject: m.Subject, Text: m.Text, Forwarded: m.Forwarded}.Classify(), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
+		Intent: words.Classify(), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
 	}
 	r.Problems = append(r.Problems, m.Problems...)
 	if in.book != nil && (v.Match == sender.MatchExact || v.Match == sender.MatchCaseVariant) {
-		in.book.resolve(&r, v.Registered, m.Subject+"\n"+m.Text)
+		in.book.resolve(&r, v.Registered, words)
 	}
 	return r
 }

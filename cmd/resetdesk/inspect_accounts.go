@@ -60,46 +60,32 @@ func (b *accountBook) registeredFor(raw []byte) []string {
 }
 
 // resolve names the account and the users that a mail from a registered address
-// means, as far as its own words tell. What they leave open stays open.
-func (b *accountBook) resolve(r *inspection, registered, words string) {
-	accounts := b.accounts[strings.ToLower(registered)]
-	if named := b.named(accounts, words); len(named) > 0 {
-		accounts = named
+// means, as far as its words tell. What they leave open stays open.
+func (b *accountBook) resolve(r *inspection, registered string, w intent.Words) {
+	var accounts []intent.Account
+	for _, id := range b.accounts[strings.ToLower(registered)] {
+		accounts = append(accounts, intent.Account{ID: id, Name: b.rows[id][0].AccountName})
 	}
-	var of []string // the accounts in which somebody is named
-	for _, id := range accounts {
-		mentions := intent.Mentions(words, b.people(id))
-		users := b.users(id, mentions, registered)
-		if len(users) > 0 {
-			of = append(of, id)
-			r.Users = append(r.Users, users...)
-		}
-		for _, m := range mentions {
-			r.Mentions = append(r.Mentions, mention{User: m.ID, Field: m.Field, Text: words[m.Start:m.End]})
-		}
+	accounts = r.Intent.AccountsNamed(w, accounts)
+	ids := make([]string, len(accounts))
+	for i := range accounts {
+		ids[i] = accounts[i].ID
+		accounts[i].People = b.people(accounts[i].ID)
 	}
-	if len(of) == 1 {
-		accounts = of
+	meant := r.Intent.Whom(w, accounts, registered)
+	for _, t := range meant.Targets {
+		r.Users = append(r.Users, t.User)
 	}
-	switch len(accounts) {
-	case 0:
-	case 1:
-		r.Account = &accounts[0]
-	default:
-		r.Problems = append(r.Problems, "the address is registered for several accounts and the mail does not say which: "+strings.Join(accounts, ", "))
+	for _, p := range meant.Places {
+		words := map[string]string{intent.InSubject: w.Subject, intent.InText: w.Text, intent.InForwarded: w.Forwarded, intent.InSender: w.ForwardedFrom}[p.Part]
+		r.Mentions = append(r.Mentions, mention{User: p.ID, Field: p.Field, Text: words[p.Start:p.End], In: p.Part, Start: p.Start, End: p.End})
 	}
-}
-
-// named returns those of the accounts whose id or name the words contain.
-func (b *accountBook) named(accounts []string, words string) []string {
-	var found []string
-	for _, id := range accounts {
-		name := b.rows[id][0].AccountName
-		if len(intent.Mentions(words, []intent.Person{{ID: id, Login: id, Name: name}})) > 0 {
-			found = append(found, id)
-		}
+	switch {
+	case meant.Account != "":
+		r.Account = &meant.Account
+	case len(ids) > 1:
+		r.Problems = append(r.Problems, "the address is registered for several accounts and the mail does not say which: "+strings.Join(ids, ", "))
 	}
-	return found
 }
 
 func (b *accountBook) people(account string) []intent.Person {
@@ -109,27 +95,4 @@ func (b *accountBook) people(account string) []intent.Person {
 		people[i] = intent.Person{ID: r.UserID, Login: r.Login, Email: r.Email, Name: r.FullName}
 	}
 	return people
-}
-
-// users returns who is meant, each once. Somebody who names another and also
-// himself, as below a letter, means the other.
-func (b *accountBook) users(account string, mentions []intent.Mention, registered string) []string {
-	own := map[string]bool{}
-	for _, r := range b.rows[account] {
-		own[r.UserID] = strings.EqualFold(r.Email, registered)
-	}
-	var others, self []string
-	for _, m := range mentions {
-		to := &others
-		if own[m.ID] {
-			to = &self
-		}
-		if !slices.Contains(*to, m.ID) {
-			*to = append(*to, m.ID)
-		}
-	}
-	if len(others) > 0 {
-		return others
-	}
-	return self
 }

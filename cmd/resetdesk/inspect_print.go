@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -30,6 +31,9 @@ type mention struct {
 	User  string `json:"user"`
 	Field string `json:"field"`
 	Text  string `json:"text"`
+	In    string `json:"in"`    // the part of the mail: subject, text, forwarded or forwarded_from
+	Start int    `json:"start"` // bytes in that part
+	End   int    `json:"end"`
 }
 
 // verdicts says in a sentence what each state means.
@@ -76,10 +80,13 @@ func (r inspection) text() string {
 	if r.Intent.Request {
 		asks = "asks for a reset"
 	}
-	language := map[string]string{"en": "English", "nl": "Dutch", "de": "German", "": "language not clear"}[r.Intent.Language]
+	if r.Intent.Forwarded {
+		asks = "passes on a request for a reset"
+	}
+	language := cmp.Or(intent.Language(r.Intent.Language), "language not clear")
 	line("Intent", "%s (score %.2f, %s)", asks, r.Intent.Score, language)
 	for _, s := range r.Intent.Signals {
-		line("", "%+.1f %s %q", s.Weight, s.Name, s.Text)
+		line("", "%+.1f %s %q%s", s.Weight, s.Name, s.Text, map[bool]string{true: ", forwarded"}[s.Forwarded])
 	}
 	if r.Account != nil {
 		line("Account", "%s", *r.Account)

@@ -9,9 +9,10 @@ import (
 const maxForwards = 5
 
 // forwarded returns the words of the mails that full passes on: their subjects
-// and their writers' own words, the outermost first. A mail program says that it
-// forwards either above the older mail or in the subject only.
-func forwarded(subject, full string) string {
+// and their writers' own words, the outermost first, and who wrote the innermost.
+// A mail program says that it forwards either above the older mail or in the
+// subject only.
+func forwarded(subject, full string) (text, from string) {
 	var words []string
 	for range maxForwards {
 		s := newStripper(full)
@@ -19,15 +20,15 @@ func forwarded(subject, full string) string {
 		if s.history == len(s.lines) || !passesOn.MatchString(subject) && !passedOn.MatchString(strings.TrimSpace(s.lines[s.history])) {
 			break
 		}
-		subject, full = s.inner()
+		subject, from, full = s.inner()
 		text, _ := strip(full)
 		words = append(words, strings.TrimSpace(subject+"\n\n"+text))
 	}
-	return strings.Join(words, "\n\n")
+	return strings.Join(words, "\n\n"), from
 }
 
-// inner returns the subject and the text of the older mail.
-func (s *stripper) inner() (subject, text string) {
+// inner returns the subject, the writer and the text of the older mail.
+func (s *stripper) inner() (subject, from, text string) {
 	lines := unquote(s.lines[s.history:])
 	if separator(strings.TrimSpace(lines[0])) {
 		lines = lines[1:]
@@ -40,9 +41,13 @@ func (s *stripper) inner() (subject, text string) {
 		if m := subjectLine.FindStringSubmatch(line); m != nil && subject == "" {
 			subject = m[1]
 		}
+		if fromLine.MatchString(line) && from == "" {
+			_, from, _ = strings.Cut(line, ":")
+			from = strings.Trim(from, "* \t")
+		}
 		lines = lines[1:]
 	}
-	return subject, strings.Join(lines, "\n")
+	return subject, from, strings.Join(lines, "\n")
 }
 
 // unquote takes one ">" off lines that all have one, behind the first.

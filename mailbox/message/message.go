@@ -42,6 +42,9 @@ type Message struct {
 	// Forwarded is what of it the writer passes on from somebody else: that
 	// person's own words and subject, without the headers around them.
 	Forwarded string
+	// ForwardedFrom is the From line above the innermost of those words. Like
+	// all of them it can be typed by anybody.
+	ForwardedFrom string
 	// Full is the whole decoded text: the plain part where there is one, else
 	// text made from HTML.
 	Full string

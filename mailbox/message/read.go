@@ -27,7 +27,7 @@ func Read(raw []byte) (m Message) {
 	texts := r.part(h, body, 0)
 	m.Full, m.HTMLOnly = r.join(texts)
 	m.Text, m.Quoted = strip(m.Full)
-	m.Forwarded = forwarded(m.Subject, m.Full)
+	m.Forwarded, m.ForwardedFrom = forwarded(m.Subject, m.Full)
 	return m
 }
 

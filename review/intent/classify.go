@@ -46,15 +46,11 @@ func (r Result) pass(matter Result) Result {
 	if !matter.Request {
 		return r
 	}
-	for _, s := range r.Signals {
-		r.Forwarded = r.Forwarded || s.Name == endorsement
-	}
-	for _, s := range r.Signals {
-		r.Forwarded = r.Forwarded && s.Weight >= 0
-	}
-	if !r.Forwarded {
+	against := func(s Signal) bool { return s.Weight < 0 }
+	if !has(r.Signals, endorsement) || slices.ContainsFunc(r.Signals, against) {
 		return r
 	}
+	r.Forwarded = true
 	r.Request, r.Score = true, matter.Score
 	if r.Language == "" {
 		r.Language = matter.Language
@@ -69,6 +65,10 @@ func (r Result) pass(matter Result) Result {
 	return r
 }
 
+func has(signals []Signal, name string) bool {
+	return slices.ContainsFunc(signals, func(s Signal) bool { return s.Name == name })
+}
+
 // classify weighs one text. The topic is what it is about, in words of others:
 // it can name a factor and do nothing else.
 func classify(topic, subject, text string) Result {
@@ -78,6 +78,7 @@ func classify(topic, subject, text string) Result {
 	p.topic(topic)
 	p.bind()
 	r.Signals, r.Reply = p.signals()
+	r.Self = has(r.Signals, "about-self") && !has(r.Signals, "about-other")
 	sum := bias
 	for _, s := range r.Signals {
 		sum += s.Weight

@@ -28,6 +28,8 @@ type Words struct {
 	Subject   string
 	Text      string // the writer's own unquoted words
 	Forwarded string // somebody else's words that the writer passes on
+	// ForwardedFrom is who wrote those, as the forward says. It proves nothing.
+	ForwardedFrom string
 }
 
 // Signal is one reason for or against taking a text for a request.
@@ -44,6 +46,7 @@ type Result struct {
 	Score     float64  `json:"score"`               // 0 to 1, at least 0.5 for a request: the sum of the weights on a logistic scale
 	Language  string   `json:"language"`            // "en", "nl", ..., or "" when the words do not tell
 	Forwarded bool     `json:"forwarded,omitempty"` // the request stands in what was forwarded, and the writer endorses it
+	Self      bool     `json:"self,omitempty"`      // the writer's own words are about the writer's own telephone or login
 	Reply     Reply    `json:"reply,omitempty"`     // what the words say if they answer a letter about a request
 	Signals   []Signal `json:"signals"`
 }

@@ -15,6 +15,19 @@ const (
 	every   tongue = 1<<len(languages) - 1
 )
 
+// names are the languages in English.
+var names = [...]string{"English", "Dutch", "German", "French", "Spanish", "Italian", "Polish", "Portuguese"}
+
+// Language is the English name of a language of [Result], "" for none.
+func Language(code string) string {
+	for i, l := range languages {
+		if l == code {
+			return names[i]
+		}
+	}
+	return ""
+}
+
 // votes counts the small words of each language in a text.
 type votes [len(languages)]int
 

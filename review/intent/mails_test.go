@@ -98,9 +98,13 @@ func TestMails(t *testing.T) {
 	}
 }
 
+func (l *letter) words() intent.Words {
+	return intent.Words{Subject: l.mail.Subject, Text: l.mail.Text, Forwarded: l.mail.Forwarded, ForwardedFrom: l.mail.ForwardedFrom}
+}
+
 func weigh(t *testing.T, l *letter, language string) tally {
 	n := tally{mails: 1}
-	r := intent.Words{Subject: l.mail.Subject, Text: l.mail.Text, Forwarded: l.mail.Forwarded}.Classify()
+	r := l.words().Classify()
 	switch {
 	case l.request && r.Request:
 		n.hit++
@@ -116,4 +120,83 @@ func weigh(t *testing.T, l *letter, language string) tally {
 		t.Logf("%s wrong (%.2f, %q): %s\n%s\nforwarded: %q\n%v", l.id, r.Score, r.Language, l.mail.Subject, l.mail.Text, l.mail.Forwarded, r.Signals)
 	}
 	return n
+}
+
+// The accounts that the writer of all mails is an admin of: the first, or both
+// where a mail's account is given.
+var accounts = []intent.Account{
+	{ID: "A-1003", Name: "Bakker Media", People: []intent.Person{
+		{ID: "self", Login: "mkeller", Email: "mia.keller@bakker.example", Name: "Mia Keller"},
+		{ID: "sam", Login: "sam", Email: "sam.okafor@bakker.example", Name: "Sam Okafor"},
+		{ID: "p.nowak", Login: "p.nowak", Email: "p.nowak@bakker.example", Name: "Paweł Nowak"},
+		{ID: "admin", Login: "admin", Email: "office@bakker.example", Name: "Front Office"},
+		{ID: "support", Login: "support", Email: "zoe@bakker.example", Name: "Zoë Lemaître"},
+		{ID: "jmueller", Login: "jmueller", Email: "jm@bakker.example", Name: "Jörg Müller"},
+		{ID: "lucia99", Login: "lucia99", Email: "lucia@bakker.example", Name: "Lucía Fernández"},
+		{ID: "test", Login: "test", Email: "joao@bakker.example", Name: "João Araújo"},
+		{ID: "will", Login: "will", Email: "will@bakker.example", Name: "Will van den Berg"},
+		{ID: "dev-lena", Login: "dev-lena", Email: "lena@bakker.example", Name: "Lena Russo"},
+		{ID: "de", Login: "de", Name: "Van"}, {ID: "info", Login: "info"}, {ID: "may", Login: "may", Name: "May"},
+	}},
+	{ID: "A-2044", Name: "Studio Nord", People: []intent.Person{
+		{ID: "self2", Login: "mia2044", Email: "mia.keller@bakker.example", Name: "Mia Keller"},
+		{ID: "anna", Login: "anna", Email: "anna@nord.example", Name: "Anna Berger"},
+		{ID: "shop2044", Login: "shop2044"},
+	}},
+}
+
+// TestMailsName measures whom the requests of the corpus are for.
+func TestMailsName(t *testing.T) {
+	for _, measured := range []bool{false, true} {
+		all, good := 0, 0
+		for _, language := range tongues {
+			n, right := 0, 0
+			for _, l := range letters(t, language) {
+				if l.measured() != measured || !l.request {
+					continue
+				}
+				n++
+				if account, users := l.whom(); account == l.wantAccount() && users == l.users {
+					right++
+				} else if !measured {
+					t.Logf("%s: account %q, users %s; want %q, %s\n%s\n%s", l.id, account, users, l.wantAccount(), l.users, l.mail.Subject, l.mail.Text)
+				}
+			}
+			t.Logf("measured %v: %s n %2d, account and users right %.3f", measured, language, n, float64(right)/float64(n))
+			all, good = all+n, good+right
+		}
+		t.Logf("measured %v: all n %2d, account and users right %.3f", measured, all, float64(good)/float64(all))
+		if float64(good) < 0.9*float64(all) {
+			t.Errorf("%d of %d right: want 0.9", good, all)
+		}
+	}
+}
+
+// whom returns the account and the users that a mail is read to mean.
+func (l *letter) whom() (account, users string) {
+	of := accounts[:1]
+	if l.account != "" {
+		of = accounts
+	}
+	w := l.words()
+	r := w.Classify()
+	found := r.Whom(w, r.AccountsNamed(w, of), "mia.keller@bakker.example")
+	var ids []string
+	for _, target := range found.Targets {
+		ids = append(ids, target.User)
+	}
+	if len(ids) == 0 {
+		return found.Account, "-"
+	}
+	return found.Account, strings.Join(ids, ",")
+}
+
+func (l *letter) wantAccount() string {
+	switch l.account {
+	case "":
+		return "A-1003"
+	case "?":
+		return ""
+	}
+	return l.account
 }

@@ -16,10 +16,14 @@ var common = set(`info admin administrator support reset mail email post office 
 	bedrijf nieuws hulp dienst algemeen techniek directie balie factuur facturen
 	benutzer nutzer verwaltung buero vertrieb einkauf buchhaltung empfang bestellung kunde kunden laden firma hilfe dienst
 	technik leitung rechnung rechnungen zentrale kontakt verkauf lager werkstatt praxis kanzlei may mark will
+	boutique facturation comptabilité accueil vente ventes achat achats contabilidad ventas compras tienda facturación soporte
+	contabilità vendite acquisti negozio assistenza fatture sklep biuro księgowość sprzedaż pomoc zakupy loja vendas compras suporte
+	faturação contabilidade escritório prueba prova teste essai
 	mai morgen heute gestern vandaag gisteren today tomorrow yesterday monday friday montag freitag maandag vrijdag`)
 
-// isCommon tells whether a lower-case login or name counts only when marked.
-func isCommon(key string) bool {
+// isCommon tells whether a lower-case login or name counts only when marked, in a
+// text of the languages t.
+func isCommon(key string, t tongue) bool {
 	if utf8.RuneCountInString(key) < 3 || strings.IndexFunc(key, unicode.IsLetter) < 0 {
 		return true
 	}
@@ -27,17 +31,19 @@ func isCommon(key string) bool {
 	if common[f] {
 		return true
 	}
-	_, listed := known.lexicon.entries[f]
-	return listed
+	e := known.lexicon.entries[f]
+	return e != nil && (e.literal != 0 || e.small&t != 0 || e.in(t) != 0)
 }
 
 // markers are the words after which a login follows.
 var markers = set(`user users username usernames userid login logins logon loginname account id uid
 	gebruiker gebruikers gebruikersnaam gebruikersnamen inlognaam loginnaam inlog
-	benutzer benutzers benutzername benutzernamen benutzerkennung nutzer nutzername anmeldename kennung konto`)
+	benutzer benutzers benutzername benutzernamen benutzerkennung nutzer nutzername anmeldename kennung konto
+	utilisateur utilisateurs identifiant identifiants compte usuario usuarios cuenta utente utenti użytkownik użytkownika
+	użytkownicy użytkowników konta utilizador utilizadores usuário usuários conta nome`)
 
 // links may stand between a marker and the login.
-var links = set("is ist lautet name named called namens heet mit met naam")
+var links = set("is ist lautet name named called namens heet mit met naam est son lautet es jest to é nom nombre nazwa")
 
 // isMarked tells whether the run at start is written as a login: in quotation
 // marks, after a marker and a colon or "is", or straight after a marker. The last

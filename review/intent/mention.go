@@ -46,11 +46,13 @@ func Mentions(text string, people []Person) []Mention {
 	if len(people) == 0 {
 		return nil
 	}
-	r := newRoster(people)
 	text = clip(text)
-	var found []Mention
-	found = r.handles(found, text)
-	found = append(found, r.fullNames(nil, text)...)
+	p := cutWords(text)
+	p.mean()
+	r := newRoster(people)
+	r.spoken = p.spoken
+	found := r.handles(nil, text)
+	found = append(found, r.fullNames(nil, p)...)
 	slices.SortStableFunc(found, func(a, b Mention) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID))
 	})
@@ -74,6 +76,7 @@ type roster struct {
 	logins, emails map[string][]string // lower case -> ids
 	names          map[string][]string // folded words joined by a space -> ids
 	lengths        map[string]uint8    // first word of a name -> bit n: a name of n words
+	spoken         tongue              // the languages of the text
 }
 
 func newRoster(people []Person) *roster {
@@ -184,14 +187,14 @@ func (r *roster) handle(text string, start, end, after int, lower []byte) (marke
 	}
 	key := string(lower)
 	marked = isMarked(text, start, end, key) || after >= 0 && after < start && isListGap(text[after:start])
-	if !marked && isCommon(key) {
+	if !marked && isCommon(key, r.spoken) {
 		return false, nil, ""
 	}
 	return marked, ids, "login"
 }
 
 // readings are the ways to read a run: whole, with a leading underscore, without
-// a genitive ("jdoe's"). Punctuation around it is no part of it.
+// a genitive ("jdoe's") or an article ("l'admin"). Punctuation around it is no part of it.
 func readings(text string, start, end, apostrophe int) (runs [3][2]int, count int) {
 	trim := func(a, b int) [2]int {
 		for a < b && strings.IndexByte(".-+@_", text[a]) >= 0 {
@@ -208,17 +211,21 @@ func readings(text string, start, end, apostrophe int) (runs [3][2]int, count in
 		runs[count], count = [2]int{start, whole[1]}, count+1
 	}
 	if apostrophe > whole[0] {
-		runs[count], count = trim(whole[0], apostrophe), count+1
+		runs[count] = trim(whole[0], apostrophe)
+		if _, n := utf8.DecodeRuneInString(text[apostrophe:]); elided[fold(text[whole[0]:apostrophe])] {
+			runs[count] = trim(apostrophe+n, whole[1])
+		}
+		count++
 	}
 	return runs, count
 }
 
 // fullNames finds names of one word or more, within a sentence.
-func (r *roster) fullNames(found []Mention, text string) []Mention {
+func (r *roster) fullNames(found []Mention, p *prose) []Mention {
 	if len(r.names) == 0 {
 		return found
 	}
-	p := cutWords(text)
+	text := p.raw
 	var key []byte
 	for i := range p.words {
 		if len(found) >= maxMentions {
@@ -242,7 +249,7 @@ func (r *roster) fullNames(found []Mention, text string) []Mention {
 				continue
 			}
 			start, end := p.words[i].start, w.end
-			if partOfHandle(text, start, end) || n == 1 && isCommon(string(key)) && !isMarked(text, start, end, string(key)) {
+			if partOfHandle(text, start, end) || n == 1 && isCommon(string(key), r.spoken) && !isMarked(text, start, end, string(key)) {
 				continue
 			}
 			found = mention(found, r.names[string(key)], "name", start, end)

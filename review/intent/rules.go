@@ -26,6 +26,8 @@ const anyFactor = factor | code | backup
 var rules = []rule{
 	// What speaks for a request.
 	{endorsement, 0, 0, []string{"<ask> [8] <help>", "<help> [6] <ask>", "<ask> [8] <action>"}, ""},
+	{"about-self", 0, 0, []string{"<mine> [1] <device|factor|code|backup|signin>"}, ""},
+	{"about-other", 0, 0, []string{"<other> [3] <device|factor|loss|backup>", "<device|factor> [2] <other>"}, ""},
 	{"names-factor", 0.7, 0, []string{"<factor>"}, ""},
 	{"asks-reset", 3.2, 0, []string{"<action> [10] <factor>", "<factor> [12] <action>"}, ""},
 	{"asks-code-reset", 3.0, 0, []string{"<code> [1] <action>", "<action> [4] <code>", "<ask> [2] <code> [4] <action>"}, ""},

@@ -1,0 +1,185 @@
+package intent
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Account is an account that the writer's address stands for.
+type Account struct {
+	ID, Name string
+	People   []Person
+}
+
+// Target is somebody whose second factor a mail asks to reset.
+type Target struct{ Account, User string }
+
+// Place is where a mail names a user. Start and end are bytes in that part.
+type Place struct {
+	Part    string `json:"part"`
+	Account string `json:"account"`
+	Mention
+}
+
+// Whom is what a mail says about who is meant. What it leaves open is for the
+// owner or a reviewer to answer.
+type Whom struct {
+	Account string   // the account meant; "" when several are possible
+	Targets []Target // the users meant, in the order of the mail; none when it names nobody or one place could be several people
+	Places  []Place
+}
+
+// The parts of a mail that a [Place] can stand in.
+const (
+	InSubject   = "subject"
+	InText      = "text"
+	InForwarded = "forwarded"
+	InSender    = "forwarded_from"
+)
+
+// AccountsNamed returns those of the accounts that the words name by id or by
+// name, or all when they name none. The accounts need no people for this.
+func (r Result) AccountsNamed(w Words, accounts []Account) []Account {
+	people := make([]Person, len(accounts))
+	for i, a := range accounts {
+		people[i] = Person{ID: a.ID, Login: a.ID, Name: a.Name}
+	}
+	named := map[string]bool{}
+	texts := []string{w.Subject, w.Text}
+	if r.Forwarded {
+		texts = append(texts, w.Forwarded)
+	}
+	for _, text := range texts {
+		for _, m := range Mentions(text, people) {
+			named[m.ID] = true
+		}
+	}
+	if len(named) == 0 {
+		return accounts
+	}
+	return slices.DeleteFunc(slices.Clone(accounts), func(a Account) bool { return !named[a.ID] })
+}
+
+// Whom finds who is meant among the people of the accounts, which
+// [Result.AccountsNamed] has narrowed. It looks at whom the writer names; then at
+// whom an endorsed forward names, or who wrote it; then at the writer, if the
+// words are about the writer's own telephone or login. The address is the
+// writer's: a writer who names somebody and also himself means the other one.
+func (r Result) Whom(w Words, accounts []Account, address string) Whom {
+	s := search{accounts: accounts, address: address}
+	s.look(InSubject, w.Subject)
+	s.look(InText, w.Text)
+	if r.Forwarded && len(s.others()) == 0 {
+		s.look(InForwarded, w.Forwarded)
+		if len(s.others()) == 0 {
+			s.look(InSender, w.ForwardedFrom)
+		}
+	}
+	found := Whom{Targets: s.others(), Places: s.places}
+	if len(found.Targets) == 0 {
+		found.Targets = s.named(func(t Target) bool { return slices.Contains(s.writer(), t) })
+	}
+	if len(found.Targets) == 0 && r.Request && r.Self && !r.Forwarded {
+		found.Targets = s.writer()
+	}
+	found.settle(s.ambiguous(found.Targets), accounts)
+	return found
+}
+
+// settle names the account, and leaves the users open when they are not clear.
+func (f *Whom) settle(ambiguous bool, accounts []Account) {
+	in := map[string]bool{}
+	for _, t := range f.Targets {
+		in[t.Account] = true
+	}
+	switch {
+	case len(f.Targets) == 0 && len(accounts) == 1:
+		f.Account = accounts[0].ID
+	case len(in) == 1:
+		f.Account = f.Targets[0].Account
+	}
+	if ambiguous {
+		f.Targets = nil
+	}
+}
+
+// search collects the places that name people.
+type search struct {
+	accounts []Account
+	address  string
+	places   []Place
+}
+
+// look reads one part of a mail.
+func (s *search) look(part, text string) {
+	var aside []span
+	if part == InText || part == InForwarded {
+		aside = asides(clip(text))
+	}
+	var found []Place
+	for _, a := range s.accounts {
+		for _, m := range Mentions(text, a.People) {
+			if !within(aside, m) || isMarked(text, m.Start, m.End, strings.ToLower(text[m.Start:m.End])) {
+				found = append(found, Place{part, a.ID, m})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Place) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End)) })
+	end := 0 // of the longest place so far: "Anna Berger" is nobody whose login is anna
+	for _, p := range found {
+		if p.End > end || p.End == end && p.Start == s.places[len(s.places)-1].Start {
+			s.places, end = append(s.places, p), p.End
+		}
+	}
+}
+
+func within(spans []span, m Mention) bool {
+	return slices.ContainsFunc(spans, func(s span) bool { return s.start <= m.Start && m.End <= s.end })
+}
+
+// others are the people named, without the writer.
+func (s *search) others() []Target {
+	own := s.writer()
+	return s.named(func(t Target) bool { return !slices.Contains(own, t) })
+}
+
+// named returns those of the people named that which holds of, each once.
+func (s *search) named(which func(Target) bool) []Target {
+	var all []Target
+	for _, p := range s.places {
+		if t := (Target{p.Account, p.ID}); which(t) && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// writer is the user of the address, in each account that has one.
+func (s *search) writer() []Target {
+	var all []Target
+	for _, a := range s.accounts {
+		for _, p := range a.People {
+			if strings.EqualFold(p.Email, s.address) && s.address != "" {
+				all = append(all, Target{a.ID, p.ID})
+			}
+		}
+	}
+	return all
+}
+
+// ambiguous tells whether one place names two of the targets, or the targets are
+// the writer in several accounts.
+func (s *search) ambiguous(targets []Target) bool {
+	if own := s.writer(); len(own) > 1 && slices.Equal(targets, own) {
+		return true
+	}
+	for i, p := range s.places[:max(len(s.places)-1, 0)] {
+		q := s.places[i+1]
+		a, b := Target{p.Account, p.ID}, Target{q.Account, q.ID}
+		if p.Part == q.Part && p.Start == q.Start && a != b && slices.Contains(targets, a) && slices.Contains(targets, b) {
+			return true
+		}
+	}
+	return false
+}
