@@ -27,6 +27,7 @@ import (
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/totp"
 	"github.com/resetdesk/resetdesk/ui"
+	"github.com/resetdesk/resetdesk/ui/api"
 )
 
 const (
@@ -91,7 +92,11 @@ func newHouse(t *testing.T, dir string, change ...func(*review.Config)) *house {
 	if _, err := h.desk.Import(t.Context(), rows, "test", false, false); err != nil {
 		t.Fatal(err)
 	}
-	h.pages, err = ui.New(ui.Config{Desk: h.desk, BaseURL: base, Brand: "Example", Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	programs, err := api.New(api.Config{Desk: h.desk, BaseURL: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.pages, err = ui.New(ui.Config{API: programs, Desk: h.desk, BaseURL: base, Brand: "Example", Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Status: func() []ui.Line { return []ui.Line{{OK: true, Text: "Mailbox connected"}} }})
 	if err != nil {
 		t.Fatal(err)

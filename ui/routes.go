@@ -14,10 +14,11 @@ import (
 type access int
 
 const (
-	anyone  access = iota // a link from a letter, or nothing secret
-	looks                 // any signed-in reviewer
-	decides               // a role that may vote
-	leads                 // lead or admin
+	anyone      access = iota // a link from a letter, or nothing secret
+	looks                     // any signed-in reviewer
+	decides                   // a role that may vote
+	leads                     // lead or admin
+	administers               // admin
 )
 
 // allows reports whether a signed-in role has the access.
@@ -27,6 +28,8 @@ func (a access) allows(r review.Role) bool {
 		return true
 	case decides:
 		return r.Decides()
+	case administers:
+		return r == review.Admin
 	default:
 		return r == review.Lead || r == review.Admin
 	}
@@ -64,6 +67,11 @@ func (s *site) routes() []route {
 		{"GET", "/mails/{id}", looks, s.showMail},
 		{"GET", "/mails/{id}/source", looks, s.showMailSource},
 		{"POST", "/mails/{id}/case", decides, s.openParked},
+		{"GET", "/settings/api", administers, s.showKeys},
+		{"GET", "/settings/api/new", administers, s.showNewKey},
+		{"POST", "/settings/api/new", administers, s.createKey},
+		{"GET", "/settings/api/{id}/revoke", administers, s.showRevokeKey},
+		{"POST", "/settings/api/{id}/revoke", administers, s.revokeKey},
 	}
 	for _, a := range s.acts() {
 		table = append(table,

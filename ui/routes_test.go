@@ -40,6 +40,8 @@ var needs = map[string]string{
 	"GET /cases/{number}/ask": "decides", "POST /cases/{number}/ask": "decides",
 	"GET /cases/{number}/resolve": "decides", "POST /cases/{number}/resolve": "decides",
 	"GET /cases/{number}/pass": "decides", "POST /cases/{number}/pass": "decides",
+	"GET /settings/api": "administers", "GET /settings/api/new": "administers", "POST /settings/api/new": "administers",
+	"GET /settings/api/{id}/revoke": "administers", "POST /settings/api/{id}/revoke": "administers",
 	"GET /cases/{number}/unfreeze": "leads", "POST /cases/{number}/unfreeze": "leads",
 }
 
@@ -49,7 +51,7 @@ var may = map[review.Role][]string{
 	review.Auditor: {"anyone", "looks"},
 	review.Decider: {"anyone", "looks", "decides"},
 	review.Lead:    {"anyone", "looks", "decides", "leads"},
-	review.Admin:   {"anyone", "looks", "decides", "leads"},
+	review.Admin:   {"anyone", "looks", "decides", "leads", "administers"},
 }
 
 // Every route is asked by every role and by nobody.
@@ -111,7 +113,7 @@ func (h *house) visit(b *browser) []string {
 		h.t.Fatal(err)
 	}
 	b.post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll/setup")
-	paths := []string{"/", "/?live=1&q=acme", "/audit", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
+	paths := []string{"/", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
 		"/cases/" + number, "/cases/" + number + "/mails/1", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
 		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/" + invite + "/enroll/setup", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
 	for _, tab := range []string{"review", "owner", "waiting", "held", "closed", "parked", "quarantine"} {

@@ -76,7 +76,7 @@ func ourPath(next string) string {
 	plain := strings.IndexFunc(next, func(r rune) bool {
 		return r > unicode.MaxASCII || !(unicode.IsLetter(r) || unicode.IsDigit(r) || r == '/' || r == '-' || r == '_')
 	}) < 0
-	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit") {
+	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/settings/api") {
 		return next
 	}
 	return "/"
