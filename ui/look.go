@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
 	"github.com/resetdesk/resetdesk/review"
 )
 
@@ -148,7 +149,7 @@ type stretch struct {
 // does not have in this place.
 func compare(a, other string) []stretch {
 	x, y := []rune(clip(320, a)), []rune(clip(320, other))
-	same := common(x, y)
+	same := proof.Common(x, y)
 	var out []stretch
 	for i, r := range x {
 		if r > unicode.MaxASCII || hidden(r) {
@@ -162,37 +163,6 @@ func compare(a, other string) []stretch {
 		out = append(out, stretch{string(r), !same[i], ""})
 	}
 	return out
-}
-
-// common marks the runes of x that belong to a longest common subsequence of x
-// and y.
-func common(x, y []rune) []bool {
-	length := make([][]int, len(x)+1)
-	for i := range length {
-		length[i] = make([]int, len(y)+1)
-	}
-	for i := len(x) - 1; i >= 0; i-- {
-		for j := len(y) - 1; j >= 0; j-- {
-			if x[i] == y[j] {
-				length[i][j] = length[i+1][j+1] + 1
-			} else {
-				length[i][j] = max(length[i+1][j], length[i][j+1])
-			}
-		}
-	}
-	same := make([]bool, len(x))
-	for i, j := 0, 0; i < len(x) && j < len(y); {
-		switch {
-		case x[i] == y[j]:
-			same[i] = true
-			i, j = i+1, j+1
-		case length[i+1][j] >= length[i][j+1]:
-			i++
-		default:
-			j++
-		}
-	}
-	return same
 }
 
 // detail writes the facts of an event, a JSON object, as a list for people.

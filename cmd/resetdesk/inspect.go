@@ -8,19 +8,15 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/message"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/review/intent"
 	"github.com/spf13/cobra"
 )
-
-// maxInspected bounds one mail, in bytes; of a longer one the beginning is read.
-const maxInspected = 32 << 20
 
 // inspectFlags are the flags of inspect (design 6).
 type inspectFlags struct {
@@ -124,22 +120,23 @@ func (f *inspectFlags) run(c *cobra.Command, target string) error {
 	if err != nil {
 		return err
 	}
+	if !single {
+		in.request.Resolver = sender.NewCache(in.request.Resolver, 10_000)
+	}
 	var failed []error
 	deferred := false
-	for _, name := range files {
-		raw, truncated, err := readMail(name, c.InOrStdin())
-		if err != nil {
-			failed = append(failed, err)
+	for r := range in.all(c.Context(), files, c.InOrStdin()) {
+		if r.err != nil {
+			failed = append(failed, r.err)
 			continue
 		}
-		r := in.inspect(c.Context(), name, raw, truncated)
 		deferred = deferred || r.Verdict == sender.Deferred
-		if err := f.print(c.OutOrStdout(), r); err != nil {
+		if err := f.print(c.OutOrStdout(), r.inspection); err != nil {
 			return fmt.Errorf("print: %w", err)
 		}
-		if c.Context().Err() != nil {
-			return c.Context().Err()
-		}
+	}
+	if err := c.Context().Err(); err != nil {
+		return err
 	}
 	if len(failed) > 0 {
 		return errors.Join(failed...)
@@ -158,54 +155,6 @@ func (f *inspectFlags) print(w io.Writer, r inspection) error {
 	}
 	_, err := io.WriteString(w, r.text())
 	return err
-}
-
-// mailsAt lists the mails that target names, in name order. single tells that it
-// is no folder.
-func mailsAt(target string) (files []string, single bool, err error) {
-	if target == "-" {
-		return []string{"-"}, true, nil
-	}
-	info, err := os.Stat(target)
-	if err != nil {
-		return nil, false, fmt.Errorf("inspect: %w", err)
-	}
-	if !info.IsDir() {
-		return []string{target}, true, nil
-	}
-	entries, err := os.ReadDir(target) // sorted by name
-	if err != nil {
-		return nil, false, fmt.Errorf("inspect: %w", err)
-	}
-	for _, e := range entries {
-		if !e.IsDir() && strings.HasSuffix(e.Name(), ".eml") {
-			files = append(files, filepath.Join(target, e.Name()))
-		}
-	}
-	if len(files) == 0 {
-		return nil, false, fmt.Errorf("inspect: no *.eml in %s", target)
-	}
-	return files, false, nil
-}
-
-func readMail(name string, stdin io.Reader) (raw []byte, truncated bool, err error) {
-	r := stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, false, fmt.Errorf("inspect: %w", err)
-		}
-		defer f.Close()
-		r = f
-	}
-	raw, err = io.ReadAll(io.LimitReader(r, maxInspected+1))
-	if err != nil {
-		return nil, false, fmt.Errorf("inspect: %w", err)
-	}
-	if len(raw) > maxInspected {
-		return raw[:maxInspected], true, nil
-	}
-	return raw, false, nil
 }
 
 // inspector is what is known before the first mail is looked at.
@@ -276,6 +225,7 @@ func (in *inspector) inspect(ctx context.Context, name string, raw []byte, trunc
 	r := inspection{
 		File: name, Verdict: v.State(), Match: v.Match, From: v.From, Reasons: v.Reasons, Flags: v.Flags,
 		Intent: words.Classify(), Users: []string{}, Signatures: v.Signatures, Mentions: []mention{}, Problems: []string{},
+		Registered: v.Registered, Evidence: proof.Of(v, raw[:headerLength(raw)]),
 	}
 	r.Problems = append(r.Problems, m.Problems...)
 	if in.book != nil && (v.Match == sender.MatchExact || v.Match == sender.MatchCaseVariant) {

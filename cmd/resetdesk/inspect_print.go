@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
 	"github.com/resetdesk/resetdesk/review/intent"
 )
 
@@ -24,6 +25,8 @@ type inspection struct {
 	Signatures []sender.Signature `json:"signatures"`
 	Mentions   []mention          `json:"mentions"`
 	Problems   []string           `json:"problems"`
+	Registered string             `json:"registered"` // what From is, or imitates
+	Evidence   proof.Evidence     `json:"evidence"`
 }
 
 // mention is a place that names a user, with the words.
@@ -53,29 +56,172 @@ var matches = map[sender.Match]string{
 	sender.MatchNone:        "not a registered address",
 }
 
-// text explains the verdict line by line. What comes from the mail is quoted, so
-// that it cannot write to the terminal.
+// sheet is a text of labelled lines.
+type sheet struct{ strings.Builder }
+
+// line writes one line. A label that repeats is left out by its caller.
+func (s *sheet) line(label, format string, args ...any) {
+	fmt.Fprintf(s, "  %-10s %s\n", label, fmt.Sprintf(format, args...))
+}
+
+// list writes lines of which only the first has the label.
+func (s *sheet) list(label string, lines []string) {
+	for _, l := range lines {
+		s.line(label, "%s", l)
+		label = ""
+	}
+}
+
+// quote writes a stranger's text so that it cannot speak to the terminal: what is
+// no printable ASCII becomes its escape.
+func quote(s string) string {
+	const most = 1000
+	if len(s) > most {
+		return fmt.Sprintf("%+q and %d more bytes", s[:most], len(s)-most)
+	}
+	return fmt.Sprintf("%+q", s)
+}
+
+// text explains the verdict line by line. What comes from the mail is quoted.
 func (r inspection) text() string {
-	var b strings.Builder
-	line := func(label, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-10s "+format+"\n", append([]any{label}, args...)...)
+	s := &sheet{}
+	fmt.Fprintf(s, "%s\n", strings.Trim(quote(r.File), `"`))
+	s.line("Verdict", "%s: %s", r.Verdict, verdicts[r.Verdict])
+	e := r.Evidence
+	s.line("Proved", "%s", e.Vouched) // holds the From domain, which is plain ASCII
+	s.line("", "%s", e.NotProved)
+	r.sender(s)
+	s.steps(e.Steps)
+	for i, sig := range e.Signatures {
+		s.signature(i+1, sig)
 	}
-	fmt.Fprintf(&b, "%s\n", r.File)
-	line("Verdict", "%s: %s", r.Verdict, verdicts[r.Verdict])
+	r.evidence(s)
+	r.request(s)
+	return s.String()
+}
+
+// sender writes who the mail says it is from.
+func (r inspection) sender(s *sheet) {
 	if r.From == "" {
-		line("From", "no address that can be read without doubt")
+		s.line("From", "no address that can be read without doubt")
 	} else {
-		line("From", "%q, %s", r.From, matches[r.Match])
+		s.line("From", "%s, %s", quote(r.From), matches[r.Match])
 	}
-	for i, list := range [][]string{r.Reasons, r.Flags} {
-		for _, code := range list {
-			staff, operator := sender.Describe(code)
-			line([]string{"Because", "Note"}[i], "%s: %s %s", code, staff, operator)
+	if r.Registered != "" && r.Registered != r.From {
+		s.line("Registered", "%s", quote(r.Registered))
+		for _, d := range proof.Differences(r.From, r.Registered) {
+			s.line("", "From has %s", d)
 		}
 	}
-	for _, s := range r.Signatures {
-		line("Signature", "%q, selector %q, %q, %d bits: %s %s", s.Domain, s.Selector, s.Algorithm, s.KeyBits, s.Result, s.Reason)
+	if r.Evidence.Name != "" {
+		s.line("Name", "%s, chosen by the sender, not verified", quote(r.Evidence.Name))
+		for _, p := range proof.Points(r.Evidence.Name) {
+			s.line("", "holds %s", strings.Trim(quote(p), `"`))
+		}
 	}
+	if r.Evidence.Shared != "" {
+		s.line("Shared", "%s", strings.Trim(quote(r.Evidence.Shared), `"`))
+	}
+}
+
+// steps writes the checks in their order, what each found, and where it put the
+// verdict.
+func (s *sheet) steps(steps []proof.Step) {
+	for i, step := range steps {
+		label := ""
+		if i == 0 {
+			label = "Checked"
+		}
+		stands := step.Outcome
+		for _, f := range step.Findings {
+			if f.To != "" {
+				stands = "lowers it"
+			}
+		}
+		s.line(label, "%2d %-11s %s", i+1, stands, step.Title)
+		for _, f := range step.Findings {
+			to := "a note"
+			if f.To != "" {
+				to = "to " + string(f.To)
+			}
+			s.line("", "               %s, %s: %s", f.Code, to, f.Staff)
+			s.line("", "               %s", f.Operator)
+		}
+	}
+}
+
+// signature writes one DKIM signature and what it covers.
+func (s *sheet) signature(n int, sig proof.Signature) {
+	s.line("Signature", "%d %s: d=%s s=%s a=%s, %d bits", n, strings.ReplaceAll(sig.Result, "_", " "), quote(sig.Domain), quote(sig.Selector), quote(sig.Algorithm), sig.KeyBits)
+	if sig.Words != "" {
+		s.line("", "  %s: %s", sig.Reason, sig.Words)
+	}
+	by := map[string][]string{}
+	for _, c := range sig.Cover {
+		by[c.State] = append(by[c.State], c.Field)
+	}
+	for _, state := range []string{"signed", "sealed", "unsigned", "absent"} {
+		if len(by[state]) > 0 {
+			s.line("", "  %-8s  %s", state, strings.Join(by[state], " "))
+		}
+	}
+	if sig.KeyRecord != "" {
+		secured := ""
+		if sig.DNSSEC {
+			secured = ", DNSSEC"
+		}
+		s.line("", "  key       %s (asked %s%s)", quote(sig.KeyRecord), sig.QueriedAt.UTC().Format("2006-01-02 15:04:05 UTC"), secured)
+	}
+}
+
+// evidence writes the rest of what the verdict rests on.
+func (r inspection) evidence(s *sheet) {
+	e := r.Evidence
+	s.line("Recipient", "%s", e.Binding)
+	times := make([]string, len(e.Freshness))
+	for i, t := range e.Freshness {
+		times[i] = strings.Trim(quote(t), `"`)
+	}
+	s.list("Times", times)
+	for i, trusted := range e.Results.Trusted {
+		s.line([]string{"Results", ""}[min(i, 1)], "trusted: %s", quote(trusted))
+	}
+	forged := ""
+	for _, code := range r.Reasons {
+		if code == "A_FORGED" {
+			forged = "; at least one is forged in our server's name"
+		}
+	}
+	if e.Results.Untrusted > 0 || len(e.Results.Trusted) == 0 {
+		s.line("Results", "trusted: %d, untrusted: %d%s", len(e.Results.Trusted), e.Results.Untrusted, forged)
+	}
+	if e.SPF != "" {
+		s.line("SPF", "%s", strings.Trim(quote(e.SPF), `"`))
+	}
+	if e.Policy != "" {
+		s.line("DMARC", "%s", e.Policy)
+	}
+	if e.DMARC.Record != "" {
+		s.line("", "%s at %s, effective: %s", quote(e.DMARC.Record), quote(e.DMARC.Domain), e.DMARC.Effective)
+	}
+	for _, o := range e.Others {
+		differs := ""
+		if o.Differs {
+			differs = ", not the From address"
+		}
+		s.line("Also", "%s: %s%s", strings.Trim(quote(o.Name), `"`), quote(o.Value), differs)
+	}
+	if e.Boundary != "" {
+		s.line("Way", "our own server: %s", quote(e.Boundary))
+	}
+	for i, hop := range e.Claimed {
+		s.line([]string{"Claimed", ""}[min(i, 1)], "%s", quote(hop))
+	}
+	s.line("SHA-256", "%s", e.SHA256)
+}
+
+// request writes what the mail asks for, and for whom.
+func (r inspection) request(s *sheet) {
 	asks := "does not ask for a reset"
 	if r.Intent.Request {
 		asks = "asks for a reset"
@@ -83,19 +229,17 @@ func (r inspection) text() string {
 	if r.Intent.Forwarded {
 		asks = "passes on a request for a reset"
 	}
-	language := cmp.Or(intent.Language(r.Intent.Language), "language not clear")
-	line("Intent", "%s (score %.2f, %s)", asks, r.Intent.Score, language)
-	for _, s := range r.Intent.Signals {
-		line("", "%+.1f %s %q%s", s.Weight, s.Name, s.Text, map[bool]string{true: ", forwarded"}[s.Forwarded])
+	s.line("Intent", "%s (score %.2f, %s)", asks, r.Intent.Score, cmp.Or(intent.Language(r.Intent.Language), "language not clear"))
+	for _, signal := range r.Intent.Signals {
+		s.line("", "%+.1f %s %s%s", signal.Weight, signal.Name, quote(signal.Text), map[bool]string{true: ", forwarded"}[signal.Forwarded])
 	}
 	if r.Account != nil {
-		line("Account", "%s", *r.Account)
+		s.line("Account", "%s", *r.Account)
 	}
 	for _, m := range r.Mentions {
-		line("Names", "%s by %s %q", m.User, m.Field, m.Text)
+		s.line("Names", "%s by %s %s", m.User, m.Field, quote(m.Text))
 	}
 	for _, p := range r.Problems {
-		line("Problem", "%q", p)
+		s.line("Problem", "%s", quote(p))
 	}
-	return b.String()
 }

@@ -167,7 +167,7 @@ func TestInspectForPeople(t *testing.T) {
 		t.Errorf("an escape character in %q", out)
 	}
 	out, err = inspect(t, "From: a@b.example\r\nFrom: c@d.example\r\n\r\n", "-")
-	if err != nil || !strings.Contains(out, "Because    H_DUP_FROM: The mail names two senders.") {
+	if err != nil || !strings.Contains(out, "H_DUP_FROM, to quarantine: The mail names two senders.") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }

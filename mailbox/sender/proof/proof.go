@@ -277,7 +277,7 @@ func others(from string, fields []Field) []Other {
 			if name == "return-path" { // bounces go where the domain likes
 				_, like, _ = strings.Cut(from, "@")
 			}
-			out = append(out, Other{Name: f.Name, Value: f.Value, Differs: from == "" || strings.Contains(name, "resent") || !names(f.Value, like)})
+			out = append(out, Other{Name: f.Name, Value: f.Value, Differs: strings.Contains(name, "resent") || from != "" && !names(f.Value, like)})
 		}
 	}
 	return out

@@ -42,7 +42,7 @@ var order = []struct {
 }{
 	{"The whole mail was read", []string{"T_"}, false},
 	{"Structure of the header", []string{"H_"}, false},
-	{"One plain sender address", []string{"F_"}, false},
+	{"One plain sender address", []string{"F_"}, true},
 	{"Display name", []string{"F_DISPLAY_"}, true},
 	{"Registered address", []string{"F_NOT_REGISTERED", "F_LOOKALIKE", "F_CASE_"}, true},
 	{"Other fields that name a sender", []string{"F_SENDER_DIFF", "F_REPLYTO_DIFF", "F_RESENT"}, true},

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// maxInspected bounds one mail, in bytes; of a longer one the beginning is read.
+const maxInspected = 32 << 20
+
+// maxHead bounds the header that is explained, in bytes.
+const maxHead = 256 << 10
+
+// mailsAt lists the mails that target names, in name order. single tells that it
+// is no folder.
+func mailsAt(target string) (files []string, single bool, err error) {
+	if target == "-" {
+		return []string{"-"}, true, nil
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return nil, false, fmt.Errorf("inspect: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{target}, true, nil
+	}
+	entries, err := os.ReadDir(target) // sorted by name
+	if err != nil {
+		return nil, false, fmt.Errorf("inspect: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() && strings.HasSuffix(e.Name(), ".eml") {
+			files = append(files, filepath.Join(target, e.Name()))
+		}
+	}
+	if len(files) == 0 {
+		return nil, false, fmt.Errorf("inspect: no *.eml in %s", target)
+	}
+	return files, false, nil
+}
+
+func readMail(name string, stdin io.Reader) (raw []byte, truncated bool, err error) {
+	r := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, false, fmt.Errorf("inspect: %w", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	raw, err = io.ReadAll(io.LimitReader(r, maxInspected+1))
+	if err != nil {
+		return nil, false, fmt.Errorf("inspect: %w", err)
+	}
+	if len(raw) > maxInspected {
+		return raw[:maxInspected], true, nil
+	}
+	return raw, false, nil
+}
+
+// explained is what came of one file.
+type explained struct {
+	inspection
+	err error
+}
+
+// all explains the files side by side, a few at a time, and yields them in their
+// order.
+func (in *inspector) all(ctx context.Context, files []string, stdin io.Reader) iter.Seq[explained] {
+	return func(yield func(explained) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		queue := make(chan chan explained, 2*runtime.GOMAXPROCS(0)) // bounds how far the readers run ahead
+		go func() {
+			defer close(queue)
+			for _, name := range files {
+				one := make(chan explained, 1)
+				select {
+				case queue <- one:
+				case <-ctx.Done():
+					return
+				}
+				go func() { one <- in.one(ctx, name, stdin) }()
+			}
+		}()
+		for one := range queue {
+			if !yield(<-one) || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+func (in *inspector) one(ctx context.Context, name string, stdin io.Reader) explained {
+	raw, truncated, err := readMail(name, stdin)
+	if err != nil {
+		return explained{err: err}
+	}
+	return explained{inspection: in.inspect(ctx, name, raw, truncated)}
+}
+
+// headerLength is where the header block ends, or a bound.
+func headerLength(raw []byte) int {
+	window := raw[:min(len(raw), maxHead)]
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(window, []byte(end)); i >= 0 {
+			return i + len(end)
+		}
+	}
+	return len(window)
+}
