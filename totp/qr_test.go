@@ -1,25 +1,29 @@
 package totp_test
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-// The picture is read back from its path by a reader written from ISO/IEC
-// 18004 alone, with the quiet zone around it, and says the URI.
-func TestSVGReadsBack(t *testing.T) {
-	for _, o := range []totp.Options{
-		{Issuer: "Ex", Account: "j"},
-		{Issuer: "Example", Account: "jane"},
-		{Issuer: "Example", Account: "jane@acme.example"},
-		{Issuer: "Example Panel", Account: "jane@acme.example"},
-		{Issuer: "Example Panel & Söhne", Account: "jane.doe@acme.example", Algorithm: totp.SHA256, Digits: 8},
-		{Issuer: "Example Panel & Sons, Hosting", Account: "jane.doe@department.acme.example"},
-	} {
+// Both pictures, decoded by a decoder that is not ours (a port of ZXing), say
+// the URI, for every golden one and for the longest labels there are.
+func TestQRDecodes(t *testing.T) {
+	long := strings.Repeat("é", 60)
+	all := []totp.Options{{Issuer: "Ex", Account: "j"}, {Issuer: long, Account: long}}
+	for _, g := range goldenURIs {
+		all = append(all, g.options)
+	}
+	for _, o := range all {
 		k, err := totp.Generate(o)
 		if err != nil {
 			t.Fatal(err)
@@ -28,24 +32,56 @@ func TestSVGReadsBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := readQR(t, modules(t, svg)); got != k.URI() {
-			t.Errorf("%s: reads %q, want %q", o.Issuer, got, k.URI())
+		if got := decodeQR(t, paint(t, svg, 3)); got != k.URI() {
+			t.Errorf("SVG of %s: reads %q, want %q", o.Issuer, got, k.URI())
 		}
-		if len(svg) > 32<<10 {
-			t.Errorf("%d bytes", len(svg))
+		if len(svg) > 64<<10 || strings.Contains(svg, k.Secret().Base32()) || strings.Contains(svg, "style") || strings.Contains(svg, "script") {
+			t.Errorf("%d bytes, or more than modules in the picture", len(svg))
 		}
-		if strings.Contains(svg, k.Secret().Base32()) || strings.Contains(svg, "style") || strings.Contains(svg, "script") {
-			t.Error("more than modules in the picture")
+		for _, scale := range []int{2, 5} {
+			b, err := k.PNG(scale)
+			if err != nil {
+				t.Fatal(err)
+			}
+			img, err := png.Decode(bytes.NewReader(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := decodeQR(t, img); got != k.URI() {
+				t.Errorf("PNG of %s at %d: reads %q, want %q", o.Issuer, scale, got, k.URI())
+			}
+			for i := range img.Bounds().Dx() {
+				for j := range 4 * scale { // the quiet zone, ISO/IEC 18004
+					if r, _, _, _ := img.At(i, j).RGBA(); r != 0xffff {
+						t.Fatalf("dark at %d, %d", i, j)
+					}
+				}
+			}
 		}
 	}
-	long := strings.Repeat("é", 60) // the longest labels still fit
-	k, err := totp.Generate(totp.Options{Issuer: long, Account: long})
+	k := generate(t)
+	for _, scale := range []int{-1, 0, 33, 1 << 30} {
+		if _, err := k.PNG(scale); err == nil {
+			t.Errorf("a scale of %d", scale)
+		}
+	}
+	if _, err := (totp.Key{}).PNG(3); err == nil {
+		t.Error("the zero key has a picture")
+	}
+}
+
+func decodeQR(t *testing.T, img image.Image) string {
+	t.Helper()
+	b, err := gozxing.NewBinaryBitmapFromImage(img)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.SVG(); err != nil {
-		t.Error(err)
+	// The picture as it is: finding a code in a photograph is the phone's affair.
+	res, err := qrcode.NewQRCodeReader().Decode(b, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return res.GetText()
 }
 
 var (
@@ -53,8 +89,8 @@ var (
 	svgRun   = regexp.MustCompile(`^M(\d+) (\d+)h(\d+)v1h-(\d+)z`)
 )
 
-// modules draws the path and takes the quiet zone off, which must be white.
-func modules(t *testing.T, svg string) [][]bool {
+// paint draws the path, and wants the quiet zone white.
+func paint(t *testing.T, svg string, scale int) image.Image {
 	t.Helper()
 	f := svgFrame.FindStringSubmatch(svg)
 	if f == nil || f[1] != f[2] || f[1] != f[3] || f[1] != f[4] {
@@ -62,10 +98,9 @@ func modules(t *testing.T, svg string) [][]bool {
 	}
 	var side int
 	fmt.Sscan(f[1], &side)
-	n := side - 8
-	grid := make([][]bool, n)
-	for i := range grid {
-		grid[i] = make([]bool, n)
+	img := image.NewGray(image.Rect(0, 0, side*scale, side*scale))
+	for i := range img.Pix {
+		img.Pix[i] = 255
 	}
 	for path := f[5]; path != ""; {
 		m := svgRun.FindStringSubmatch(path)
@@ -77,152 +112,12 @@ func modules(t *testing.T, svg string) [][]bool {
 		if w != back || w < 1 || x < 4 || y < 4 || x+w > side-4 || y >= side-4 {
 			t.Fatalf("a run in the quiet zone or not closed: %s", m[0])
 		}
-		for i := range w {
-			grid[y-4][x-4+i] = true
+		for i := x * scale; i < (x+w)*scale; i++ {
+			for j := y * scale; j < (y+1)*scale; j++ {
+				img.Set(i, j, color.Black)
+			}
 		}
 		path = path[len(m[0]):]
 	}
-	return grid
-}
-
-// Level M: blocks of data codewords, and centres of alignment patterns.
-var qrVersions = map[int]struct {
-	blocks []int
-	align  []int
-}{
-	5:  {[]int{43, 43}, []int{6, 30}},
-	6:  {[]int{27, 27, 27, 27}, []int{6, 34}},
-	7:  {[]int{31, 31, 31, 31}, []int{6, 22, 38}},
-	8:  {[]int{38, 38, 39, 39}, []int{6, 24, 42}},
-	9:  {[]int{36, 36, 36, 37, 37}, []int{6, 26, 46}},
-	10: {[]int{43, 43, 43, 43, 44}, []int{6, 28, 50}},
-	11: {[]int{50, 51, 51, 51, 51}, []int{6, 30, 54}},
-}
-
-func readQR(t *testing.T, grid [][]bool) string {
-	t.Helper()
-	n := len(grid)
-	version := (n - 17) / 4
-	v, ok := qrVersions[version]
-	if !ok || n != 17+4*version {
-		t.Fatalf("%d modules: version %d", n, version)
-	}
-	format := 0
-	for i := range 15 { // around the upper left finder, most significant bit first
-		x, y := i, 8
-		switch {
-		case i == 6:
-			x = 7
-		case i == 7:
-			x = 8
-		case i == 8:
-			x, y = 8, 7
-		case i > 8:
-			x, y = 8, 14-i
-		}
-		format <<= 1
-		if grid[y][x] {
-			format |= 1
-		}
-	}
-	format ^= 0x5412
-	if format>>13 != 0 {
-		t.Fatalf("error correction level %02b is not M", format>>13)
-	}
-	words := codewords(grid, version, v.align, format>>10&7)
-
-	blocks := make([][]byte, len(v.blocks))
-	for i := 0; i <= v.blocks[len(v.blocks)-1]; i++ {
-		for b, size := range v.blocks {
-			if i < size {
-				blocks[b] = append(blocks[b], words[0])
-				words = words[1:]
-			}
-		}
-	}
-	var data []byte
-	for _, b := range blocks {
-		data = append(data, b...)
-	}
-	at := 0
-	bits := func(k int) (x int) {
-		for range k {
-			x = x<<1 | int(data[at/8]>>(7-at%8)&1)
-			at++
-		}
-		return x
-	}
-	if mode := bits(4); mode != 4 {
-		t.Fatalf("mode %d is not bytes", mode)
-	}
-	size := 8
-	if version > 9 {
-		size = 16
-	}
-	text := make([]byte, bits(size))
-	for i := range text {
-		text[i] = byte(bits(8))
-	}
-	return string(text)
-}
-
-// codewords walks the data modules from the lower right corner, in columns of
-// two, and takes the mask off.
-func codewords(grid [][]bool, version int, align []int, mask int) []byte {
-	n := len(grid)
-	var out []byte
-	var word byte
-	count := 0
-	up := true
-	for right := n - 1; right > 0; right -= 2 {
-		if right == 6 {
-			right--
-		}
-		for i := range n {
-			y := i
-			if up {
-				y = n - 1 - i
-			}
-			for _, x := range []int{right, right - 1} {
-				if isFunction(n, version, align, x, y) {
-					continue
-				}
-				word <<= 1
-				if grid[y][x] != masked(mask, y, x) {
-					word |= 1
-				}
-				if count++; count%8 == 0 {
-					out = append(out, word)
-				}
-			}
-		}
-		up = !up
-	}
-	return out
-}
-
-func isFunction(n, version int, align []int, x, y int) bool {
-	switch {
-	case x < 9 && y < 9, x >= n-8 && y < 9, x < 9 && y >= n-8, x == 6, y == 6:
-		return true
-	case version >= 7 && (x >= n-11 && y < 6 || y >= n-11 && x < 6):
-		return true
-	}
-	last := align[len(align)-1]
-	for _, cx := range align {
-		for _, cy := range align {
-			if cx == 6 && cy == 6 || cx == 6 && cy == last || cx == last && cy == 6 {
-				continue
-			}
-			if x >= cx-2 && x <= cx+2 && y >= cy-2 && y <= cy+2 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func masked(mask, i, j int) bool {
-	return []int{(i + j) % 2, i % 2, j % 3, (i + j) % 3, (i/2 + j/3) % 2, i*j%2 + i*j%3,
-		(i*j%2 + i*j%3) % 2, ((i+j)%2 + i*j%3) % 2}[mask] == 0
+	return img
 }
