@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,8 +14,8 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-// BenchmarkKeyVerify has its yardstick beside it: three HMAC-SHA-1 with their
-// key set-up. The goal is at most three times as much.
+// BenchmarkKeyVerify has its yardstick beside it, in turns: three HMAC-SHA-1 with
+// their key set-up. The goal is at most three times as much.
 func BenchmarkKeyVerify(b *testing.B) {
 	k := generate(b)
 	now := time.Now()
@@ -23,25 +24,41 @@ func BenchmarkKeyVerify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Run("verify", func(b *testing.B) {
-		for b.Loop() {
-			if _, ok := k.Verify(code, now, 0); !ok {
-				b.Fatal("refused")
-			}
+	var msg [8]byte
+	var sum []byte
+	b.ReportAllocs()
+	b.ReportMetric(inTurns(b, func() {
+		for i := range 3 {
+			binary.BigEndian.PutUint64(msg[:], uint64(now.Unix()/30+int64(i)))
+			mac := hmac.New(sha1.New, secret)
+			mac.Write(msg[:])
+			sum = mac.Sum(sum[:0])
 		}
-	})
-	b.Run("three-hmacs", func(b *testing.B) {
-		var msg [8]byte
-		var sum []byte
-		for b.Loop() {
-			for i := range 3 {
-				binary.BigEndian.PutUint64(msg[:], uint64(now.Unix()/30+int64(i)))
-				mac := hmac.New(sha1.New, secret)
-				mac.Write(msg[:])
-				sum = mac.Sum(sum[:0])
-			}
+	}, func() {
+		if _, ok := k.Verify(code, now, 0); !ok {
+			b.Fatal("refused")
 		}
-	})
+	}), "x-three-HMACs")
+}
+
+// inTurns runs bare and ours one after the other and returns how many times
+// longer ours takes, by the medians: what else the machine does hits both.
+func inTurns(b *testing.B, bare, ours func()) float64 {
+	var times [2][]time.Duration
+	for b.Loop() {
+		for i, f := range []func(){bare, ours} {
+			begun := time.Now()
+			f()
+			times[i] = append(times[i], time.Since(begun))
+		}
+	}
+	var median [2]time.Duration
+	for i, all := range times {
+		slices.Sort(all)
+		median[i] = all[len(all)/2]
+	}
+	b.ReportMetric(float64(median[1].Nanoseconds()), "ns-ours")
+	return float64(median[1]) / float64(median[0])
 }
 
 // BenchmarkBookVerify sets Verify, with one client and with 64, beside a bare
@@ -62,18 +79,32 @@ func BenchmarkBookVerify(b *testing.B) {
 	d.must(d.exec(`UPDATE credential SET last_step = 0`))
 	d.must(d.exec(`CREATE TRIGGER again AFTER UPDATE OF last_step ON credential WHEN NEW.last_step <> 0
 		BEGIN UPDATE credential SET last_step = 0 WHERE id = NEW.id; END`))
+	codes := make([]string, users)
+	fresh := func() { // a code is good for a minute; the phone's work is not ours
+		for i, k := range keys {
+			codes[i] = at(k, time.Now())
+		}
+	}
 	verify := func(i int) error {
-		_, err := d.book.Verify(b.Context(), fmt.Sprint(i), at(keys[i], time.Now()), totp.Web)
+		_, err := d.book.Verify(b.Context(), fmt.Sprint(i), codes[i], totp.Web)
 		return err
 	}
-	b.Run("bare-update", func(b *testing.B) {
-		for b.Loop() {
+	b.Run("one-client", func(b *testing.B) {
+		fresh()
+		b.ReportAllocs()
+		ratio := inTurns(b, func() {
 			if err := d.exec(`UPDATE bare SET n = n + 1 WHERE id = $1`, 1); err != nil {
 				b.Fatal(err)
 			}
-		}
+		}, func() {
+			if err := verify(0); err != nil {
+				b.Fatal(err)
+			}
+		})
+		b.ReportMetric(100/ratio, "%-of-bare")
 	})
-	b.Run("one-client", func(b *testing.B) {
+	b.Run("one-client-alone", func(b *testing.B) {
+		fresh()
 		for b.Loop() {
 			if err := verify(0); err != nil {
 				b.Fatal(err)
@@ -81,6 +112,7 @@ func BenchmarkBookVerify(b *testing.B) {
 		}
 	})
 	b.Run("64-clients", func(b *testing.B) {
+		fresh()
 		var next atomic.Int64
 		b.SetParallelism(users / 2) // two processors are assumed; more means more clients
 		b.RunParallel(func(pb *testing.PB) {

@@ -40,11 +40,10 @@ const (
 
 var hot = [...]string{
 	readStanding: `
-		SELECT h.generation, h.hold_until, h.frozen_at IS NOT NULL, h.api_only, h.registered_at, coalesce(h.required_from, 0),
-			c.id IS NULL AND ` + passDue + `,
+		SELECT h.generation, h.hold_until, h.frozen_at IS NOT NULL, c.id IS NULL AND ` + passDue + `,
 			(SELECT count(*) FROM backup_set b JOIN backup_code n ON n.set_id = b.id
 				WHERE b.user_id = h.id AND b.state = 'active' AND n.used_at IS NULL),
-			coalesce(c.id, 0), coalesce(c.generation, 0), c.sealed, coalesce(c.label, ''), coalesce(c.name, ''),
+			coalesce(c.id, 0), coalesce(c.generation, 0), c.sealed, coalesce(c.name, ''),
 			coalesce(c.algorithm, ''), coalesce(c.digits, 0), coalesce(c.period, 0),
 			coalesce(c.last_step, 0), coalesce(c.drift, 0), coalesce(c.drift_step, 0)
 		FROM holder h LEFT JOIN credential c ON c.user_id = h.id AND c.state = 'active'
@@ -116,9 +115,11 @@ type job struct {
 }
 
 // commit runs do in a transaction and returns when it is durable. Callers who
-// wait at the same time share one commit. A refusal of do is committed (the
-// attempt was counted), any other error rolls back. If ctx ends first the work
-// may still be done: whoever walks away does not get an attempt back.
+// wait at the same time share one commit; who comes alone does the work itself.
+// A refusal of do is committed (the attempt was counted), any other error rolls
+// back. Whoever walks away does not get an attempt back: if ctx ends while the
+// work waits for others, the caller goes and it may still be done; a caller who
+// does it returns when the database has answered.
 func (b *Book) commit(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
 	j := &job{ctx: ctx, do: do, done: make(chan error, 1)}
 	b.mu.Lock()
@@ -126,17 +127,29 @@ func (b *Book) commit(ctx context.Context, do func(ctx context.Context, tx *sql.
 		b.mu.Unlock()
 		return errors.New("the database does not keep up")
 	}
-	b.queue = append(b.queue, j)
-	if !b.busy {
+	if !b.busy { // alone: no need to hand the work to anybody, and nobody to wait with
 		b.busy = true
-		go b.drain()
+		b.mu.Unlock()
+		defer b.next()
+		b.settle([]*job{j})
+		return <-j.done
 	}
+	b.queue = append(b.queue, j)
 	b.mu.Unlock()
 	select {
 	case err := <-j.done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// next lets a goroutine of its own work off what has gathered meanwhile.
+func (b *Book) next() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.busy = len(b.queue) > 0; b.busy {
+		go b.drain()
 	}
 }
 
@@ -203,12 +216,12 @@ func (b *Book) transact(batch []*job) (answers []error, err error) {
 	return answers, nil
 }
 
-// A standing is a user's row of holder with the active factors.
+// A standing is a user's row of holder with the active factors. Their keys have
+// no account: they verify, and are not shown again.
 type standing struct {
 	generation int64
 	holdUntil  int64
 	frozen     bool
-	duty       duty
 	passDue    bool // no factor, and the next one needs a pass
 	codesLeft  int
 	factors    []factor
@@ -258,8 +271,8 @@ func (b *Book) stand(ctx context.Context, tx *sql.Tx, user string) (standing, er
 	for rows.Next() {
 		var f factor
 		var r sealedKey
-		if err := rows.Scan(&s.generation, &s.holdUntil, &s.frozen, &s.duty.apiOnly, &s.duty.registered, &s.duty.from, &s.passDue, &s.codesLeft,
-			&f.id, &r.generation, &r.sealed, &r.label, &f.name, &r.algorithm, &r.digits, &r.period,
+		if err := rows.Scan(&s.generation, &s.holdUntil, &s.frozen, &s.passDue, &s.codesLeft,
+			&f.id, &r.generation, &r.sealed, &f.name, &r.algorithm, &r.digits, &r.period,
 			&f.lastStep, &f.drift, &f.driftStep); err != nil {
 			return s, fmt.Errorf("read holder: %w", err)
 		}

@@ -70,7 +70,7 @@ func (b *Book) BeginDevice(ctx context.Context, user, account, name string, p Pr
 // [ErrConflict] for one that is not active, a [HoldError] in the hold after a
 // reset.
 func (b *Book) RemoveDevice(ctx context.Context, user string, id int64, p Proof) error {
-	err := b.surrender(ctx, user, RemoveDevice, p, func(s standing, _ time.Time) error {
+	err := b.surrender(ctx, user, RemoveDevice, p, func(_ context.Context, _ *sql.Tx, s standing) error {
 		switch {
 		case !slices.ContainsFunc(s.factors, func(f factor) bool { return f.id == id }):
 			return ErrConflict
@@ -95,11 +95,12 @@ func (b *Book) RemoveDevice(ctx context.Context, user string, id int64, p Proof)
 // and owners have is a reset. [ErrRequired] if a factor is mandatory, a
 // [HoldError] in the hold after a reset.
 func (b *Book) TurnOff(ctx context.Context, user string, p Proof) error {
-	err := b.surrender(ctx, user, TurnOff, p, func(s standing, now time.Time) error {
-		if b.policy.required(s.duty, now) {
-			return ErrRequired
+	err := b.surrender(ctx, user, TurnOff, p, func(ctx context.Context, tx *sql.Tx, _ standing) error {
+		_, d, err := readStatus(ctx, tx, user)
+		if err == nil && b.policy.required(d, time.Now()) {
+			err = ErrRequired
 		}
-		return nil
+		return err
 	}, func(ctx context.Context, tx *sql.Tx, s standing, now time.Time) error {
 		at := now.UnixMicro()
 		if err := note(ctx, tx, user, s.generation, EventTurnedOff, now, ""); err != nil {
@@ -120,7 +121,7 @@ func (b *Book) TurnOff(ctx context.Context, user string, p Proof) error {
 // surrender proves a code and lets do give something up. may is asked before
 // the code is used up. The schema asks for the same: a code accepted at this
 // time, no hold, no freeze.
-func (b *Book) surrender(ctx context.Context, user string, a Action, p Proof, may func(standing, time.Time) error,
+func (b *Book) surrender(ctx context.Context, user string, a Action, p Proof, may func(context.Context, *sql.Tx, standing) error,
 	do func(context.Context, *sql.Tx, standing, time.Time) error) error {
 	g, ok := readGuess(p.Code)
 	if !ok && p.Code != "" {
@@ -137,7 +138,7 @@ func (b *Book) surrender(ctx context.Context, user string, a Action, p Proof, ma
 		case now.UnixMicro() < s.holdUntil:
 			return &HoldError{Action: a, Until: instant(s.holdUntil)}
 		}
-		if err := may(s, now); err != nil {
+		if err := may(ctx, tx, s); err != nil {
 			return err
 		}
 		if _, err := b.prove(ctx, tx, user, s, g, now); err != nil {
