@@ -58,10 +58,12 @@ type Config struct {
 	Log        *slog.Logger // default: discard
 }
 
-// A Page is what a Frame puts into the frame of the panel.
+// A Page is what a Frame puts into the frame of the panel. The request of a frame
+// may carry a session that Proved has ended: User is who it was.
 type Page struct {
 	Title string
 	Lang  string        // for <html lang>
+	User  User          // whose page it is; nobody's on the page of an error
 	Head  template.HTML // links to the style sheets and the script, for <head>
 	Body  template.HTML // one <div class="tfa">, with an <h1>
 }

@@ -158,7 +158,7 @@ func (v *visit) show(status int, s *sheet) error {
 	if err := v.templates.ExecuteTemplate(&body, s.name, s); err != nil {
 		return fmt.Errorf("render %s: %w", s.name, err)
 	}
-	page := Page{Title: s.Title, Lang: v.lang, Head: v.head(), Body: template.HTML(body.String())}
+	page := Page{Title: s.Title, Lang: v.lang, User: v.user, Head: v.head(), Body: template.HTML(body.String())}
 	if err := v.Frame(&whole, v.r, page); err != nil {
 		return fmt.Errorf("frame %s: %w", s.name, err)
 	}

@@ -79,4 +79,5 @@ func (s *story) enrollPlainly() {
 	s.scan("sanne", key)
 	p.fill(thing{`//input[@name="code"]`, "code"}, s.code("sanne")).press(thing{`//form[contains(@action, "/confirm")]//button`, "confirm"}).look("enroll-nl-codes")
 	p.choose(thing{`//input[@name="saved"]`, "saved"}).press(thing{`//form[contains(@action, "/finish")]//button`, "finish"}).shows("Transfers are on hold")
+	p.press(link("Two-factor authentication")).look("factor-hold").press(thing{`//a[contains(@href, "/off")]`, "turn off"}).shows("Dat moet wachten tot").look("factor-off-hold")
 }

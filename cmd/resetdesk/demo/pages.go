@@ -29,7 +29,7 @@ func openPages() (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
-	for _, name := range []string{"guide", "mail", "phone", "scan", "login", "account", "note", "factor"} {
+	for _, name := range []string{"guide", "mail", "phone", "scan", "login", "account", "note", "factor", "users", "shared", "api"} {
 		t, err := base.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "templates/"+name+".html")
@@ -48,6 +48,7 @@ type frame struct {
 	Lang    string        // empty: English
 	Head    template.HTML // what a page brings along
 	Here    string        // which of the links is this page
+	Tab     string        // which of the panel's
 	Banner  string
 	Guide   string // addresses of the three sites
 	Panel   string

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -25,6 +26,13 @@ func (s *stage) panelPages() http.Handler {
 	mux.Handle("/code", s.challenge)
 	mux.HandleFunc("GET /account", s.showAccount)
 	mux.HandleFunc("POST /transfer", s.transfer)
+	mux.HandleFunc("GET /users", s.showUsers)
+	mux.HandleFunc("POST /users", s.addUser)
+	mux.HandleFunc("GET /shared", s.showShared)
+	mux.HandleFunc("POST /shared", s.signInTwice)
+	mux.HandleFunc("GET /api-access", s.showAPI)
+	mux.HandleFunc("POST /api-access", s.callAPI)
+	mux.HandleFunc("GET "+apiPath, s.serveAPI)
 	mux.HandleFunc("POST /logout", s.logOut)
 	mux.HandleFunc("GET /static/{file}", s.static)
 	mux.HandleFunc(factorPath, s.enter)
@@ -104,7 +112,7 @@ func (s *stage) renderLogin(w http.ResponseWriter, status int, login string, f f
 func (s *stage) logIn(w http.ResponseWriter, r *http.Request) {
 	login := strings.TrimSpace(r.PostFormValue("login"))
 	u := s.findUser(login)
-	if u == nil || subtle.ConstantTimeCompare([]byte(u.Password), []byte(r.PostFormValue("password"))) != 1 {
+	if u == nil || !same(u.Password, r.PostFormValue("password")) {
 		s.renderLogin(w, http.StatusUnauthorized, login, frame{Bad: "Login or password is not right."})
 		return
 	}
@@ -156,7 +164,7 @@ func (s *stage) renderAccount(w http.ResponseWriter, status int, v visit, f fram
 	if v.status.HoldUntil.After(time.Now()) {
 		p.Hold = v.status.HoldUntil.Format(day + ", 15:04 UTC")
 	}
-	f.Title, f.Here, f.Who, f.Body = "Account", "panel", v.user, p
+	f.Title, f.Here, f.Tab, f.Who, f.Body = "Account", "panel", "/account", v.user, p
 	s.render(w, status, "account", f)
 }
 
@@ -185,6 +193,20 @@ func (s *stage) transfer(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, err)
 		}
 	})
+}
+
+// same compares without telling how much of it was right.
+func same(secret, given string) bool {
+	return subtle.ConstantTimeCompare([]byte(secret), []byte(given)) == 1
+}
+
+// peer is the address of whoever asks.
+func peer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 func (s *stage) logOut(w http.ResponseWriter, r *http.Request) {

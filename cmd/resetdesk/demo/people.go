@@ -3,10 +3,13 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
@@ -22,7 +25,21 @@ var accountsFile []byte
 type account struct {
 	ID, Name, Locale string
 	Domain           string // of its addresses
-	Users            []*user
+	users            atomic.Pointer[[]*user]
+}
+
+// Users are those of the account, in the order in which they came.
+func (a *account) Users() []*user {
+	if all := a.users.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// add adds a user. Two at once must not be added.
+func (a *account) add(u *user) {
+	all := append(slices.Clip(a.Users()), u)
+	a.users.Store(&all)
 }
 
 // A user signs in to the panel. The password is on the screen: it protects
@@ -31,17 +48,26 @@ type user struct {
 	ID, Login, Name, Email, Role string
 	Password                     string
 	APIOnly                      bool
+	Token                        string // of the panel's API
 	Account                      *account
 }
 
+func newUser(a *account, id, login, name, email, role string, apiOnly bool) *user {
+	return &user{ID: id, Login: login, Name: name, Email: email, Role: role, APIOnly: apiOnly, Account: a,
+		Password: login + "-demo", Token: "demo-" + rand.Text()}
+}
+
 func (u *user) device() string { return u.Login }
+
+// Admin reports whether the user may add others.
+func (u *user) Admin() bool { return u.Role == "admin" }
 
 // domains are what the account could transfer away.
 func (a *account) domains() []string { return []string{a.Domain, "shop-" + a.Domain} }
 
 // user returns the user of a login, which must be there.
 func (a *account) user(login string) *user {
-	for _, u := range a.Users {
+	for _, u := range a.Users() {
 		if u.Login == login {
 			return u
 		}
@@ -59,7 +85,7 @@ func (a *account) AdminName() string { return a.admin().Name }
 func (a *account) loser() *user { return a.first("user") }
 
 func (a *account) first(role string) *user {
-	for _, u := range a.Users {
+	for _, u := range a.Users() {
 		if u.Role == role && !u.APIOnly {
 			return u
 		}
@@ -79,8 +105,7 @@ func readAccounts() ([]*account, error) {
 			all = append(all, &account{ID: r.AccountID, Name: r.AccountName, Locale: r.Locale, Domain: domain})
 		}
 		a := all[len(all)-1]
-		a.Users = append(a.Users, &user{ID: r.UserID, Login: r.Login, Name: r.FullName, Email: r.Email, Role: r.Role,
-			Password: r.Login + "-demo", APIOnly: r.APIOnly, Account: a})
+		a.add(newUser(a, r.UserID, r.Login, r.FullName, r.Email, r.Role, r.APIOnly))
 	}
 	return all, nil
 }
@@ -96,9 +121,14 @@ func (s *stage) importAccounts(ctx context.Context) error {
 
 // findUser returns the panel user of a login, or nil.
 func (s *stage) findUser(login string) *user {
+	return s.userWith(func(u *user) bool { return u.Login == login })
+}
+
+// userWith returns the panel user for whom is is true, or nil.
+func (s *stage) userWith(is func(*user) bool) *user {
 	for _, a := range s.accounts {
-		for _, u := range a.Users {
-			if u.Login == login {
+		for _, u := range a.Users() {
+			if is(u) {
 				return u
 			}
 		}
@@ -158,7 +188,7 @@ func (s *stage) invite(ctx context.Context) error {
 // the first scene.
 func (s *stage) equip(ctx context.Context) error {
 	for _, a := range s.accounts {
-		for _, u := range a.Users {
+		for _, u := range a.Users() {
 			if u.APIOnly {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,8 +47,10 @@ type stage struct {
 	phones    phones
 	sessions  sessions
 	pages     *pages
-	factor    *panel.Pages // the panel's pages of the second factor
-	challenge http.Handler // its question for the code
+	factor    *panel.Pages  // the panel's pages of the second factor
+	challenge http.Handler  // its question for the code
+	key       review.APIKey // with which the panel writes accounts to the desk
+	adding    sync.Mutex    // a user
 	deskPages http.Handler
 }
 
@@ -147,6 +150,9 @@ func (s *stage) openDesk(ctx context.Context) error {
 	s.watcher = &mailbox.Watcher{Inbox: s.desk, Log: s.Log, Config: mailbox.WatcherConfig{
 		Mailbox: support, Host: inHost, Port: inPort, Security: mailbox.Plain, User: support, Poll: 5 * time.Second,
 		Password: func(context.Context) (string, error) { return "mailbox", nil }}}
+	if s.key, _, err = s.desk.AddAPIKey(ctx, review.APIKey{Name: "control panel", Scopes: []review.Scope{review.AccountsWrite}}); err != nil {
+		return err
+	}
 	return s.importAccounts(ctx)
 }
 
