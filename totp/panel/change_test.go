@@ -91,9 +91,9 @@ func TestTurnOffIsRefused(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.policy(totp.Policy{MandatoryFrom: time.Now().Add(24 * time.Hour)})
 		b := h.browser()
-		b.get(path).want(200, "Required from 2 January 2000", "no further than to this page")
+		b.get(path).want(200, "Required from 2 January 2000", "nothing but this page opens")
 		h.enroll(b)
-		b.get(path+"/off").want(200, "Required from 2 January 2000")
+		b.get(path+"/off").want(200, "It becomes required on 2 January 2000")
 		time.Sleep(24 * time.Hour)
 		b.get(path).want(200, "cannot be turned off, because it is required")
 		if a := b.get(path+"/off").want(200, "cannot be turned off"); strings.Contains(a.body, "<form") {
