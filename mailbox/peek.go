@@ -21,6 +21,7 @@ type Glimpse struct {
 	Folder      string
 	UIDValidity uint32
 	Mails       uint32
+	Idle        bool       // the server can say at once when mail comes (RFC 2177)
 	Newest      []Glimpsed // newest first
 }
 
@@ -58,7 +59,7 @@ func Peek(ctx context.Context, conf WatcherConfig, folder string, n int, whole f
 	if err != nil {
 		return g, err
 	}
-	g = Glimpse{Folder: folder, UIDValidity: box.UIDValidity, Mails: box.NumMessages}
+	g = Glimpse{Folder: folder, UIDValidity: box.UIDValidity, Mails: box.NumMessages, Idle: s.c.Caps().Has(imap.CapIdle)}
 	set, err := s.newest(box, n)
 	if err != nil {
 		return g, err

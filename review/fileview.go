@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/resetdesk/resetdesk/totp"
 )
 
 // FileView is what a person who looks after the desk asks of its database.
@@ -49,6 +51,24 @@ func ViewFile(ctx context.Context, path string) (FileView, error) {
 	}
 	v.UnreadAt, v.LetterAt = fromMicros(unread.Int64), fromMicros(letter.Int64)
 	return v, nil
+}
+
+// KeysFit tells whether keys open the database file at path, as the desk asks at
+// its start, without taking the lock or writing anything.
+func KeysFit(ctx context.Context, path string, keys *totp.Keyring) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("view database: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "&_pragma=query_only(on)"))
+	if err != nil {
+		return fmt.Errorf("view database: %w", err)
+	}
+	defer db.Close()
+	sealed, err := readCanary(ctx, db)
+	if err != nil || sealed == nil {
+		return err
+	}
+	return keysFit(ctx, db, keys, sealed)
 }
 
 // soundFile asks SQLite for its own opinion of the file, and compares the schema

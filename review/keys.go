@@ -123,10 +123,15 @@ func (d *Desk) checkKeys(ctx context.Context) error {
 		}
 		return nil
 	}
-	if _, err := d.cfg.Keys.Open(purposeCanary, canaryID, sealed); err != nil {
+	return keysFit(ctx, d.db.write, d.cfg.Keys, sealed)
+}
+
+// keysFit is the check without the writing: sealed is the canary.
+func keysFit(ctx context.Context, db *sql.DB, keys *totp.Keyring, sealed []byte) error {
+	if _, err := keys.Open(purposeCanary, canaryID, sealed); err != nil {
 		return errors.New("the key file does not belong to this database: start with the key file that was made with it")
 	}
-	used, err := keysInUse(ctx, d.db.write, d.cfg.Keys, false)
+	used, err := keysInUse(ctx, db, keys, false)
 	if err != nil {
 		return err
 	}

@@ -147,6 +147,13 @@ func TestDoctorFinds(t *testing.T) {
 		do               func(t *testing.T)
 	}{
 		{"key file open to others", "files,keys", "chmod 600 ", 1, func(t *testing.T) { chmod(t, filepath.Join(p.dir, "desk.keys"), 0o644, 0o600) }},
+		{"another key file", "keys", "never make a new one for an old database", 1, func(t *testing.T) {
+			other := filepath.Join(t.TempDir(), "other.keys")
+			if err := writeKeys(other); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("RESETDESK_KEYS_FILE", other)
+		}},
 		{"wrong password", "mailbox", "check the user and the password file", 1, func(t *testing.T) { t.Setenv("RESETDESK_MAILBOX_PASSWORD", "wrong") }},
 		{"no such folder", "mailbox", "mend mailbox.folders", 1, func(t *testing.T) { t.Setenv("RESETDESK_MAILBOX_FOLDERS", "None") }},
 		{"no mail server", "mailbox", "connection refused", 1, func(t *testing.T) { t.Setenv("RESETDESK_MAILBOX_PORT", "1") }},

@@ -63,11 +63,19 @@ func (s *Subject) checkFiles(context.Context) Finding {
 	return found
 }
 
-func (s *Subject) checkKeys(context.Context) Finding {
-	if _, err := totp.LoadKeyring(s.KeyFile); err != nil {
-		return fail("restore the key file that was made with this database; never make a new one for an old database", "%v", err)
+func (s *Subject) checkKeys(ctx context.Context) Finding {
+	const fix = "restore the key file that was made with this database; never make a new one for an old database"
+	keys, err := totp.LoadKeyring(s.KeyFile)
+	if err != nil {
+		return fail(fix, "%v", err)
 	}
-	return ok("%s can be read", s.KeyFile)
+	switch err := review.KeysFit(ctx, s.Database, keys); {
+	case errors.Is(err, fs.ErrNotExist):
+		return ok("%s can be read", s.KeyFile)
+	case err != nil:
+		return fail(fix, "%v", err)
+	}
+	return ok("%s opens the database", s.KeyFile)
 }
 
 func (s *Subject) checkDatabase(ctx context.Context) Finding {

@@ -53,6 +53,9 @@ func (s *Subject) checkMailbox(ctx context.Context) Finding {
 			return fail("ask the provider; without a UIDVALIDITY no mail can be told from another", "%s has no UIDVALIDITY", folder)
 		}
 	}
+	if len(s.Folders) > 0 && !seen[s.Folders[0]].Idle {
+		found.Text += "; no IDLE, so it is looked at every 3 minutes"
+	}
 	return found
 }
 
