@@ -93,7 +93,7 @@ func structure() []example {
 		{"11 two From", first("From: <first@attack.example>"), nil, q, "", []string{"H_DUP_FROM"}},
 		{"A18 From above the signed one", above.raw(aboveSig), nil, q, "", []string{"H_DUP_FROM"}},
 		{"13 space after name", first("From : <first@attack.example>"), nil, q, "", []string{"H_BAD_NAME"}},
-		{"13 folded name", first("From\r\n : <first@attack.example>"), nil, q, "", []string{"H_NO_COLON"}},
+		{"13 folded name", first("From\r\n : <first@attack.example>"), nil, q, "", []string{"H_NO_COLON", "H_BAD_NAME"}},
 		{"BOM", first("\ufeffFrom: <first@attack.example>"), nil, q, "", []string{"H_BAD_NAME"}},
 		{"Cyrillic", first("Fr\u043em: <first@attack.example>"), nil, q, "", []string{"H_BAD_NAME"}},
 		{"16 leading space", " From: <first@attack.example>\r\n" + base().raw(), nil, q, "", []string{"H_LEADING_WSP"}},

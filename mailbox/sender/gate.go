@@ -2,6 +2,7 @@ package sender
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ type head struct {
 	fields []field
 	// size is the length of the block, without the empty line that ends it.
 	size int
+	text string // the block
 	hits []string
 	// eightBit says that some octet was above 127.
 	eightBit bool
@@ -66,20 +68,20 @@ func (h *head) get(name string) (string, bool) {
 
 // single lists the fields of which a second one is quarantined
 // (sender-verification 3.1, H_DUP_x). Signers need not oversign them.
-var single = map[string]string{
-	"from":                      "H_DUP_FROM",
-	"sender":                    "H_DUP_SENDER",
-	"reply-to":                  "H_DUP_REPLY_TO",
-	"to":                        "H_DUP_TO",
-	"cc":                        "H_DUP_CC",
-	"subject":                   "H_DUP_SUBJECT",
-	"date":                      "H_DUP_DATE",
-	"message-id":                "H_DUP_MESSAGE_ID",
-	"in-reply-to":               "H_DUP_IN_REPLY_TO",
-	"references":                "H_DUP_REFERENCES",
-	"content-type":              "H_DUP_CONTENT_TYPE",
-	"content-transfer-encoding": "H_DUP_CONTENT_TRANSFER_ENCODING",
-	"mime-version":              "H_DUP_MIME_VERSION",
+var single = [...]struct{ name, code string }{
+	{"from", "H_DUP_FROM"},
+	{"sender", "H_DUP_SENDER"},
+	{"reply-to", "H_DUP_REPLY_TO"},
+	{"to", "H_DUP_TO"},
+	{"cc", "H_DUP_CC"},
+	{"subject", "H_DUP_SUBJECT"},
+	{"date", "H_DUP_DATE"},
+	{"message-id", "H_DUP_MESSAGE_ID"},
+	{"in-reply-to", "H_DUP_IN_REPLY_TO"},
+	{"references", "H_DUP_REFERENCES"},
+	{"content-type", "H_DUP_CONTENT_TYPE"},
+	{"content-transfer-encoding", "H_DUP_CONTENT_TRANSFER_ENCODING"},
+	{"mime-version", "H_DUP_MIME_VERSION"},
 }
 
 // folded lists the names that must not begin a continuation line
@@ -109,13 +111,15 @@ func readHead(raw []byte) *head {
 	}
 	h.size = len(block)
 	h.octets(block)
+	h.text = string(block)
+	h.fields = make([]field, 0, 32)
 
 	// A field begins at start; it ends where a line begins that is no fold.
 	start, quiet := -1, false
 	for pos := 0; pos < len(block); {
 		line := block[pos:]
 		next := len(block)
-		if i := bytes.Index(line, crlf); i >= 0 {
+		if i := lineEnd(line); i >= 0 {
 			line = line[:i]
 			next = pos + i + len(crlf)
 		}
@@ -146,6 +150,20 @@ func readHead(raw []byte) *head {
 
 var crlf = []byte("\r\n")
 
+// lineEnd is where the first CRLF of b begins, -1 if there is none.
+func lineEnd(b []byte) int {
+	for from := 0; ; {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return -1
+		}
+		if i += from; i > 0 && b[i-1] == '\r' {
+			return i - 1
+		}
+		from = i + 1
+	}
+}
+
 // headEnd returns the length of the header block with its last CRLF, or -1
 // if no empty line ends it within the limit.
 func headEnd(raw []byte) int {
@@ -159,10 +177,30 @@ func headEnd(raw []byte) int {
 	return -1
 }
 
-// octets looks for what no header may contain.
+// octets looks for what no header may contain. Eight octets at a time are passed
+// over when all are printable ASCII.
 func (h *head) octets(block []byte) {
-	for i, c := range block {
-		switch kind[c] {
+	i := 0
+	for ; i+8 <= len(block); i += 8 {
+		if !plain8(binary.LittleEndian.Uint64(block[i:])) {
+			h.octetsAt(block, i, i+8)
+		}
+	}
+	h.octetsAt(block, i, len(block))
+}
+
+// plain8 reports whether all octets of w are 0x20 to 0x7e. A borrow between
+// octets can only make it say no.
+func plain8(w uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	below := w - 0x20*ones        // sets the high bit of octets below 0x20
+	del := (w ^ 0x7f*ones) - ones // and of 0x7f
+	return (w|below|del)&highs == 0
+}
+
+func (h *head) octetsAt(block []byte, from, to int) {
+	for i := from; i < to; i++ {
+		switch kind[block[i]] {
 		case octetPlain:
 		case octetHigh:
 			h.eightBit = true
@@ -217,12 +255,15 @@ func (h *head) add(block []byte, start, end int) {
 		return
 	}
 	raw := block[start:end]
-	name, value, ok := bytes.Cut(raw, []byte(":"))
-	if i := bytes.Index(raw, crlf); !ok || (i >= 0 && i < len(name)) {
+	colon := bytes.IndexByte(raw, ':')
+	if colon < 0 {
 		h.hit("H_NO_COLON")
 		return
 	}
-	if !validName(name) {
+	if i := lineEnd(raw[:colon]); i >= 0 { // the first line has none, and a fold must not make up for it
+		h.hit("H_NO_COLON")
+	}
+	if !validName(raw[:colon]) {
 		h.hit("H_BAD_NAME")
 		return
 	}
@@ -231,10 +272,30 @@ func (h *head) add(block []byte, start, end int) {
 		return
 	}
 	h.fields = append(h.fields, field{
-		name:  asciiLower(string(name)),
-		value: string(bytes.TrimSuffix(value, crlf)),
+		name:  lowerName(h.text[start : start+colon]),
+		value: strings.TrimSuffix(h.text[start+colon+1:end], "\r\n"),
 		raw:   raw,
 	})
+}
+
+// names are the fields that mails have, as they are usually written, so that a
+// name costs no copy.
+var names = func() map[string]string {
+	m := make(map[string]string)
+	for _, name := range strings.Fields(`From To Cc Subject Date Message-ID Message-Id MIME-Version Mime-Version Content-Type
+		Content-Transfer-Encoding Received Return-Path DKIM-Signature Authentication-Results Reply-To Sender In-Reply-To
+		References Delivered-To X-Received X-Mailer User-Agent ARC-Seal ARC-Message-Signature ARC-Authentication-Results
+		X-Google-DKIM-Signature X-Gm-Message-State List-Id List-Unsubscribe Precedence Auto-Submitted`) {
+		m[name] = asciiLower(name)
+	}
+	return m
+}()
+
+func lowerName(name string) string {
+	if low, known := names[name]; known {
+		return low
+	}
+	return asciiLower(name)
 }
 
 // validName reports whether name is a field name of RFC 5322 2.2: printable
@@ -267,23 +328,42 @@ func looksLikeField(line []byte) bool {
 // isSignature reports whether a field may fold lists of field names: h= of
 // DKIM-Signature, ARC-Message-Signature and their kin.
 func isSignature(line []byte) bool {
-	name, _, _ := bytes.Cut(line, []byte(":"))
-	return strings.HasSuffix(asciiLower(string(name)), "signature")
+	const suffix = "signature"
+	end := bytes.IndexByte(line, ':')
+	if end < len(suffix) {
+		return false
+	}
+	for i := range suffix {
+		if line[end-len(suffix)+i]|0x20 != suffix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // duplicates looks for second copies of what may appear once.
 func (h *head) duplicates() {
-	seen := make(map[string]bool, len(single))
+	var seen [32]bool
 	for _, f := range h.fields {
-		code, ok := single[f.name]
-		if !ok {
+		which := singleIndex(f.name)
+		if which < 0 {
 			continue
 		}
-		if seen[f.name] {
-			h.hit(code)
+		if seen[which] {
+			h.hit(single[which].code)
 		}
-		seen[f.name] = true
+		seen[which] = true
 	}
+}
+
+// singleIndex is where name stands in single, -1 if it does not.
+func singleIndex(name string) int {
+	for i := range single {
+		if single[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // unfold removes the CRLFs of folds (RFC 5322 2.2.3) and the outer spaces and
