@@ -12,7 +12,7 @@ import (
 )
 
 // ownCrypto verifies a signature by RFC 6376 3.4 and 3.7 without the library,
-// for the two cases that the library cannot judge (see verify).
+// for the cases that the library cannot judge (see verify).
 // TestOwnCrypto and FuzzVerify hold it against the library everywhere else.
 func (c *checker) ownCrypto(s *signature, k key) error {
 	sum := sha256.Sum256(canonicalBody(c.body, s.relaxedBody))

@@ -25,10 +25,10 @@
 //     results in it.
 //  4. go-msgauth/dkim does canonicalisation and cryptography, behind our own
 //     strict parsers of the signature and of the key record and a look-up
-//     that hands it nothing but the record we checked. Two things it cannot
-//     judge are verified by our own hand: an x= that lies behind the machine's
-//     clock but not behind the one we are given, and a tag other than b= whose
-//     value contains "b=".
+//     that hands it nothing but the record we checked. What it cannot judge is
+//     verified by our own hand: an x= that lies behind the machine's
+//     clock but not behind the one we are given, a tag other than b= whose
+//     value contains "b=", and thousands of folds.
 //  5. Authentication-Results of our own server are evidence and a brake. At
 //     most they make a mail Partial whose signature broke on the way to us,
 //     and only where the operator said which fields are our own.

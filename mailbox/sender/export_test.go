@@ -41,3 +41,31 @@ func ParseDMARC(text string) (policy string, ok bool) {
 	r, ok := parseDMARC(text)
 	return r.policyFor(false, false), ok
 }
+
+// Len is how many names the cache keeps.
+func (c *Cache) Len() int { return len(c.names) }
+
+// OwnCheck verifies the one signature of a mail by our own cryptography. judged
+// is false if the gate or the strict parsers refuse it before.
+func OwnCheck(raw []byte, record string) (pass, judged bool) {
+	h := readHead(raw)
+	fields := h.all("dkim-signature")
+	if len(h.hits) > 0 || len(fields) != 1 {
+		return false, false
+	}
+	s, code := parseSignature(fields[0].value)
+	if code != "" || s.obscured || s.Expires != 0 || !s.signed["from"] {
+		return false, false
+	}
+	k, code := parseKey(record, s)
+	c := &checker{h: h, body: body(h, raw)}
+	for i := range h.fields {
+		if h.fields[i].name == "dkim-signature" {
+			s.field = i
+		}
+	}
+	if code != "" || c.badNewlines() {
+		return false, false
+	}
+	return c.ownCrypto(s, k) == nil, true
+}

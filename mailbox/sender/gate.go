@@ -29,6 +29,8 @@ type head struct {
 	size int
 	text string // the block
 	hits []string
+	// folds is how many continuation lines there are.
+	folds int
 	// eightBit says that some octet was above 127.
 	eightBit bool
 }
@@ -127,6 +129,9 @@ func readHead(raw []byte) *head {
 			h.hit("H_LINE_TOO_LONG")
 		}
 		isFold := len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
+		if isFold {
+			h.folds++
+		}
 		switch {
 		case isFold && pos == 0:
 			h.hit("H_LEADING_WSP")
