@@ -35,15 +35,16 @@ const (
 	help                        // to help, to solve
 	mine                        // my, me
 	other                       // a colleague, he, her
+	fresh                       // new
 )
 
-const classCount = 23
+const classCount = 24
 
 var classNames = map[string]class{
 	"factor": factor, "code": code, "backup": backup, "action": action, "enable": enable,
 	"device": device, "loss": loss, "ask": ask, "not": negation, "object": object,
 	"elsewhere": elsewhere, "signin": signin, "person": person, "domain": domain, "shop": shop,
-	"works": works, "again": again, "thanks": thanks, "how": how, "found": found, "help": help, "mine": mine, "other": other,
+	"works": works, "again": again, "thanks": thanks, "how": how, "found": found, "help": help, "mine": mine, "other": other, "fresh": fresh,
 }
 
 func classOf(names string) class {

@@ -32,6 +32,9 @@ type letter struct {
 }
 
 func (l *letter) measured() bool {
+	if strings.Contains(l.id, "-x") { // of more.txt, written while the rules were tuned
+		return false
+	}
 	h := fnv.New32a()
 	h.Write([]byte(l.id))
 	return h.Sum32()>>3&1 == 1
@@ -42,15 +45,22 @@ func (l *letter) measured() bool {
 // note>" marks HTML.
 func letters(t testing.TB, language string) []letter {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", "mails", language+".txt"))
-	if err != nil {
-		t.Fatal(err)
+	var text string
+	for _, name := range []string{language, "more"} {
+		raw, err := os.ReadFile(filepath.Join("testdata", "mails", name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += "\n" + string(raw)
 	}
 	var all []letter
-	for part := range strings.SplitSeq(strings.TrimPrefix(string(raw), "== "), "\n== ") {
+	for part := range strings.SplitSeq(strings.TrimPrefix(text, "\n== "), "\n== ") {
 		head, rest, _ := strings.Cut(part, "\n")
 		subject, body, _ := strings.Cut(rest, "\n")
 		fields := strings.Fields(head)
+		if !strings.HasPrefix(head, language) {
+			continue // more.txt has all languages
+		}
 		l := letter{id: fields[0], request: fields[1] == "yes", mail: mailOf(subject, body)}
 		for _, f := range fields[2:] {
 			switch {

@@ -7,7 +7,7 @@ package intent
 var smelly = []string{
 	"<factor|backup|code>",
 	"<action>",
-	"<device> [6] <loss>", "<loss> [4] <device>",
+	"<device> [6] <loss|fresh>", "<loss|fresh> [4] <device>",
 	"<not> [4] <signin>", "<signin> [4] <not>",
 }
 

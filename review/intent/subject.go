@@ -13,14 +13,14 @@ var (
 type origin int
 
 const (
-	fresh   origin = iota
-	reply          // those of a mail that is answered
-	forward        // those of a mail that is passed on
+	firsthand origin = iota
+	reply            // those of a mail that is answered
+	forward          // those of a mail that is passed on
 )
 
 // subjectOf takes the prefixes off a subject. The outermost decides.
 func subjectOf(subject string) (origin, string) {
-	from := fresh
+	from := firsthand
 	for range 10 {
 		prefix, rest, ok := strings.Cut(subject, ":")
 		prefix, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(prefix)), "[") // "Re[2]:"
@@ -28,9 +28,9 @@ func subjectOf(subject string) (origin, string) {
 		switch {
 		case !ok || !answers[prefix] && !passes[prefix]:
 			return from, subject
-		case from == fresh && passes[prefix]:
+		case from == firsthand && passes[prefix]:
 			from = forward
-		case from == fresh:
+		case from == firsthand:
 			from = reply
 		}
 		subject = strings.TrimSpace(rest)

@@ -3,6 +3,7 @@ package intent
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -67,7 +68,7 @@ func (r Result) AccountsNamed(w Words, accounts []Account) []Account {
 // words are about the writer's own telephone or login. The address is the
 // writer's: a writer who names somebody and also himself means the other one.
 func (r Result) Whom(w Words, accounts []Account, address string) Whom {
-	s := search{accounts: accounts, address: address}
+	s := newSearch(accounts, address)
 	s.look(InSubject, w.Subject)
 	s.look(InText, w.Text)
 	if r.Forwarded && len(s.others()) == 0 {
@@ -78,10 +79,10 @@ func (r Result) Whom(w Words, accounts []Account, address string) Whom {
 	}
 	found := Whom{Targets: s.others(), Places: s.places}
 	if len(found.Targets) == 0 {
-		found.Targets = s.named(func(t Target) bool { return slices.Contains(s.writer(), t) })
+		found.Targets = s.named(func(t Target) bool { return slices.Contains(s.own, t) })
 	}
 	if len(found.Targets) == 0 && r.Request && r.Self && !r.Forwarded {
-		found.Targets = s.writer()
+		found.Targets = s.own
 	}
 	found.settle(s.ambiguous(found.Targets), accounts)
 	return found
@@ -106,9 +107,25 @@ func (f *Whom) settle(ambiguous bool, accounts []Account) {
 
 // search collects the places that name people.
 type search struct {
-	accounts []Account
-	address  string
-	places   []Place
+	people []Person // of all accounts; the id is the index in users
+	users  []Target
+	own    []Target // the writer, in each account that has such a user
+	places []Place
+}
+
+func newSearch(accounts []Account, address string) *search {
+	s := &search{}
+	for _, a := range accounts {
+		for _, p := range a.People {
+			t := Target{a.ID, p.ID}
+			if address != "" && strings.EqualFold(p.Email, address) {
+				s.own = append(s.own, t)
+			}
+			p.ID = strconv.Itoa(len(s.users))
+			s.people, s.users = append(s.people, p), append(s.users, t)
+		}
+	}
+	return s
 }
 
 // look reads one part of a mail.
@@ -118,12 +135,13 @@ func (s *search) look(part, text string) {
 		aside = asides(clip(text))
 	}
 	var found []Place
-	for _, a := range s.accounts {
-		for _, m := range Mentions(text, a.People) {
-			if !within(aside, m) || isMarked(text, m.Start, m.End, strings.ToLower(text[m.Start:m.End])) {
-				found = append(found, Place{part, a.ID, m})
-			}
+	for _, m := range Mentions(text, s.people) {
+		if within(aside, m) && !isMarked(text, m.Start, m.End, strings.ToLower(text[m.Start:m.End])) {
+			continue
 		}
+		n, _ := strconv.Atoi(m.ID)
+		m.ID = s.users[n].User
+		found = append(found, Place{part, s.users[n].Account, m})
 	}
 	slices.SortStableFunc(found, func(a, b Place) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End)) })
 	end := 0 // of the longest place so far: "Anna Berger" is nobody whose login is anna
@@ -140,8 +158,7 @@ func within(spans []span, m Mention) bool {
 
 // others are the people named, without the writer.
 func (s *search) others() []Target {
-	own := s.writer()
-	return s.named(func(t Target) bool { return !slices.Contains(own, t) })
+	return s.named(func(t Target) bool { return !slices.Contains(s.own, t) })
 }
 
 // named returns those of the people named that which holds of, each once.
@@ -155,23 +172,10 @@ func (s *search) named(which func(Target) bool) []Target {
 	return all
 }
 
-// writer is the user of the address, in each account that has one.
-func (s *search) writer() []Target {
-	var all []Target
-	for _, a := range s.accounts {
-		for _, p := range a.People {
-			if strings.EqualFold(p.Email, s.address) && s.address != "" {
-				all = append(all, Target{a.ID, p.ID})
-			}
-		}
-	}
-	return all
-}
-
 // ambiguous tells whether one place names two of the targets, or the targets are
 // the writer in several accounts.
 func (s *search) ambiguous(targets []Target) bool {
-	if own := s.writer(); len(own) > 1 && slices.Equal(targets, own) {
+	if len(s.own) > 1 && slices.Equal(targets, s.own) {
 		return true
 	}
 	for i, p := range s.places[:max(len(s.places)-1, 0)] {
