@@ -111,6 +111,23 @@ func TestLongText(t *testing.T) {
 	}
 }
 
+// TestBadShape holds requests in texts of odd shapes.
+func TestBadShape(t *testing.T) {
+	for name, text := range map[string]string{
+		"a line of 16 KiB":    strings.Repeat("blah ", 3200) + "please reset my 2FA",
+		"100,000 words after": "please reset my 2FA. " + strings.Repeat("lorem ", 100_000),
+		"one letter a line":   "please\nreset\nmy\n2FA\n" + strings.Repeat("x\n", 20_000),
+		"no spaces":           "please reset my 2FA" + strings.Repeat("x", 60_000),
+		"entities":            "please&nbsp;reset&nbsp;my&nbsp;2FA" + strings.Repeat("&amp;", 5000),
+		"bad UTF-8":           "please \xff reset \xfe my 2FA",
+		"right to left":       "\u202eplease reset my 2FA\u202c",
+	} {
+		if r := intent.Classify("", text); r.Request != (name != "no spaces") {
+			t.Errorf("%s: request %v, signals %v", name, r.Request, r.Signals)
+		}
+	}
+}
+
 func FuzzClassify(f *testing.F) {
 	for _, s := range []string{"2FA zurück\u0308setzen", "authen-\nticator", "'", "\xff\xfe", "nr.", "a\u00ad", "\u0308a", "2 f a reset\n- x"} {
 		f.Add("2FA", s)
