@@ -1151,3 +1151,80 @@ BEGIN SELECT RAISE(ABORT, 'a letter is sent only after its dot'); END;
 
 CREATE TRIGGER letter_kept BEFORE DELETE ON letter
 BEGIN SELECT RAISE(ABORT, 'a letter is never deleted'); END;
+
+---------------------------------------------------------------------------
+-- Webhooks: what happened, told to the systems of the operator
+---------------------------------------------------------------------------
+
+-- An endpoint. cursor is the last audit event whose delivery, if it wants one,
+-- stands in webhook_delivery. One delivery at a time is under way to it:
+-- leased_until is when the next may be tried if nobody hears of this one again.
+CREATE TABLE webhook (
+    id           INTEGER PRIMARY KEY,
+    url          TEXT NOT NULL CHECK (url LIKE 'https://%' OR url LIKE 'http://%'),
+    events       TEXT NOT NULL,           -- types that it wants, separated by spaces; '': all
+    sealed       BLOB,                    -- the secret; NULL: removed
+    old_sealed   BLOB,                    -- the one before, which signs too until old_until
+    old_until    INTEGER NOT NULL DEFAULT 0,
+    cursor       INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL DEFAULT 0,
+    created_at   INTEGER NOT NULL,
+    disabled_at  INTEGER,                 -- it answered 410
+    removed_at   INTEGER,
+    CHECK ((sealed IS NULL) = (removed_at IS NOT NULL)),
+    CHECK ((old_sealed IS NULL) = (old_until = 0))
+) STRICT;
+
+CREATE INDEX webhook_by_key ON webhook (substr(sealed, 2, 4)) WHERE sealed IS NOT NULL;
+CREATE INDEX webhook_by_old_key ON webhook (substr(old_sealed, 2, 4)) WHERE old_sealed IS NOT NULL;
+
+CREATE TRIGGER webhook_new BEFORE INSERT ON webhook
+WHEN EXISTS (SELECT 1 FROM webhook WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a webhook keeps its address, and is never told twice'); END;
+
+CREATE TRIGGER webhook_fixed BEFORE UPDATE ON webhook
+WHEN NEW.id <> OLD.id OR NEW.url <> OLD.url OR NEW.events <> OLD.events OR NEW.created_at <> OLD.created_at
+    OR NEW.cursor < OLD.cursor OR (OLD.removed_at IS NOT NULL AND NEW.removed_at IS NOT OLD.removed_at)
+BEGIN SELECT RAISE(ABORT, 'a webhook keeps its address, and is never told twice'); END;
+
+CREATE TRIGGER webhook_kept BEFORE DELETE ON webhook
+BEGIN SELECT RAISE(ABORT, 'a webhook is removed, never deleted'); END;
+
+-- One event for one endpoint. A repeat has the same bytes. attempt counts all
+-- attempts and names the one under way; base is how many there were before the
+-- last replay.
+CREATE TABLE webhook_delivery (
+    id         INTEGER PRIMARY KEY,
+    webhook_id INTEGER NOT NULL REFERENCES webhook (id),
+    seq        INTEGER NOT NULL REFERENCES audit (seq),
+    type       TEXT NOT NULL,
+    body       TEXT NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'dead')),
+    attempt    INTEGER NOT NULL DEFAULT 0,
+    base       INTEGER NOT NULL DEFAULT 0,
+    next_at    INTEGER NOT NULL,
+    status     INTEGER NOT NULL DEFAULT 0,   -- of the last answer; 0: there was none
+    answer     TEXT NOT NULL DEFAULT '' CHECK (length(answer) <= 200),
+    queued_at  INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    UNIQUE (webhook_id, seq)
+) STRICT;
+
+CREATE INDEX webhook_delivery_due ON webhook_delivery (webhook_id, next_at, id) WHERE state = 'waiting';
+CREATE INDEX webhook_delivery_dead ON webhook_delivery (webhook_id) WHERE state = 'dead';
+CREATE INDEX webhook_delivery_by_age ON webhook_delivery (changed_at) WHERE state <> 'waiting';
+
+CREATE TRIGGER webhook_delivery_new BEFORE INSERT ON webhook_delivery
+WHEN NEW.state <> 'waiting' OR NEW.attempt <> 0 OR EXISTS (SELECT 1 FROM webhook_delivery WHERE id = NEW.id)
+    OR NEW.seq <= (SELECT cursor FROM webhook WHERE id = NEW.webhook_id)
+BEGIN SELECT RAISE(ABORT, 'an event is queued once for a webhook'); END;
+
+CREATE TRIGGER webhook_delivery_fixed BEFORE UPDATE ON webhook_delivery
+WHEN NEW.id <> OLD.id OR NEW.webhook_id <> OLD.webhook_id OR NEW.seq <> OLD.seq OR NEW.type <> OLD.type OR NEW.body <> OLD.body
+    OR NEW.queued_at <> OLD.queued_at OR NEW.attempt < OLD.attempt
+    OR (NEW.state = 'delivered' AND OLD.state = 'dead')
+BEGIN SELECT RAISE(ABORT, 'a delivery keeps its event and its bytes'); END;
+
+CREATE TRIGGER webhook_delivery_kept BEFORE DELETE ON webhook_delivery
+WHEN OLD.state = 'waiting'
+BEGIN SELECT RAISE(ABORT, 'a delivery that waits is not deleted'); END;

@@ -175,8 +175,8 @@ func (m macros) note(more ...string) string {
 		a["recipient"] = "'" + a["address"] + "'"
 	}
 	return fmt.Sprintf(`INSERT INTO letter (case_id, user_id, topic, round, kind, address_id, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
-		VALUES (%s, %s, %s, 0, %s, (SELECT min(id) FROM address WHERE address = '%s'), %s, %s, 's', X'00', zeroblob(32), 'queued', %d, %d, %d);`,
-		a["case"], a["user"], a["topic"], a["kind"], a["address"], a["recipient"], a["message"], m.now, m.now, m.now)
+		VALUES (%s, %s, %s, 0, %s, (SELECT id FROM address WHERE address = '%s' ORDER BY coalesce(user_id, '') <> %s, id LIMIT 1), %s, %s, 's', X'00', zeroblob(32), 'queued', %d, %d, %d);`,
+		a["case"], a["user"], a["topic"], a["kind"], a["address"], a["user"], a["recipient"], a["message"], m.now, m.now, m.now)
 }
 
 // fact is an event of jane's factor.

@@ -159,15 +159,16 @@ func readEvents(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]E
 	return events, nameReviewers(ctx, tx, events)
 }
 
-// nameReviewers puts the names of people into events for display; the record
+// nameReviewers puts the names of people and API keys into events for display; the record
 // itself has their numbers.
 func nameReviewers(ctx context.Context, tx *sql.Tx, events []Event) error {
 	for i, e := range events {
-		id, ok := strings.CutPrefix(e.Actor, "reviewer:")
-		if !ok {
+		kind, id, _ := strings.Cut(e.Actor, ":")
+		query := map[string]string{"reviewer": `SELECT name FROM reviewer WHERE id = $1`, "api": `SELECT 'API key ' || name FROM api_key WHERE id = $1`}[kind]
+		if query == "" {
 			continue
 		}
-		err := tx.QueryRowContext(ctx, `SELECT name FROM reviewer WHERE id = $1`, id).Scan(&events[i].Actor)
+		err := tx.QueryRowContext(ctx, query, id).Scan(&events[i].Actor)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}

@@ -68,6 +68,9 @@ func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, ge
 	if err := totp.Clear(ctx, tx, c.user, generation, totp.Reason{At: now, HoldUntil: hold}); err != nil {
 		return err
 	}
+	if _, err := record(ctx, tx, now, "desk", "factor.cleared", c.user, map[string]any{"case": c.number, "generation": generation}); err != nil {
+		return err
+	}
 	if err := d.tellCleared(ctx, tx, c, reset, hold, now); err != nil {
 		return err
 	}

@@ -41,6 +41,12 @@ type Config struct {
 	// LettersReady is called after a commit that queued letters, so that they
 	// go out at once. It must not block.
 	LettersReady func()
+	// HooksReady is called after a commit, which may be news for a webhook. It must
+	// not block.
+	HooksReady func()
+	// WebhookPlain lets webhooks have addresses that begin with http. Towards where,
+	// the courier decides.
+	WebhookPlain bool
 	// UncertainWait is how long a letter whose fate nobody can know waits before
 	// it is sent again after a crash (promises 3.3). Default 15 min.
 	UncertainWait time.Duration
@@ -199,6 +205,9 @@ func (d *Desk) update(ctx context.Context, what string, f func(tx *sql.Tx) error
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
+	}
+	if d.cfg.HooksReady != nil {
+		d.cfg.HooksReady()
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ var sealedColumns = []sealedColumn{
 	{table: "credential", column: "sealed"},
 	{table: "letter", column: "sealed", purpose: "letter", bound: "message_id"},
 	{table: "idempotency", column: "sealed"},
+	{table: "webhook", column: "sealed", purpose: webhookSecret, bound: "id"},
+	{table: "webhook", column: "old_sealed", purpose: webhookSecret, bound: "id"},
 }
 
 // resealBatch rows are sealed anew in one transaction. Tests make it 1.

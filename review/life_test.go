@@ -167,7 +167,17 @@ func (h *house) live() life {
 	v, letters = h.ask("piet@beta.example", forUser("sanne"))
 	keep("yes", v)
 	h.answer(confirmToken(h.t, letters, "piet@beta.example"), review.Reply{Yes: true})
+	w, _, err := h.desk.AddWebhook(h.t.Context(), panelKey, "https://panel.example/hook", nil)
+	if err == nil {
+		_, err = h.desk.RotateWebhook(h.t.Context(), panelKey, w.ID)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	h.askInPanel("panel", l)
+	if _, ok, err := h.desk.ClaimDelivery(h.t.Context()); err != nil || !ok {
+		h.t.Fatalf("claim delivery: %v, %v", ok, err)
+	}
 	h.deliver(request("anna@acme.example", "Hello", "Which day is the office open? Kind regards, Anna"))
 	h.deliver(request("anna@acme.example", "2FA reset for jane", lostPhone))
 	keep("open", h.onlyCase())
@@ -184,11 +194,11 @@ func (h *house) live() life {
 func (h *house) askInPanel(name string, l life) {
 	h.t.Helper()
 	ctx := h.t.Context()
-	out, err := h.desk.OpenFromPanel(ctx, review.PanelRequest{Account: "A-1001", User: "U-1", PasswordAt: time.Now(), Note: "stolen on the train", IP: "192.0.2.7"})
+	out, err := h.desk.OpenFromPanel(ctx, panelKey, review.PanelRequest{Account: "A-1001", User: "U-1", PasswordAt: time.Now(), Note: "stolen on the train", IP: "192.0.2.7"})
 	if err != nil || !out.Opened {
 		h.t.Fatalf("%+v, %v", out, err)
 	}
-	if err := errors.Join(h.desk.AddNote(ctx, out.Number, "The customer called."),
+	if err := errors.Join(h.desk.AddNote(ctx, panelKey, out.Number, "The customer called."),
 		h.desk.AddSignal(ctx, "U-1", review.Signal{Kind: review.LoginFailed, IP: "192.0.2.9"})); err != nil {
 		h.t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ var events = []struct {
 		if w.row().State.Closed() {
 			return nil // it would open another case
 		}
-		_, err := w.desk.OpenFromPanel(w.t.Context(), review.PanelRequest{Account: "A-1001", User: "U-2"})
+		_, err := w.desk.OpenFromPanel(w.t.Context(), panelKey, review.PanelRequest{Account: "A-1001", User: "U-2"})
 		return err
 	}},
 	{"letters go out", func(w *world) error { w.gather(w.post()); return nil }},
@@ -241,7 +241,7 @@ func TestRandomCourses(t *testing.T) {
 				if seed%2 == 0 {
 					in.PasswordAt = time.Now()
 				}
-				if _, err := h.desk.OpenFromPanel(t.Context(), in); err != nil {
+				if _, err := h.desk.OpenFromPanel(t.Context(), panelKey, in); err != nil {
 					t.Fatal(err)
 				}
 			} else {

@@ -135,5 +135,9 @@ func (d *Desk) letterRefused(ctx context.Context, tx *sql.Tx, id int64, o mailbo
 	if c.state != StateOpen || (kind != "acknowledgement" && kind != "notice") {
 		return nil
 	}
-	return d.hold(ctx, tx, c, "bounce", "A notice to "+maskAddress(recipient)+" could not be delivered.")
+	why := "A notice to " + maskAddress(recipient) + " could not be delivered."
+	if _, err := record(ctx, tx, now, "desk", "case.held", c.number, map[string]string{"reason": why}); err != nil {
+		return err
+	}
+	return d.hold(ctx, tx, c, "bounce", why)
 }

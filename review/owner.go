@@ -259,6 +259,9 @@ func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 			}
 			return err
 		}
+		if _, err := record(ctx, tx, now, "owner", "factor.restored", c.user, map[string]any{"case": c.number, "generation": generation}); err != nil {
+			return err
+		}
 		if err := changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'undone', version = version + 1 WHERE id = $1 AND version = $2`, c.id, c.version)); err != nil {
 			return err
 		}

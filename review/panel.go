@@ -42,7 +42,7 @@ var errPanelRequest = fail(Conflict, "No reset can be asked for in this way. The
 // to the one that is open for the user. The registered address of the account's
 // first admin has to confirm, whoever asked; everybody else is told, and the
 // requirements are those of a mail.
-func (d *Desk) OpenFromPanel(ctx context.Context, in PanelRequest) (PanelCase, error) {
+func (d *Desk) OpenFromPanel(ctx context.Context, by APIKey, in PanelRequest) (PanelCase, error) {
 	now := time.Now()
 	if err := in.check(now); err != nil {
 		return PanelCase{}, err
@@ -53,7 +53,7 @@ func (d *Desk) OpenFromPanel(ctx context.Context, in PanelRequest) (PanelCase, e
 		if err != nil {
 			return err
 		}
-		out, err = d.openFromPanel(ctx, tx, in, requester, now)
+		out, err = d.openFromPanel(ctx, tx, by, in, requester, now)
 		return err
 	})
 	if err == nil {
@@ -101,7 +101,7 @@ func mayAskInPanel(ctx context.Context, tx *sql.Tx, in PanelRequest) (requester 
 	return requester, err
 }
 
-func (d *Desk) openFromPanel(ctx context.Context, tx *sql.Tx, in PanelRequest, requester string, now time.Time) (PanelCase, error) {
+func (d *Desk) openFromPanel(ctx context.Context, tx *sql.Tx, by APIKey, in PanelRequest, requester string, now time.Time) (PanelCase, error) {
 	var out PanelCase
 	id, number, fresh, err := d.caseFor(ctx, tx, requester, target{in.Account, in.User}, opener{watched: now}, now)
 	if err != nil {
@@ -125,7 +125,7 @@ func (d *Desk) openFromPanel(ctx context.Context, tx *sql.Tx, in PanelRequest, r
 		return out, fmt.Errorf("open case from panel: %w", err)
 	}
 	action := map[bool]string{true: "case.opened", false: "panel.asked_again"}[fresh]
-	_, err = record(ctx, tx, now, "panel", action, number, map[string]any{"account": in.Account, "user": in.User,
+	_, err = record(ctx, tx, now, by.actor(), action, number, map[string]any{"account": in.Account, "user": in.User,
 		"asked_by": in.AskedBy, "password": password > 0, "ip": in.IP})
 	if err != nil {
 		return out, err
@@ -161,7 +161,7 @@ func (d *Desk) panelFlooded(ctx context.Context, tx *sql.Tx, id int64, fresh boo
 }
 
 // AddNote adds a panel's note to a case, for the reviewers to read.
-func (d *Desk) AddNote(ctx context.Context, number, text string) error {
+func (d *Desk) AddNote(ctx context.Context, by APIKey, number, text string) error {
 	text = strings.TrimSpace(text)
 	if text == "" || utf8.RuneCountInString(text) > maxNote || !utf8.ValidString(text) {
 		return invalid("text", "A note has 1 to 2,000 characters.")
@@ -184,7 +184,7 @@ func (d *Desk) AddNote(ctx context.Context, number, text string) error {
 		if err != nil {
 			return err
 		}
-		_, err = record(ctx, tx, now, "panel", "case.noted", c.number, map[string]any{"note": id})
+		_, err = record(ctx, tx, now, by.actor(), "case.noted", c.number, map[string]any{"note": id})
 		return err
 	})
 }

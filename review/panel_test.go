@@ -9,10 +9,13 @@ import (
 	"github.com/resetdesk/resetdesk/review"
 )
 
+// panelKey is the key that the panel uses.
+var panelKey = review.APIKey{ID: 1}
+
 // inPanel asks in the panel and returns the case with the letters that went out.
 func (h *house) inPanel(in review.PanelRequest) (review.CaseView, []letter) {
 	h.t.Helper()
-	out, err := h.desk.OpenFromPanel(h.t.Context(), in)
+	out, err := h.desk.OpenFromPanel(h.t.Context(), panelKey, in)
 	if err != nil || !out.Opened {
 		h.t.Fatalf("%+v: %+v, %v", in, out, err)
 	}
@@ -100,7 +103,7 @@ func (h *house) panelOrigin(v review.CaseView) {
 	if c := v.Checks[0]; c.Title != "Origin" || c.Result != "pass" || !strings.Contains(c.Evidence, "control panel") {
 		h.t.Errorf("the check is %+v", c)
 	}
-	if e := v.Timeline[0]; e.Action != "case.opened" || e.Actor != "panel" {
+	if e := v.Timeline[0]; e.Action != "case.opened" || e.Actor != "api:1" {
 		h.t.Errorf("the timeline begins with %+v", e)
 	}
 	page, err := h.desk.Queue(h.t.Context(), h.rita, review.TabClosed, "", v.Number)
@@ -114,7 +117,7 @@ func TestAskedInPanelAgain(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		ctx := t.Context()
 		ask := func() review.PanelCase {
-			out, err := h.desk.OpenFromPanel(ctx, review.PanelRequest{Account: "A-1001", User: "U-2"})
+			out, err := h.desk.OpenFromPanel(ctx, panelKey, review.PanelRequest{Account: "A-1001", User: "U-2"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,14 +137,14 @@ func TestAskedInPanelAgain(t *testing.T) {
 			t.Errorf("%d letters", n)
 		}
 		v, _ = h.ask("piet@beta.example", forUser("sanne"))
-		out, err := h.desk.OpenFromPanel(ctx, review.PanelRequest{Account: "A-2002", User: "U-4"})
+		out, err := h.desk.OpenFromPanel(ctx, panelKey, review.PanelRequest{Account: "A-2002", User: "U-4"})
 		if err != nil || out.Opened || out.Number != v.Number {
 			t.Errorf("beside a mail: %+v, %v", out, err)
 		}
 		for range 18 {
 			ask()
 		}
-		_, err = h.desk.OpenFromPanel(ctx, review.PanelRequest{Account: "A-1001", User: "U-2"})
+		_, err = h.desk.OpenFromPanel(ctx, panelKey, review.PanelRequest{Account: "A-1001", User: "U-2"})
 		wantKind(t, "the 21st request", err, review.TooMany)
 	})
 }
@@ -152,14 +155,14 @@ func TestPanelFlood(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		h.importFile(severalAdmins)
 		for i, user := range []string{"U-7", "U-8", "U-9", "U-10"} {
-			_, err := h.desk.OpenFromPanel(t.Context(), review.PanelRequest{Account: "A-4004", User: user})
+			_, err := h.desk.OpenFromPanel(t.Context(), panelKey, review.PanelRequest{Account: "A-4004", User: user})
 			wantOutcome(t, user, err, map[bool]review.Kind{true: review.TooMany}[i == 3])
 		}
 		if n := h.count(`SELECT count(*) FROM reset_case`); n != 3 {
 			t.Errorf("%d cases", n)
 		}
 		time.Sleep(24*time.Hour + time.Second)
-		if _, err := h.desk.OpenFromPanel(t.Context(), review.PanelRequest{Account: "A-4004", User: "U-10"}); err != nil {
+		if _, err := h.desk.OpenFromPanel(t.Context(), panelKey, review.PanelRequest{Account: "A-4004", User: "U-10"}); err != nil {
 			t.Errorf("a day later: %v", err)
 		}
 	})
@@ -194,7 +197,7 @@ func TestPanelRefuses(t *testing.T) {
 			"password to come":    {review.PanelRequest{Account: "A-1001", User: "U-2", PasswordAt: time.Now().Add(6 * time.Minute)}, review.Invalid},
 			"password of the day": {review.PanelRequest{Account: "A-1001", User: "U-2", PasswordAt: time.Now().Add(-25 * time.Hour)}, review.Invalid},
 		} {
-			_, err := h.desk.OpenFromPanel(t.Context(), c.in)
+			_, err := h.desk.OpenFromPanel(t.Context(), panelKey, c.in)
 			wantKind(t, name, err, c.kind)
 			if c.kind == review.Conflict {
 				texts[fmt.Sprint(err)] = true
@@ -206,7 +209,7 @@ func TestPanelRefuses(t *testing.T) {
 		if fingerprint(t, h.sql()) != before {
 			t.Error("a refused request left something")
 		}
-		if _, err := h.desk.OpenFromPanel(t.Context(), review.PanelRequest{Account: "A-1001", User: "U-2", Note: strings.Repeat("ä", 2000)}); err != nil {
+		if _, err := h.desk.OpenFromPanel(t.Context(), panelKey, review.PanelRequest{Account: "A-1001", User: "U-2", Note: strings.Repeat("ä", 2000)}); err != nil {
 			t.Errorf("a note of 2,000 characters: %v", err)
 		}
 		_ = v
@@ -238,15 +241,15 @@ func TestNoCaseWithoutOpener(t *testing.T) {
 func TestPanelNote(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		v, _ := h.ask("anna@acme.example", forUser("jane"))
-		wantKind(t, "an unknown case", h.desk.AddNote(t.Context(), "RST-000000", "x"), review.NotFound)
-		wantKind(t, "no text", h.desk.AddNote(t.Context(), v.Number, " \n"), review.Invalid)
-		wantKind(t, "too much", h.desk.AddNote(t.Context(), v.Number, strings.Repeat("ä", 2001)), review.Invalid)
-		if err := h.desk.AddNote(t.Context(), v.Number, "The customer called."); err != nil {
+		wantKind(t, "an unknown case", h.desk.AddNote(t.Context(), panelKey, "RST-000000", "x"), review.NotFound)
+		wantKind(t, "no text", h.desk.AddNote(t.Context(), panelKey, v.Number, " \n"), review.Invalid)
+		wantKind(t, "too much", h.desk.AddNote(t.Context(), panelKey, v.Number, strings.Repeat("ä", 2001)), review.Invalid)
+		if err := h.desk.AddNote(t.Context(), panelKey, v.Number, "The customer called."); err != nil {
 			t.Fatal(err)
 		}
 		v = h.view(v.Number)
 		last := v.Timeline[len(v.Timeline)-1]
-		if len(v.Notes) != 1 || v.Notes[0].Text != "The customer called." || last.Action != "case.noted" || last.Actor != "panel" || !strings.Contains(last.Detail, "The customer called.") {
+		if len(v.Notes) != 1 || v.Notes[0].Text != "The customer called." || last.Action != "case.noted" || last.Actor != "api:1" || !strings.Contains(last.Detail, "The customer called.") {
 			t.Errorf("%+v, %+v", v.Notes, last)
 		}
 	})

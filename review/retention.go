@@ -16,6 +16,9 @@ func (d *Desk) purge(ctx context.Context) error {
 		return err
 	}
 	return d.update(ctx, "forget mail bodies", func(tx *sql.Tx) error {
+		if err := forgetDeliveries(ctx, tx, now); err != nil {
+			return err
+		}
 		if keep := d.cfg.KeepParked; keep > 0 {
 			_, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL, header = NULL
 				WHERE (raw IS NOT NULL OR header IS NOT NULL) AND fate IN ('parked', 'automatic', 'quarantined', 'passed', 'unfetchable') AND fated_at < $1`, micros(now.Add(-keep)))

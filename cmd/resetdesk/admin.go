@@ -21,7 +21,7 @@ func withDesk(ctx context.Context, config string, f func(cfg Config, d *review.D
 	if err != nil {
 		return err
 	}
-	d, err := openDesk(ctx, cfg, slog.New(slog.DiscardHandler), nil)
+	d, err := openDesk(ctx, cfg, slog.New(slog.DiscardHandler), nil, nil)
 	if err != nil {
 		return err
 	}

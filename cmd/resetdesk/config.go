@@ -153,6 +153,10 @@ type TOTPConfig struct {
 type APIConfig struct {
 	Enabled bool `toml:"enabled"`
 	Rate    int  `toml:"rate"` // requests a second of one key
+	// WebhookAllowPrivate are networks of the operator's own that webhooks may lead to.
+	WebhookAllowPrivate []string `toml:"webhook_allow_private"`
+	// WebhookPrivate is WebhookAllowPrivate as read.
+	WebhookPrivate []netip.Prefix `toml:"-"`
 }
 
 // RetentionConfig is [retention].

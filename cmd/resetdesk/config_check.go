@@ -29,6 +29,10 @@ func (l *loader) check(c *Config) {
 	c.Database.Path, c.Keys.File, c.Accounts.File = l.resolve(c.Database.Path), l.expand("keys.file", c.Keys.File), l.resolve(c.Accounts.File)
 	l.checkPolicy(c.Policy)
 	l.checkTOTP(&c.TOTP, c.Server.Brand)
+	if c.API.Rate < 1 || c.API.Rate > 10_000 {
+		l.complain("api.rate", "is %d, write how many requests a second one key may send, 1 to 10000", c.API.Rate)
+	}
+	c.API.WebhookPrivate = l.networks("api.webhook_allow_private", c.API.WebhookAllowPrivate, "which allows every address; write your own networks")
 	l.within("retention.mail_bodies", c.Retention.MailBodies, day, maxDuration)
 	l.within("retention.parked", c.Retention.Parked, day, maxDuration)
 }
@@ -83,21 +87,28 @@ func (l *loader) checkServer(s *ServerConfig) {
 		*address = strings.TrimRight(*address, "/")
 	}
 	l.required("server.base_url", s.BaseURL, "https://reset.example.net")
-	for _, p := range s.TrustedProxies {
+	s.Trusted = l.networks("server.trusted_proxies", s.TrustedProxies, "which trusts the whole world; write the addresses of your proxies")
+}
+
+// networks reads a list of networks and addresses. all says why one that holds
+// every address is refused.
+func (l *loader) networks(key string, texts []string, all string) (read []netip.Prefix) {
+	for _, p := range texts {
 		prefix, err := netip.ParsePrefix(p)
 		if err != nil {
 			addr, failed := netip.ParseAddr(p)
 			if failed != nil {
-				l.complain("server.trusted_proxies", "holds %q, write networks such as 127.0.0.1/32", p)
+				l.complain(key, "holds %q, write networks such as 127.0.0.1/32", p)
 				continue
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
 		if prefix.Bits() == 0 {
-			l.complain("server.trusted_proxies", "holds %q, which trusts the whole world; write the addresses of your proxies", p)
+			l.complain(key, "holds %q, %s", p, all)
 		}
-		s.Trusted = append(s.Trusted, prefix.Masked())
+		read = append(read, prefix.Masked())
 	}
+	return read
 }
 
 func (l *loader) checkMailbox(m *MailboxConfig) {

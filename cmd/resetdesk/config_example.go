@@ -136,6 +136,7 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 [api]                                  # /api/v1 under base_url; it opens only to keys: resetdesk apikey add
 # enabled = true
 # rate = 100                           # requests a second of one key
+# webhook_allow_private = ["10.1.0.0/16"]    # private networks that webhooks may lead to
 
 [retention]
 # mail_bodies = "30d"                  # after a case is closed

@@ -14,6 +14,7 @@ import (
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/ui"
 	"github.com/resetdesk/resetdesk/ui/api"
+	"github.com/resetdesk/resetdesk/ui/webhook"
 	"github.com/spf13/cobra"
 )
 
@@ -46,17 +47,21 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	postman := &mailbox.Postman{Config: postmanConfig(cfg), Log: log}
-	desk, err := openDesk(ctx, cfg, log, postman.Kick)
+	courier := &webhook.Courier{Private: cfg.API.WebhookPrivate, Log: log}
+	desk, err := openDesk(ctx, cfg, log, postman.Kick, courier.Kick)
 	if err != nil {
 		return err
 	}
 	defer desk.Close()
-	postman.Outbox = desk
+	postman.Outbox, courier.Outbox = desk, desk
 	watcher := &mailbox.Watcher{Config: watcherConfig(cfg), Inbox: desk, Log: log}
 
 	parts := map[string]func(context.Context) error{"desk": desk.Run}
 	if only != "web" {
 		parts["watcher"], parts["postman"] = watcher.Run, postman.Run
+	}
+	if cfg.API.Enabled {
+		parts["webhooks"] = courier.Run
 	}
 	if cfg.Accounts.File != "" {
 		parts["accounts"] = func(ctx context.Context) error { return watchAccounts(ctx, desk, cfg.Accounts.File, log) }

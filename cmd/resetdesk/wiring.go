@@ -11,8 +11,8 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-// openDesk opens the desk that cfg describes. lettersReady may be nil.
-func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady func()) (*review.Desk, error) {
+// openDesk opens the desk that cfg describes. lettersReady and hooksReady may be nil.
+func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, hooksReady func()) (*review.Desk, error) {
 	keys, err := totp.LoadKeyring(cfg.Keys.File)
 	if err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady fu
 		Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.Mailbox.Addresses,
 		OpenBacklog: cfg.Mailbox.Backlog == "open", Trust: cfg.Mailbox.Trust(), Relaxed: cfg.Mailbox.Relaxed,
-		LettersReady: lettersReady, UncertainWait: cfg.SMTP.UncertainWait,
+		LettersReady: lettersReady, HooksReady: hooksReady, WebhookPlain: len(cfg.API.WebhookPrivate) > 0, UncertainWait: cfg.SMTP.UncertainWait,
 		KeepBodies: cfg.Retention.MailBodies, KeepParked: cfg.Retention.Parked,
 		TOTP: cfg.TOTP.Policy(),
 	}

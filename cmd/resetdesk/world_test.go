@@ -178,7 +178,7 @@ func (w *world) populate(users, reviewers int) {
 	if err := writeKeys(cfg.Keys.File); err != nil {
 		w.t.Fatal(err)
 	}
-	d, err := openDesk(ctx, cfg, slog.New(slog.DiscardHandler), nil)
+	d, err := openDesk(ctx, cfg, slog.New(slog.DiscardHandler), nil, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

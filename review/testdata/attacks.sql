@@ -1593,3 +1593,62 @@ INSERT INTO panel_user (id, account_id, login, role, created_at) VALUES ('U-99',
 --! a user has the date of the account
 INSERT INTO holder (id, required_from) VALUES ('U-99', 1);
 INSERT INTO panel_user (id, account_id, login, role, created_at) VALUES ('U-99', 'A-1001', 'new', 'user', {{now}});
+
+-- 9: point a webhook elsewhere
+--! a webhook keeps its address
+UPDATE webhook SET url = 'https://evil.example/';
+
+-- 9: tell a webhook everything again
+--! a webhook keeps its address
+UPDATE webhook SET cursor = 0;
+
+-- 9: take a webhook up that was removed
+--! a webhook keeps its address
+UPDATE webhook SET sealed = NULL, removed_at = {{now}};
+UPDATE webhook SET sealed = X'00', removed_at = NULL;
+
+-- 9: overwrite a webhook
+--! a webhook keeps its address
+INSERT OR REPLACE INTO webhook (id, url, events, sealed, cursor, created_at) SELECT id, 'https://evil.example/', '', sealed, cursor, created_at FROM webhook;
+
+-- 9: delete a webhook
+--! never deleted
+DELETE FROM webhook;
+
+-- 9: forget the secret of a webhook that is told
+--! CHECK
+UPDATE webhook SET sealed = NULL;
+
+-- 9: queue an event for a webhook a second time
+--! queued once for a webhook
+INSERT INTO webhook_delivery (webhook_id, seq, type, body, state, next_at, queued_at, changed_at)
+    SELECT webhook_id, seq, type, '{}', 'waiting', {{now}}, {{now}}, {{now}} FROM webhook_delivery;
+
+-- 9: overwrite a delivery
+--! queued once for a webhook
+INSERT OR REPLACE INTO webhook_delivery (id, webhook_id, seq, type, body, state, next_at, queued_at, changed_at)
+    SELECT id, webhook_id, seq + 1000, type, '{}', 'waiting', {{now}}, {{now}}, {{now}} FROM webhook_delivery;
+
+-- 9: a delivery that begins delivered
+--! queued once for a webhook
+{{event "case.held" "open"}}
+INSERT INTO webhook_delivery (webhook_id, seq, type, body, state, next_at, queued_at, changed_at)
+    SELECT max(id), {{seq}}, 'case.held', '{}', 'delivered', {{now}}, {{now}}, {{now}} FROM webhook;
+
+-- 9: change what a webhook is told
+--! keeps its event and its bytes
+UPDATE webhook_delivery SET body = '{"type":"case.cleared"}';
+
+-- 9: call a delivery delivered that was given up
+--! keeps its event and its bytes
+UPDATE webhook_delivery SET state = 'dead';
+UPDATE webhook_delivery SET state = 'delivered';
+
+-- 9: let an earlier attempt speak for a later one
+--! keeps its event and its bytes
+UPDATE webhook_delivery SET attempt = 2;
+UPDATE webhook_delivery SET attempt = 1;
+
+-- 9: drop what waits for a webhook
+--! a delivery that waits is not deleted
+DELETE FROM webhook_delivery;
