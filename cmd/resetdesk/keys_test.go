@@ -63,7 +63,7 @@ func newVault(t *testing.T, users int) *vault {
 
 func (v *vault) desk(f func(d *review.Desk)) {
 	v.t.Helper()
-	d, err := openDesk(v.t.Context(), v.cfg, slog.New(slog.DiscardHandler), nil)
+	d, err := openDesk(v.t.Context(), v.cfg, slog.New(slog.DiscardHandler), nil, nil)
 	if err != nil {
 		v.t.Fatal(err)
 	}
