@@ -28,6 +28,15 @@ func step(s proof.Step) sign {
 	return sign{"warn", "▲"}
 }
 
+// findings are what the checks found, in their order.
+func findings(steps []proof.Step) []proof.Finding {
+	var all []proof.Finding
+	for _, s := range steps {
+		all = append(all, s.Findings...)
+	}
+	return all
+}
+
 // outcome says in a word or two how a check ended.
 func outcome(s proof.Step) string {
 	switch s.Outcome {
