@@ -112,7 +112,8 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if err := d.checkKeys(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
-	if d.book, err = totp.Open(db.write, cfg.Keys, cfg.TOTP); err != nil {
+	d.cfg.TOTP.Noted = func() { wake(d.clock) }
+	if d.book, err = totp.Open(db.write, cfg.Keys, d.cfg.TOTP); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	if err := d.policyChanged(ctx); err != nil {
@@ -175,11 +176,14 @@ func (d *Desk) Work(ctx context.Context) error {
 
 // nudge wakes both loops of Run. Correctness never depends on it.
 func (d *Desk) nudge() {
-	for _, wake := range []chan struct{}{d.mail, d.clock} {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
+	wake(d.mail)
+	wake(d.clock)
+}
+
+func wake(loop chan<- struct{}) {
+	select {
+	case loop <- struct{}{}:
+	default:
 	}
 }
 

@@ -2,6 +2,7 @@ package review_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -155,6 +156,29 @@ func TestFactorsAreTold(t *testing.T) {
 			}
 		}
 		h.sound()
+	})
+}
+
+// What happens in the same process is told at once, not at the next tick.
+func TestFactorIsToldAtOnce(t *testing.T) {
+	var ready chan time.Time
+	inHouse(t, func(c *review.Config) {
+		ready = make(chan time.Time, 1)
+		c.LettersReady = func() { ready <- time.Now() }
+	}, func(t *testing.T, h *house) {
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- h.desk.Run(ctx) }()
+		time.Sleep(30*time.Second + time.Second/2) // between two ticks
+		at := time.Now()
+		if _, err := h.desk.Book().RenewBackupCodes(ctx, "U-2", totp.Proof{Code: h.codeAt("U-2", at)}); err != nil {
+			t.Fatal(err)
+		}
+		if told := <-ready; told.Sub(at) > 0 {
+			t.Errorf("told after %s", told.Sub(at))
+		}
+		stop()
+		<-done
 	})
 }
 

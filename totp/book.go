@@ -200,18 +200,22 @@ func (b *Book) transact(batch []*job) (answers []error, err error) {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() // after Commit it does nothing
+	noted := false
 	answers = make([]error, len(batch))
 	for i, j := range batch {
 		if answers[i] = j.ctx.Err(); answers[i] != nil {
 			continue
 		}
-		answers[i] = j.do(context.WithoutCancel(j.ctx), tx)
+		answers[i] = j.do(context.WithValue(context.WithoutCancel(j.ctx), notedKey{}, &noted), tx)
 		if answers[i] != nil && !refused(answers[i]) {
 			return nil, answers[i]
 		}
 	}
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("commit: %w", err)
+	}
+	if noted && b.policy.Noted != nil {
+		b.policy.Noted()
 	}
 	return answers, nil
 }

@@ -74,6 +74,15 @@ type Event struct {
 	Detail     string
 }
 
+// notedKey is of the flag that a transaction of the book wrote an event.
+type notedKey struct{}
+
+func noted(ctx context.Context) {
+	if flag, ok := ctx.Value(notedKey{}).(*bool); ok {
+		*flag = true
+	}
+}
+
 // note writes an event, in the transaction of the change that it tells of.
 func note(ctx context.Context, tx *sql.Tx, user string, generation int64, kind EventKind, at time.Time, detail string) error {
 	s := SourceOf(ctx)
@@ -83,6 +92,7 @@ func note(ctx context.Context, tx *sql.Tx, user string, generation int64, kind E
 	if err != nil {
 		return fmt.Errorf("note event: %w", err)
 	}
+	noted(ctx)
 	return nil
 }
 
@@ -98,6 +108,7 @@ func noteOnce(ctx context.Context, tx *sql.Tx, user string, kind EventKind, at, 
 	if err != nil {
 		return fmt.Errorf("note event: %w", err)
 	}
+	noted(ctx)
 	return nil
 }
 

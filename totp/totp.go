@@ -198,6 +198,10 @@ type Policy struct {
 	Algorithm      Algorithm
 	Digits, Period int
 	BareLabel      bool
+
+	// Noted is called after a commit that wrote events, so that they are told
+	// at once. It must not block.
+	Noted func()
 }
 
 // options are those of a new key.
