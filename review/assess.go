@@ -313,9 +313,22 @@ func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
 	return id, err
 }
 
-// checkReplay lowers the verdict of a mail whose signature was seen on another
-// one (sender-verification 4, condition 4), and remembers its signatures.
+// checkReplay lowers the verdict of a mail whose signature or Message-ID was seen
+// on another one (sender-verification 4, condition 4), and remembers its
+// signatures. A Message-ID counts only where the same sender signed it before:
+// anybody can write one that is to come.
 func checkReplay(ctx context.Context, tx *sql.Tx, r *reading) error {
+	before := map[int64]bool{}
+	if r.verdict.MessageID != "" && r.verdict.State().AtLeast(sender.Partial) {
+		var first int64
+		err := tx.QueryRowContext(ctx, `SELECT inbound_id FROM assessment WHERE message_id = $1 AND claimed = $2
+			AND verdict IN ('authenticated', 'partial') AND inbound_id <> $3 ORDER BY inbound_id LIMIT 1`,
+			r.verdict.MessageID, strings.ToLower(r.verdict.Registered), r.id).Scan(&first)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("check replay: %w", err)
+		}
+		before[first] = err == nil
+	}
 	for _, f := range r.verdict.Fingerprints {
 		var first int64
 		err := tx.QueryRowContext(ctx, `INSERT INTO signature_seen (fingerprint, inbound_id) VALUES ($1, $2)
@@ -323,7 +336,10 @@ func checkReplay(ctx context.Context, tx *sql.Tx, r *reading) error {
 		if err != nil {
 			return fmt.Errorf("check replay: %w", err)
 		}
-		if first == r.id {
+		before[first] = first != r.id
+	}
+	for first, another := range before {
+		if !another {
 			continue
 		}
 		r.verdict.Lower("R_REPLAY")

@@ -313,6 +313,59 @@ func TestReplayedSignature(t *testing.T) {
 	})
 }
 
+// A second mail with a Message-ID that the sender signed before does nothing
+// again, whoever signed it; one that a stranger wrote first stops nobody.
+func TestRepeatedMessageID(t *testing.T) {
+	zone, sign := signer(t)
+	inHouse(t, func(c *review.Config) { c.Resolver = zone }, func(t *testing.T, h *house) {
+		mail := request("anna@acme.example", "2FA reset", forUser("jane"))
+		_, id, _ := strings.Cut(mail, "Message-ID: ")
+		id, _, _ = strings.Cut(id, "\n")
+		forged := request("anna@acme.example", "Hello", "Nothing.")
+		_, its, _ := strings.Cut(forged, "Message-ID: ")
+		its, _, _ = strings.Cut(its, "\n")
+		h.deliver(strings.Replace(forged, its, id, 1)) // not signed
+		h.deliver(sign(mail))
+		if v := h.onlyCase(); v.Mails[0].Verdict != "authenticated" {
+			t.Fatalf("the forged mail before it makes it %s: %+v", v.Mails[0].Verdict, v.Mails[0].Reasons)
+		}
+		time.Sleep(time.Minute)
+		h.deliver(sign(mail)) // a later second: another signature
+		if fate, reason := h.fate(); fate != "passed" || !strings.Contains(reason, "second copy") {
+			t.Errorf("signed anew it is %s: %s", fate, reason)
+		}
+		time.Sleep(time.Minute)
+		h.deliver(sign(strings.Replace(mail, "jane", "somebody else", 1)))
+		if v := h.onlyCase(); len(v.Mails) != 1 {
+			t.Errorf("%d mails of the case", len(v.Mails))
+		}
+		h.accounted(4)
+	})
+}
+
+// A mail built to be slow or large is judged in bounded time, and the next goes
+// on.
+func TestHostileMail(t *testing.T) {
+	zone, sign := signer(t)
+	inHouse(t, func(c *review.Config) { c.Resolver = zone }, func(t *testing.T, h *house) {
+		mail := request("anna@acme.example", "2FA reset", forUser("jane"))
+		header, body, _ := strings.Cut(mail, "\n\n")
+		for _, hostile := range []string{
+			header + strings.Repeat("\nX-A: b", 200_000) + "\n\n" + body,
+			strings.Repeat("DKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=s1; h=From; bh=AAAA; b=AAAA\n", 1000) + mail,
+			"Authentication-Results: (" + strings.Repeat("(", 900) + "\n" + strings.Replace(header, "2FA reset", "Hi", 1) +
+				"\nX-A: " + strings.Repeat("\n a", 50_000) + "\n\nSee you at noon.\n",
+		} {
+			h.deliver(hostile)
+		}
+		h.deliver(sign(mail))
+		if v := h.onlyCase(); v.Mails[0].Verdict != "authenticated" {
+			t.Errorf("the mail after them is %s: %+v", v.Mails[0].Verdict, v.Mails[0].Reasons)
+		}
+		h.accounted(4)
+	})
+}
+
 // Promise 1: what DNS cannot tell now is asked again, at growing distances, for a
 // day; then the mail goes on as unverified.
 func TestDeferred(t *testing.T) {

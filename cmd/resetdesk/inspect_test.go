@@ -192,6 +192,8 @@ func TestInspectExitCodes(t *testing.T) {
 		{exitUsage, []string{"-resolver", "127.0.0.1", mail}},
 		{exitUsage, []string{"-registered", "nobody", mail}},
 		{exitUsage, []string{"-boundary", "-1", mail}},
+		{exitUsage, []string{"-trust", "all", mail}},
+		{exitUsage, []string{"-position", "somewhere", mail}},
 		{exitFailed, []string{filepath.Join(t.TempDir(), "none.eml")}},
 		{exitFailed, []string{t.TempDir()}},
 		{exitFailed, []string{"-accounts", bad, mail}},
@@ -200,6 +202,35 @@ func TestInspectExitCodes(t *testing.T) {
 	} {
 		if out, err := inspect(t, "", c.args...); codeOf(err) != c.want {
 			t.Errorf("%q: code %d, want %d: %v\n%s", c.args, codeOf(err), c.want, err, out)
+		}
+	}
+}
+
+// TestInspectTrust: -authserv and -boundary let our own server's fields count,
+// above the boundary unless told otherwise; -nonce is a reference of ours.
+func TestInspectTrust(t *testing.T) {
+	s := newSigner(t)
+	const received = "Received: from a by mx.support.example; "
+	conflict := "Authentication-Results: mx.support.example; dkim=fail header.d=legit.example\r\n"
+	signed := s.sign(t, "admin@legit.example", "Re: 7F3K-Q2MX-9DTA-4B6C", "Please reset my 2FA.", "sel")
+	above, below := conflict+received+time.Now().Format(time.RFC1123Z)+"\r\n"+signed, received+time.Now().Format(time.RFC1123Z)+"\r\n"+conflict+signed
+	for _, c := range []struct{ mail, args, want string }{
+		{above, "", `"verdict":"authenticated"`},
+		{above, "-authserv mx.support.example -boundary 1", `"A_CONFLICT"`},
+		{above, "-authserv mx.support.example -boundary 1 -trust off", `"verdict":"authenticated"`},
+		{above, "-authserv mx.support.example", `"A_NO_BOUNDARY"`},
+		{below, "-authserv mx.support.example -boundary 1", `"A_FORGED"`},
+		{below, "-authserv mx.support.example -boundary 1 -position below-boundary -strip-verified", `"A_CONFLICT"`},
+		{below, "-authserv mx.support.example -boundary 1 -position below-boundary", `"verdict":"authenticated"`},
+		{below, "-authserv mx.support.example -boundary 1 -boundary-by other.example -position below-boundary", `"A_FORGED"`},
+		{signed, "-nonce 7F3K-Q2MX-9DTA-4B6C", `"flags":["B_NONCE"]`},
+		{signed, "-nonce 0000-0000-0000-0000", `"flags":[]`},
+	} {
+		args := append([]string{"-json", "-registered", "admin@legit.example", "-mailbox", "reset@support.example", "-resolver", s.resolver, "-now", now()},
+			strings.Fields(c.args)...)
+		out, err := inspect(t, c.mail, append(args, "-")...)
+		if err != nil || !strings.Contains(out, c.want) {
+			t.Errorf("%q: no %s in %v %s", c.args, c.want, err, out)
 		}
 	}
 }

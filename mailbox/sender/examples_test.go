@@ -1,6 +1,7 @@
 package sender_test
 
 import (
+	"context"
 	"crypto/rsa"
 	"fmt"
 	"maps"
@@ -87,9 +88,16 @@ func structure() []example {
 	above := base()
 	aboveSig := above.sign(sig{})
 	above.head = slices.Insert(above.head, 0, "From: <first@attack.example>")
+	var twice []example
+	for _, name := range []string{"Sender", "Reply-To", "To", "Cc", "Date", "Message-ID", "In-Reply-To", "References", "Content-Type",
+		"Content-Transfer-Encoding", "MIME-Version"} {
+		m := base()
+		m.head = append(m.head, name+": x", name+": x")
+		twice = append(twice, example{"two " + name, m.raw(), nil, q, "", []string{"H_DUP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}})
+	}
 	many := base()
 	many.head = append(many.head, slices.Repeat([]string{"X-A: b"}, 1001)...)
-	return []example{
+	return append(twice, []example{
 		{"11 two From", first("From: <first@attack.example>"), nil, q, "", []string{"H_DUP_FROM"}},
 		{"A18 From above the signed one", above.raw(aboveSig), nil, q, "", []string{"H_DUP_FROM"}},
 		{"13 space after name", first("From : <first@attack.example>"), nil, q, "", []string{"H_BAD_NAME"}},
@@ -113,7 +121,7 @@ func structure() []example {
 		{"empty header", "\r\nFrom: admin@legit.example\r\n\r\n", nil, q, "", []string{"F_MISSING"}},
 		{"31 two subjects", dup.raw(dupSig), nil, q, "", []string{"H_DUP_SUBJECT"}},
 		{"33 Resent-From only", base().without("From").with("Resent-From: <admin@legit.example>").raw(), nil, q, "", []string{"F_MISSING"}},
-	}
+	}...)
 }
 
 func fromValues() []example {
@@ -134,6 +142,7 @@ func fromValues() []example {
 	add("53 full-width at", "From: \"admin\uff20legit.example\" <x@attack.example>", "F_DISPLAY_SPOOF")
 	add("55 CRLF in the name", "From: =?utf-8?q?x=0D=0AFrom=3A_admin=40legit.example?= <x@attack.example>", "F_DISPLAY_SPOOF")
 	add("53 encoded inside quotes", `From: "=?utf-8?q?admin=40legit.example?=" <x@attack.example>`, "F_DISPLAY_SPOOF")
+	add("raw Latin-1", "From: M\xfcller <admin@legit.example>", "F_DISAGREE")
 	add("unknown charset", "From: =?utf-7?q?x?= <x@attack.example>", "F_CHARSET")
 	add("57 invisible suffix", "From: admin@legit.example\u2000", "F_ADDR")
 	add("59 homograph", "From: admin@l\u0435git.example", "F_ADDR")
@@ -245,9 +254,15 @@ func signatures() []example {
 		{"no Message-ID", signed(base().without("Message-ID"), sig{}), nil, partial, sender.MatchExact, []string{"B_NO_MESSAGE_ID"}},
 		{"no subject", signed(base().without("Subject"), sig{}), nil, partial, sender.MatchExact, []string{"B_NO_SUBJECT"}},
 		{"subject unsigned", signed(base(), sig{h: "From:To:Date:Message-ID"}), nil, partial, sender.MatchExact, []string{"B_UNSIGNED_SUBJECT"}},
+		{"date unsigned", signed(base(), sig{h: "From:To:Subject:Message-ID"}), nil, partial, sender.MatchExact, []string{"B_UNSIGNED_DATE"}},
+		{"Message-ID unsigned", signed(base(), sig{h: "From:To:Subject:Date"}), nil, partial, sender.MatchExact, []string{"B_UNSIGNED_MESSAGE_ID"}},
+		{"Cc unsigned", signed(base().with("Cc: x@y.example"), sig{h: required}), nil, partial, sender.MatchExact, []string{"B_UNSIGNED_CC"}},
 		{"mail to somebody else", signed(base().with("To: bank@other.example"), sig{}), nil, partial, sender.MatchExact, []string{"B_RCPT"}},
 		{"our address in a name only", signed(base().with(`To: "reset@support.example" <bank@other.example>`), sig{}), nil, partial, sender.MatchExact, []string{"B_RCPT"}},
 		{"we are in Cc", signed(base().with("To: bank@other.example").with("Cc: Desk <Reset@support.example>, x@y.example"), sig{}), nil, authenticated, sender.MatchExact, nil},
+		{"To in an unknown charset", signed(base().with("To: =?x-unknown?q?D=E9sk?= <reset@support.example>"), sig{}), nil, authenticated, sender.MatchExact, nil},
+		{"date with a comment", signed(base().with("Date: Mon, 23 Nov 2026 11:00:00 +0100 (CET)"), sig{}), nil, authenticated, sender.MatchExact, nil},
+		{"date of old", signed(base().with("Date: 23 Nov 26 10:00 GMT"), sig{}), nil, authenticated, sender.MatchExact, nil},
 		{"99 too many", base().raw(append(junk, base().sign(sig{}))...), nil, quarantine, sender.MatchExact, []string{"D_TOO_MANY"}},
 		{"d=github.io", signed(github, sig{d: "github.io", h: required}), zone{"sel._domainkey.github.io": {rsaRecord(keys.rsa2048, "")}},
 			unverified, sender.MatchNone, []string{"D_PUBLIC_SUFFIX"}},
@@ -304,6 +319,41 @@ func machines() []example {
 		{"hops", hops.raw(), nil, automated, "", []string{"M_HOPS"}},
 		{"null return path", nobody.raw(nobody.sign(sig{})), nil, automated, "", []string{"M_NULL_RETURN_PATH"}},
 		{"null return path below the boundary", below.raw(below.sign(sig{})), nil, authenticated, "", nil},
+	}
+}
+
+// TestEveryCode: each code of the table comes out of some mail. Those that need
+// more than a mail come out of the tests named.
+func TestEveryCode(t *testing.T) {
+	n := startDNS(t, nil)
+	elsewhere := map[string]string{
+		"D_TEMPERROR": "TestTemporaryFailure", "D_UNANSWERED": "TestTemporaryFailure", "D_RELAXED": "TestRelaxed", "B_NONCE": "TestNonce",
+		"D_NO_RESOLVER": "TestNoResolver", "A_NO_BOUNDARY": "TestTrust", "F_CASE_AMBIGUOUS": "TestAmbiguousCase", "T_TRUNCATED": "TestTruncated",
+		"T_TOO_BIG": "TestHostileSizes", "X_PANIC": "TestPanicIsQuarantine", "R_REPLAY": "review: TestReplayedSignature, TestRepeatedMessageID",
+	}
+	seen := map[string]bool{}
+	for _, e := range examples() {
+		z := defaultZone()
+		maps.Copy(z, e.zone)
+		n.set(z)
+		v := verify(n, e.raw)
+		for _, code := range slices.Concat(v.Reasons, v.Flags) {
+			seen[code] = true
+		}
+	}
+	for _, r := range sender.Reasons() {
+		if !seen[r.Code] && elsewhere[r.Code] == "" {
+			t.Errorf("no mail gets %s", r.Code)
+		}
+	}
+}
+
+// TestNoResolver: without DNS nothing can be checked, and nothing is condemned.
+func TestNoResolver(t *testing.T) {
+	r := request(&nameServer{}, signed(base().spoofed(), sig{}))
+	r.Resolver = nil
+	if v := sender.Verify(context.Background(), r); v.State() != unverified || !slices.Equal(v.Reasons, []string{"D_NO_RESOLVER"}) {
+		t.Errorf("%s %v", v.State(), v.Reasons)
 	}
 }
 

@@ -194,7 +194,8 @@ func boundTo(h *head, name string, mailboxes []string) bool {
 	if !ok {
 		return false
 	}
-	p := mail.AddressParser{WordDecoder: &newDecoder().WordDecoder}
+	// A name in a charset nobody knows does not change who is addressed.
+	p := mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil }}}
 	list, err := p.ParseList(value)
 	if err != nil {
 		return false
