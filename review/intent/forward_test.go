@@ -86,6 +86,7 @@ func TestBadSpelling(t *testing.T) {
 		"ｐｌｅａｓｅ ｒｅｓｅｔ ｍｙ ２ＦＡ", "merci de reinitialiser l authentification a deux facteurs", "merci de réinitialiser l’authentification à deux facteurs",
 		"por favor restablecer la autenticacion de dos factores", "resettare l'autenticazione a due fattori per favore", "prosze zresetowac uwierzytelnianie dwuskladnikowe",
 		"por favor redefinir a autenticacao de dois fatores", "Hallo, mijn telefoon ist kaputt. Please reset my 2FA, merci",
+		"Bonjour, je vous écris de la part de notre bureau de Bruxelles, un collègue qui ne parle pas le français demande ceci. Graag de tweestapsverificatie van zijn account uitzetten, hij is zijn toestel kwijt.",
 		"PROSZĘ O RESET 2FA", "please re\u200bset my two\u00adfactor authentication", "Bitte Zwei\nFaktor\nAnmeldung\nzurücksetzen",
 	} {
 		if r := intent.Classify("", text); !r.Request {

@@ -21,7 +21,10 @@ var tongues = []string{"en", "nl", "de", "fr", "es", "it", "pl", "pt"}
 // existed and before those of the three others were touched. The same person
 // wrote the mails and the rules, and many situations come back in every
 // language: the numbers say how the rules generalise over wordings, not how they
-// do on the mail of strangers.
+// do on the mail of strangers. The file more.txt was written while the rules were
+// tuned. At the first look at them, its 88 mails "x", chosen to be hard, came to
+// recall 0.92 and precision 0.84 (with those tuned on before), and its 41 later
+// ones "y" to none of 24 missed and three false alarms.
 type letter struct {
 	id      string
 	request bool
@@ -32,7 +35,7 @@ type letter struct {
 }
 
 func (l *letter) measured() bool {
-	if strings.Contains(l.id, "-x") { // of more.txt, written while the rules were tuned
+	if strings.Contains(l.id, "-x") || strings.Contains(l.id, "-y") { // of more.txt
 		return false
 	}
 	h := fnv.New32a()
@@ -100,6 +103,9 @@ func TestMails(t *testing.T) {
 			t.Logf("measured %v: %s n %3d, recall %.3f (missed %d), precision %.3f (%d false), language taken for another: %d", measured, language,
 				one.mails, one.recall(), one.missed, one.precision(), one.alarm, one.tongue)
 			all.add(one)
+			if one.recall() < 0.9 || one.precision() < 0.9 {
+				t.Errorf("%s: recall %.3f, precision %.3f: want 0.9 of both", language, one.recall(), one.precision())
+			}
 		}
 		t.Logf("measured %v: all n %3d, recall %.3f, precision %.3f", measured, all.mails, all.recall(), all.precision())
 		if all.recall() < 0.97 || all.precision() < 0.97 {
