@@ -76,6 +76,13 @@ func TestSmellsOf2FA(t *testing.T) {
 		"2FA": true, "Re: two-factor": true, "Zwei-Faktor": true, "tweestapsverificatie": true, "lost my phone": true,
 		"Handy verloren": true, "telefoon kwijt": true, "cannot log in": true, "Kann mich nicht anmelden": true, "kan niet inloggen": true,
 		"Code reset": true, "reset": true, "Locked out": true, "backup codes": true, "Verification": true, "Authentificator": true, "login problem": true,
+		"Téléphone volé": true, "double authentification": true, "réinitialisation A2F": true, "je ne peux plus me connecter": true, "accès bloqué": true,
+		"perdí mi móvil": true, "autenticación de dos factores": true, "no puedo entrar": true, "códigos de respaldo": true,
+		"telefono rubato": true, "autenticazione a due fattori": true, "non riesco ad accedere": true, "codici di backup": true,
+		"zgubiłem telefon": true, "weryfikacja dwuetapowa": true, "nie mogę się zalogować": true, "reset kodów": true,
+		"perdi o telemóvel": true, "autenticação de dois fatores": true, "não consigo entrar": true, "códigos de recuperação": true,
+		"Facture 1182": false, "Factura de noviembre": false, "Fattura di novembre": false, "Faktura za listopad": false, "Fatura de novembro": false,
+		"Mot de passe oublié": false, "Numéro de téléphone": false, "Reunión mañana": false, "Dzień dobry": false, "Reunião amanhã": false,
 		"": false, "Invoice 1182": false, "Password reset": false, "Server reset": false, "Neue Telefonnummer": false, "Offerte": false,
 		"DNS zone": false, "Frage zur Rechnung": false, "Meeting tomorrow": false,
 	} {

@@ -138,6 +138,42 @@ func weigh(t *testing.T, l *letter, language string) tally {
 	return n
 }
 
+// TestMailsReply measures what is read in answers to our letters.
+func TestMailsReply(t *testing.T) {
+	for _, measured := range []bool{false, true} {
+		all, good := 0, 0
+		for _, language := range tongues {
+			for _, l := range letters(t, language) {
+				if l.reply == "" || l.measured() != measured {
+					continue
+				}
+				all++
+				if r := l.words().Classify(); string(r.Reply) == l.reply {
+					good++
+				} else if !measured {
+					t.Logf("%s: reply %q, want %q: %s", l.id, r.Reply, l.reply, l.mail.Text)
+				}
+			}
+		}
+		t.Logf("measured %v: replies n %2d, right %.3f", measured, all, float64(good)/float64(all))
+		if float64(good) < 0.85*float64(all) {
+			t.Errorf("%d of %d right: want 0.85", good, all)
+		}
+	}
+}
+
+// TestMailsSmell holds that no request is left unread for its subject: one that
+// names the matter smells of it (design 2, promise 1).
+func TestMailsSmell(t *testing.T) {
+	for _, language := range tongues {
+		for _, l := range letters(t, language) {
+			if l.request && intent.Classify(l.mail.Subject, "").Request && !intent.SmellsOf2FA(l.mail.Subject) {
+				t.Errorf("%s: %q does not smell", l.id, l.mail.Subject)
+			}
+		}
+	}
+}
+
 // The accounts that the writer of all mails is an admin of: the first, or both
 // where a mail's account is given.
 var accounts = []intent.Account{
