@@ -192,7 +192,7 @@ func (d *Desk) tell(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time
 	return d.mailUser(ctx, tx, u, notices[e.Kind].to, owed{kind: string(e.Kind), topic: fmt.Sprintf("event:%d", e.ID)}, w, now)
 }
 
-// A listener is a user to whom a letter without a case is about.
+// A listener is the user whom a letter without a case is about.
 type listener struct{ id, account, locale string }
 
 // userWords fills in what every letter about a user says.
@@ -213,56 +213,59 @@ func (d *Desk) userWords(ctx context.Context, tx *sql.Tx, user string) (words, l
 // mailUser queues a letter to a user and to whoever else of the account must
 // know, each mailbox once. The admins stand in for a user without an address.
 func (d *Desk) mailUser(ctx context.Context, tx *sql.Tx, u listener, to audience, o owed, w words, now time.Time) (letters int, untold string, err error) {
-	own, others, err := listeners(ctx, tx, u)
+	people, err := addresses(ctx, tx, `user_id = $1 AND until IS NULL ORDER BY id`, u.id)
 	if err != nil {
 		return 0, "", err
 	}
-	people := own
-	for _, r := range others {
-		if to == withEveryone || r.role == "admin" && (to == withAdmins || len(own) == 0) {
-			people = append(people, r)
+	own := len(people)
+	if own == 0 && to == theUser {
+		to = withAdmins
+	}
+	if to != theUser {
+		roles := `role = 'admin'`
+		if to == withEveryone {
+			roles = `role IN ('admin', 'notify')`
 		}
+		others, err := addresses(ctx, tx, `account_id = $1 AND until IS NULL AND `+roles+` ORDER BY CASE role WHEN 'admin' THEN 0 ELSE 1 END, id`, u.account)
+		if err != nil {
+			return 0, "", err
+		}
+		people = append(people, others...)
 	}
 	if len(people) == 0 {
 		return 0, "no address on file", nil
 	}
 	o.locale, o.serial, o.user, o.about = u.locale, 1, u.id, "user"
+	seen := map[string]bool{}
 	for i, r := range people {
-		o.to, w.Own = r, i < len(own)
+		if seen[r.lookup] {
+			continue
+		}
+		seen[r.lookup] = true
+		o.to, w.Own = r, i < own
 		if err := d.queue(ctx, tx, o, w, now); err != nil {
 			return 0, "", err
 		}
 	}
-	return len(people), "", nil
+	return len(seen), "", nil
 }
 
-// listeners are the current addresses of a user, and then those of the contacts
-// of the account, each mailbox once.
-func listeners(ctx context.Context, tx *sql.Tx, u listener) (own, others []recipient, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role, user_id IS NOT NULL AND user_id = $1 FROM address
-		WHERE account_id = $2 AND until IS NULL AND (role IN ('admin', 'notify') OR user_id = $1)
-		ORDER BY CASE WHEN user_id = $1 THEN 0 ELSE 1 END, CASE role WHEN 'admin' THEN 0 ELSE 1 END, id`, u.id, u.account)
+// addresses reads stored addresses.
+func addresses(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]recipient, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, role FROM address WHERE `+where, args...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read addresses of user: %w", err)
+		return nil, fmt.Errorf("read addresses: %w", err)
 	}
 	defer rows.Close()
-	seen := map[string]bool{}
+	var all []recipient
 	for rows.Next() {
 		var r recipient
-		var self bool
-		if err := rows.Scan(&r.id, &r.address, &r.lookup, &r.role, &self); err != nil {
-			return nil, nil, fmt.Errorf("read addresses of user: %w", err)
+		if err := rows.Scan(&r.id, &r.address, &r.lookup, &r.role); err != nil {
+			return nil, fmt.Errorf("read addresses: %w", err)
 		}
-		switch {
-		case seen[r.lookup]:
-		case self:
-			own = append(own, r)
-		default:
-			others = append(others, r)
-		}
-		seen[r.lookup] = true
+		all = append(all, r)
 	}
-	return own, others, rows.Err()
+	return all, rows.Err()
 }
 
 // plainIP is an address as the panel gave it, "" for anything else: a letter

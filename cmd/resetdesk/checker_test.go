@@ -47,6 +47,11 @@ func (k *killing) check(kills int) {
 		OR EXISTS (SELECT 1 FROM backup_set WHERE user_id = r.user_id AND state = 'active')
 		OR NOT EXISTS (SELECT 1 FROM enrollment_pass WHERE reset_id = r.id)`)
 	none("promise 5, nobody else was touched", `SELECT count(*) FROM holder h WHERE id NOT LIKE 'staff:%' AND h.generation <> 1 + (SELECT count(*) FROM reset WHERE user_id = h.id)`)
+	none("L1, every event of a factor is taken", `SELECT count(*) FROM factor_event WHERE settled_at IS NULL`)
+	none("L1, each once", `SELECT count(*) FROM factor_event e WHERE 1 <> (SELECT count(*) FROM audit a WHERE a.object = e.user_id
+		AND a.action = 'factor.' || e.kind AND json_extract(a.detail, '$.event') = e.id)`)
+	none("N2, every enrollment is told once", `SELECT count(*) FROM factor_event e WHERE kind = 'enrolled' AND user_id NOT LIKE 'staff:%' AND 1 <> (
+		SELECT count(*) FROM letter WHERE topic = 'event:' || e.id)`)
 	none("integrity", `SELECT count(*) FROM pragma_foreign_key_check`)
 	k.checkApprovals()
 	uncertain := number(`SELECT coalesce(sum(uncertain), 0) FROM letter`)
