@@ -174,20 +174,20 @@ func (s *Subject) Check(ctx context.Context, id, authserv string, resolver sende
 func (s *Subject) arrived(ctx context.Context, n int, m mailbox.Glimpsed, authserv string, resolver sender.Resolver) Arrived {
 	a := Arrived{Title: probes[n].title, Fate: Stripped, Text: "it arrived without the forged field", Order: []string{}}
 	for i, f := range fieldsOf(m.Raw) {
-		if f.name == "" {
-			f.name = "(no field)"
+		if f.Name == "" {
+			f.Name = "(no field)"
 		}
-		a.Order = append(a.Order, f.name)
+		a.Order = append(a.Order, f.Name)
 		switch {
-		case n == 0 && f.name == "authentication-results" && authservOf(f.value) == strings.ToLower(authserv) && strings.Contains(f.value, "canary.invalid"):
+		case n == 0 && f.Name == "authentication-results" && authservOf(f.Value) == strings.ToLower(authserv) && strings.Contains(f.Value, "canary.invalid"):
 			a.Fate, a.Text = AsSent, "it arrived with the forged field: anybody can write results in your server's name"
-		case n == 1 && f.name == "from " && strings.Contains(f.value, "canary.invalid"):
+		case n == 1 && f.Name == "from " && strings.Contains(f.Value, "canary.invalid"):
 			a.Fate, a.Text = AsSent, "it arrived with the disguised field; we quarantine such mail (H_BAD_NAME)"
-		case n == 2 && strings.Contains(f.value, "From: Intruder"):
-			a.Fate, a.Text = Folded, fmt.Sprintf("the line became part of %s; we quarantine such mail (H_FOLDED_HEADER)", f.name)
-		case n == 2 && i == 0 && f.name == " from":
+		case n == 2 && strings.Contains(f.Value, "From: Intruder"):
+			a.Fate, a.Text = Folded, fmt.Sprintf("the line became part of %s; we quarantine such mail (H_FOLDED_HEADER)", f.Name)
+		case n == 2 && i == 0 && f.Name == " from":
 			a.Fate, a.Text = AsSent, "it arrived as the first line; we quarantine such mail (H_LEADING_WSP)"
-		case n == 2 && f.name == "from" && strings.Contains(f.value, "canary.invalid"):
+		case n == 2 && f.Name == "from" && strings.Contains(f.Value, "canary.invalid"):
 			a.Fate, a.Text = AsSent, "the space was taken away and the line became a second From; we quarantine such mail (H_DUP_FROM)"
 		}
 	}
@@ -245,8 +245,8 @@ func (r *Report) measure(raw []byte) {
 	genuine := fieldsOf(raw)
 	received, last := 0, ""
 	for _, f := range genuine {
-		if f.name == "received" {
-			received, last = received+1, byHost(f.value)
+		if f.Name == "received" {
+			received, last = received+1, byHost(f.Value)
 		}
 	}
 	if received == 0 {
@@ -258,11 +258,11 @@ func (r *Report) measure(raw []byte) {
 	}
 	above := 0
 	for _, f := range genuine {
-		id := authservOf(f.value)
+		id := authservOf(f.Value)
 		switch {
-		case f.name == "received":
+		case f.Name == "received":
 			above++
-		case f.name != "authentication-results" || strings.Contains(f.value, "canary.invalid") || !sender.ValidAuthservID(id) && id != "":
+		case f.Name != "authentication-results" || strings.Contains(f.Value, "canary.invalid") || !sender.ValidAuthservID(id) && id != "":
 		case above == received && !r.Strip: // below, where forged ones get through
 		default:
 			if above == received {
@@ -277,7 +277,8 @@ func (r *Report) measure(raw []byte) {
 	}
 	r.Measured = true
 	r.TOML = lines(t)
-	if r.Strip && t.Position != sender.BelowBoundary {
-		r.TOML += "\nstrip_verified = true"
+	if r.Strip {
+		above, _, _ := strings.Cut(r.TOML, "\n#")
+		r.TOML = above + "\nstrip_verified = true"
 	}
 }

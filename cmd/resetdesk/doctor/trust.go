@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -10,32 +9,17 @@ import (
 	"strings"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
 	"golang.org/x/net/publicsuffix"
 )
 
-// field is one header field, unfolded.
-type field struct{ name, value string }
-
-// fieldsOf cuts a header block into fields. It is for showing an order, and
-// decides nothing: what is no field is one without a name.
-func fieldsOf(header []byte) []field {
-	var out []field
-	for line := range bytes.Lines(header) {
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			break
-		}
-		if n := len(out); n > 0 && (line[0] == ' ' || line[0] == '\t') {
-			out[n-1].value += string(line)
-			continue
-		}
-		name, value, found := bytes.Cut(line, []byte(":"))
-		if !found {
-			name, value = nil, line
-		}
-		out = append(out, field{strings.ToLower(string(name)), strings.Trim(string(value), " \t")})
+// fieldsOf cuts a header block into fields with their names in lower case.
+func fieldsOf(header []byte) []proof.Field {
+	fields := proof.Fields(header)
+	for i := range fields {
+		fields[i].Name = strings.ToLower(fields[i].Name)
 	}
-	return out
+	return fields
 }
 
 // uncommented is s without its comments (RFC 5322 3.2.2).
@@ -94,15 +78,15 @@ func orderOf(headers [][]byte) order {
 		o.mails++
 		received := 0
 		for _, f := range fieldsOf(h) {
-			switch f.name {
+			switch f.Name {
 			case "received":
 				if received == len(o.hosts) {
 					o.hosts = append(o.hosts, map[string]int{})
 				}
-				o.hosts[received][byHost(f.value)]++
+				o.hosts[received][byHost(f.Value)]++
 				received++
 			case "authentication-results":
-				id := authservOf(f.value)
+				id := authservOf(f.Value)
 				if o.results[id] == nil {
 					o.results[id] = map[int]int{}
 				}
@@ -114,17 +98,27 @@ func orderOf(headers [][]byte) order {
 }
 
 // boundary guesses how many Received fields from the top are our own: those that
-// the same server wrote in nine mails of ten, of one domain with the first. With
-// few mails it does not guess. It is a guess from what strangers sent; the canary
-// measures.
+// one server, or servers of one domain, wrote in nine mails of ten, and that can
+// belong together with the first. With few mails it does not guess. It is a guess
+// from what strangers sent; the canary measures.
 func (o order) boundary() int {
 	first := ""
 	for n, hosts := range o.hosts {
 		total, most, host := 0, 0, ""
-		for name, count := range hosts {
-			total += count
-			if count > most {
-				most, host = count, name
+		for _, by := range []func(string) string{func(s string) string { return s }, registeredDomain} {
+			counts := map[string]int{}
+			total = 0
+			for name, count := range hosts {
+				total += count
+				counts[by(name)] += count
+			}
+			for _, name := range slices.Sorted(maps.Keys(counts)) {
+				if counts[name] > most {
+					most, host = counts[name], name
+				}
+			}
+			if most*10 >= total*9 {
+				break
 			}
 		}
 		if n == 0 {
@@ -137,15 +131,21 @@ func (o order) boundary() int {
 	return len(o.hosts)
 }
 
+// registeredDomain is the domain that somebody registered, or the whole name.
+func registeredDomain(host string) string {
+	if d, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
+		return d
+	}
+	return host
+}
+
 // related tells whether two hosts can belong together: one registered domain, or
 // a name that only its own network knows.
 func related(a, b string) bool {
 	if !strings.Contains(b, ".") {
 		return true
 	}
-	x, err := publicsuffix.EffectiveTLDPlusOne(a)
-	y, failed := publicsuffix.EffectiveTLDPlusOne(b)
-	return err == nil && failed == nil && x == y || a == b
+	return a == b || registeredDomain(a) == registeredDomain(b)
 }
 
 // lines describe the order for people.
@@ -211,12 +211,23 @@ func (o order) advice() sender.Trust {
 		switch {
 		case id == "" && t.Mode == sender.TrustOff:
 			t.Mode, t.Position = sender.TrustExchange, position
-		case id != "" && sender.ValidAuthservID(id):
+		case id != "" && sender.ValidAuthservID(id) && (position == sender.AboveBoundary || o.ours(id, t.Boundary)):
 			t.Mode, t.Position = sender.TrustRFC8601, position
 			t.AuthservIDs = append(t.AuthservIDs, id)
 		}
 	}
 	return t
+}
+
+// ours tells whether an id below the boundary can be that of the server which
+// wrote the boundary: the next line down is already a stranger's to write.
+func (o order) ours(id string, boundary int) bool {
+	for host := range o.hosts[boundary-1] {
+		if host == id || registeredDomain(host) == registeredDomain(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // lines writes trust as lines for the section [mailbox].
@@ -241,7 +252,7 @@ func lines(t sender.Trust) string {
 	}
 	out += fmt.Sprintf("\ntrust_position = %q", t.Position)
 	if t.Position == sender.BelowBoundary {
-		out += "\nstrip_verified = true"
+		out += "\n# strip_verified = true, only when the canary says so"
 	}
 	return out
 }
