@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"log/slog"
@@ -210,10 +211,30 @@ func newBench(tb testing.TB, wire bool) *bench {
 		{Domain: "legit.example", Selector: "c", Key: ed, Headers: "From:From:To:Subject:Date:Message-ID:Cc:Reply-To", Canon: "relaxed/simple"},
 		{Domain: "attack.example", Selector: "a", Key: other, Headers: wide},
 	}}
-	z := sendertest.Zone{}
+	for _, d := range []string{"sub.legit.example", "example", "legit.example.attack.example"} { // near the From domain, and not it
+		b.signers = append(b.signers, sendertest.Signer{Domain: d, Selector: "a", Key: ed, Headers: wide})
+	}
+	for name, extra := range map[string]string{"x": "l=5; ", "y": "i=admin@attack.example; ", "z": "xb=; "} { // tags that must not count
+		b.signers = append(b.signers, sendertest.Signer{Domain: "legit.example", Selector: name, Key: ed, Headers: wide, Extra: extra})
+	}
+	for _, name := range []string{"testing", "revoked", "double", "other", "service", "garbage"} { // keys that must not count
+		b.signers = append(b.signers, sendertest.Signer{Domain: "legit.example", Selector: name, Key: ed, Headers: wide})
+	}
+	slices.SortFunc(b.signers[4:], func(x, y sendertest.Signer) int { return cmp.Compare(x.Domain+x.Selector, y.Domain+y.Selector) })
+	z := sendertest.Zone{"_dmarc.legit.example": {"v=DMARC1; p=none"}}
 	for _, s := range b.signers {
 		s.Publish(z)
 	}
+	spoil := func(selector string, change func(record string) []string) {
+		name := selector + "._domainkey.legit.example"
+		z[name] = change(z[name][0])
+	}
+	spoil("testing", func(r string) []string { return []string{strings.Replace(r, "k=", "t=y; k=", 1)} })
+	spoil("revoked", func(string) []string { return []string{"v=DKIM1; k=ed25519; p="} })
+	spoil("double", func(r string) []string { return []string{r, r} })
+	spoil("other", func(string) []string { return z["a._domainkey.attack.example"] })
+	spoil("service", func(r string) []string { return []string{strings.Replace(r, "k=", "s=other; k=", 1)} })
+	spoil("garbage", func(r string) []string { return []string{r + "="} })
 	b.court = newCourt(tb, z, wire)
 	b.known = []string{"admin@legit.example"}
 	return b
@@ -261,6 +282,18 @@ func TestForgery(t *testing.T) {
 	for _, s := range []sender.State{sender.Authenticated, sender.Partial, sender.Unverified, sender.Quarantine} {
 		if counts[s] == 0 {
 			t.Errorf("no forgery came out %s: %v", s, counts)
+		}
+	}
+}
+
+// TestKeysThatDoNotCount: nothing but the first three signers lifts a mail that
+// nobody touched.
+func TestKeysThatDoNotCount(t *testing.T) {
+	b := newBench(t, true)
+	for i, s := range b.signers {
+		v := b.forge(t, uint8(i), nil, nil)
+		if good := v.State().AtLeast(sender.Partial); good != (i < 3) {
+			t.Errorf("%s/%s with %q: %s %v", s.Domain, s.Selector, s.Extra, v.State(), v.Reasons)
 		}
 	}
 }
