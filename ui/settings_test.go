@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"html"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -20,7 +21,7 @@ func TestKeysOfTheAPI(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		rita, r := h.signIn("rita", review.Admin)
 		rita.get("/settings/api").want(t, 200, "There is no key yet")
-		form := []string{"name", "panel <b>", "scope", "accounts:read", "scope", "totp:verify", "allow", "192.0.2.0/24 2001:db8::1", "days", "30"}
+		form := []string{"name", "panel <b>", "scope", "accounts:read", "scope", "accounts:write", "scope", "totp:verify", "allow", "192.0.2.0/24 2001:db8::1", "days", "30"}
 		rita.post("/settings/api/new", append(form, "code", "000000")...).want(t, 422, "The code is not right", "value=\"panel &lt;b&gt;\"", `value="totp:verify" checked`)
 		rita.post("/settings/api/new", "name", "x", "scope", "totp:verify", "allow", "nowhere", "code", h.fresh(r.Holder)).want(t, 422, "is no address or network")
 		rita.post("/settings/api/new", "name", "x", "code", h.fresh(r.Holder)).want(t, 422, "at least one scope")
@@ -47,6 +48,12 @@ func TestKeysOfTheAPI(t *testing.T) {
 			}
 		}
 		call(200)
+		put := rita.request("PUT", api.Prefix+"/accounts/A-3003", nil)
+		put.Body, put.ContentLength = io.NopCloser(strings.NewReader(`{"name":"Gamma","users":[{"id":"U-5","login":"o","email":"o@gamma.example","role":"admin"}]}`)), -1
+		put.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
+		if a := rita.do(put); a.status != 201 {
+			t.Errorf("the key writes an account: %d %s", a.status, a.body)
+		}
 		rita.get("/settings/api/1/revoke").want(t, 200, "This cannot be taken back")
 		rita.post("/settings/api/1/revoke", "code", "000000").want(t, 422, "The code is not right")
 		call(200)
@@ -56,7 +63,7 @@ func TestKeysOfTheAPI(t *testing.T) {
 		rita.get("/settings/api/1/revoke").want(t, 200, "revoked already")
 		rita.get("/settings/api/9/revoke").want(t, 404)
 		audit := html.UnescapeString(rita.get("/audit").want(t, 200).body)
-		if !strings.Contains(audit, "API key created") || !strings.Contains(audit, "API key revoked") || tokenPattern.MatchString(audit) {
+		if !strings.Contains(audit, "API key created") || !strings.Contains(audit, "API key revoked") || !strings.Contains(audit, "API key panel <b>") || tokenPattern.MatchString(audit) {
 			t.Error("the audit does not tell of the key")
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/mail"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,18 +47,46 @@ func inHouse(t *testing.T, f func(t *testing.T, h *house)) {
 	synctest.Test(t, func(t *testing.T) { f(t, newHouse(t, dir)) })
 }
 
+// builtHouse is a house as every test begins: making its database is most of the
+// work, so it is done once.
+var builtHouse struct {
+	cfg   review.Config
+	key   string
+	bytes []byte
+}
+
 func newHouse(t *testing.T, dir string) *house {
 	t.Helper()
-	keys, err := totp.NewKeyring()
-	if err != nil {
+	h := &house{t: t, path: filepath.Join(dir, "desk.db"), log: &bytes.Buffer{}}
+	if builtHouse.bytes == nil {
+		h.build()
+	} else if err := os.WriteFile(h.path, builtHouse.bytes, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, path: filepath.Join(dir, "desk.db"), log: &bytes.Buffer{}}
-	h.cfg = review.Config{Path: h.path, Keys: keys, Brand: "Example", BaseURL: base, From: mail.Address{Address: "support@host.example"},
-		Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
+	h.cfg, h.key = builtHouse.cfg, builtHouse.key
+	h.cfg.Path = h.path
 	h.open()
-	h.key = h.addKey(review.APIKey{Name: "panel", Scopes: review.Scopes})
 	return h
+}
+
+func (h *house) build() {
+	h.t.Helper()
+	keys, err := totp.NewKeyring()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	builtHouse.cfg = review.Config{Path: h.path, Keys: keys, Brand: "Example", BaseURL: base, From: mail.Address{Address: "support@host.example"},
+		Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
+	if h.desk, err = review.Open(h.t.Context(), builtHouse.cfg); err != nil {
+		h.t.Fatal(err)
+	}
+	builtHouse.key = h.addKey(review.APIKey{Name: "panel", Scopes: review.Scopes})
+	if err := h.desk.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	if builtHouse.bytes, err = os.ReadFile(h.path); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *house) open() {

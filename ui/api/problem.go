@@ -142,8 +142,11 @@ func fromDesk(err error) *problem {
 	if !errors.As(err, &e) {
 		return nil
 	}
-	p := newProblem(map[review.Kind]*kind{review.NotFound: notFound, review.Invalid: invalidKind, review.Denied: denied,
-		review.Stale: changedKind, review.Conflict: conflict, review.TooMany: tooFastKind}[e.Kind], e.Message)
+	k, known := deskKinds[e.Kind]
+	if !known {
+		return nil
+	}
+	p := newProblem(k, e.Message)
 	if e.Field != "" {
 		p = p.with("field", e.Field)
 	}
@@ -152,6 +155,9 @@ func fromDesk(err error) *problem {
 	}
 	return p
 }
+
+var deskKinds = map[review.Kind]*kind{review.NotFound: notFound, review.Invalid: invalidKind, review.Denied: denied,
+	review.Stale: changedKind, review.Conflict: conflict, review.TooMany: tooFastKind}
 
 // fromBook explains an answer of the book of second factors.
 func fromBook(err error) *problem {
