@@ -1,10 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/totp"
 )
 
 func TestReadKey(t *testing.T) {
@@ -35,5 +43,74 @@ func TestKeyState(t *testing.T) {
 		if got := keyState(k, now); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// A key as an operator makes, lists and revokes it; its token opens the API that
+// serve would serve, and is on no list.
+func TestAPIKeyCommands(t *testing.T) {
+	config := write(t, ExampleConfig(Example{BaseURL: "http://127.0.0.1:1"}))
+	keys, err := totp.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Write(filepath.Join(filepath.Dir(config), "resetdesk.keys")); err != nil {
+		t.Fatal(err)
+	}
+	said := func(code int, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		root := rootCommand()
+		root.SetOut(&out)
+		root.SetErr(&out)
+		root.SetArgs(longFlags(append(args, "-config", config)))
+		if got := exitCode(root.ExecuteContext(t.Context())); got != code {
+			t.Errorf("%q: exit code %d, want %d: %s", args, got, code, out.String())
+		}
+		return out.String()
+	}
+	token := regexp.MustCompile(`rdk_[0-9A-Z]{52}`).FindString(said(0, "apikey", "add", "panel", "-scope", "accounts:read,totp:verify", "-allow", "127.0.0.1"))
+	if token == "" {
+		t.Fatal("no token")
+	}
+	said(exitFailed, "apikey", "add", "panel")
+	said(exitFailed, "apikey", "add", "panel", "-scope", "cases:approve")
+	said(exitUsage, "apikey", "add", "panel", "-scope", "totp:read", "-allow", "here")
+	said(exitUsage, "apikey", "revoke", "panel")
+	call := func() int {
+		t.Helper()
+		status := 0
+		err := withDesk(t.Context(), config, func(cfg Config, d *review.Desk) error {
+			api, err := openAPI(cfg, d, nil)
+			if err != nil {
+				return err
+			}
+			r := httptest.NewRequest("GET", "http://127.0.0.1:1/api/v1/accounts", nil)
+			r.RemoteAddr = "127.0.0.1:4711"
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			api.ServeHTTP(w, r)
+			status = w.Code
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status
+	}
+	if got := call(); got != http.StatusOK {
+		t.Errorf("the key gets %d", got)
+	}
+	if s := said(0, "apikey", "list"); strings.Contains(s, token) || !strings.Contains(s, "127.0.0.1/32") || !strings.Contains(s, "live") {
+		t.Error(s)
+	}
+	said(0, "apikey", "revoke", "1")
+	said(exitFailed, "apikey", "revoke", "1")
+	if got := call(); got != http.StatusUnauthorized {
+		t.Errorf("the revoked key gets %d", got)
+	}
+	var list []review.APIKey
+	if err := json.Unmarshal([]byte(said(0, "apikey", "list", "-json")), &list); err != nil || len(list) != 1 || list[0].Revoked.IsZero() || list[0].Used.IsZero() {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

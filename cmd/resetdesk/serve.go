@@ -98,12 +98,9 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 func webServer(cfg Config, desk *review.Desk, watcher *mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
 	pages := ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
 		Status: func() []ui.Line { return mailLights(watcher, postman) }, Trusted: cfg.Server.Trusted}
-	if cfg.API.Enabled {
-		var err error
-		pages.API, err = api.New(api.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Log: log, Trusted: cfg.Server.Trusted, Rate: cfg.API.Rate})
-		if err != nil {
-			return nil, err
-		}
+	var err error
+	if pages.API, err = openAPI(cfg, desk, log); err != nil {
+		return nil, err
 	}
 	handler, err := ui.New(pages)
 	if err != nil {
@@ -130,6 +127,14 @@ func webServer(cfg Config, desk *review.Desk, watcher *mailbox.Watcher, postman 
 		}
 		return nil
 	}, nil
+}
+
+// openAPI returns the JSON API, nil if the configuration closes it.
+func openAPI(cfg Config, desk *review.Desk, log *slog.Logger) (http.Handler, error) {
+	if !cfg.API.Enabled {
+		return nil, nil
+	}
+	return api.New(api.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Log: log, Trusted: cfg.Server.Trusted, Rate: cfg.API.Rate})
 }
 
 // mailLights says in words how the mail is doing.
