@@ -108,13 +108,13 @@ func (d *Desk) openKeys(webhook int64, sealed ...[]byte) ([]SigningKey, error) {
 
 // payload is what an endpoint gets (Standard Webhooks 1.0.0, thin).
 type payload struct {
+	ID        int64       `json:"id"` // the cursor of GET /events, which has the same object
 	Type      string      `json:"type"`
 	Timestamp time.Time   `json:"timestamp"`
 	Data      payloadData `json:"data"`
 }
 
 type payloadData struct {
-	ID      int64  `json:"id"` // the cursor of GET /events
 	Case    string `json:"case,omitempty"`
 	Account string `json:"account,omitempty"`
 	User    string `json:"user,omitempty"`
@@ -156,7 +156,7 @@ func queueDeliveries(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if !wanted(e, id, strings.Fields(filter)) {
 			continue
 		}
-		body, err := json.Marshal(payload{e.Type, e.At, payloadData{e.Seq, e.Case, e.Account, e.User}})
+		body, err := json.Marshal(payload{e.Seq, e.Type, e.At, payloadData{e.Case, e.Account, e.User}})
 		if err != nil {
 			return err
 		}

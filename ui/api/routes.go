@@ -43,6 +43,22 @@ var routes = []route{
 	{method: "POST", path: "/users/{id}/totp/devices", scope: review.TOTPEnroll, serve: (*server).beginDevice},
 	{method: "POST", path: "/users/{id}/totp/devices/{device}/remove", scope: review.TOTPEnroll, serve: (*server).removeDevice},
 	{method: "POST", path: "/users/{id}/backup-codes", scope: review.TOTPEnroll, serve: (*server).renewCodes},
+	{method: "POST", path: "/users/{id}/signals", scope: review.SignalsWrite, serve: (*server).addSignal},
+
+	{method: "GET", path: "/cases", scope: review.CasesRead, serve: (*server).listCases, query: []string{"after", "limit", "state", "account", "user"}},
+	{method: "POST", path: "/cases", scope: review.CasesWrite, serve: (*server).openCase},
+	{method: "GET", path: "/cases/{number}", scope: review.CasesRead, serve: (*server).getCase},
+	{method: "POST", path: "/cases/{number}/notes", scope: review.CasesWrite, serve: (*server).addNote},
+	{method: "GET", path: "/events", scope: review.EventsRead, serve: (*server).listEvents, query: []string{"after", "limit", "wait"}},
+
+	{method: "GET", path: "/webhooks", scope: review.WebhooksWrite, serve: (*server).listWebhooks},
+	{method: "POST", path: "/webhooks", scope: review.WebhooksWrite, serve: (*server).addWebhook},
+	{method: "DELETE", path: "/webhooks/{endpoint}", scope: review.WebhooksWrite, serve: (*server).removeWebhook},
+	{method: "POST", path: "/webhooks/{endpoint}/rotate", scope: review.WebhooksWrite, serve: (*server).rotateWebhook},
+	{method: "POST", path: "/webhooks/{endpoint}/enable", scope: review.WebhooksWrite, serve: (*server).enableWebhook},
+	{method: "POST", path: "/webhooks/{endpoint}/test", scope: review.WebhooksWrite, serve: (*server).testWebhook},
+	{method: "GET", path: "/webhooks/{endpoint}/deliveries", scope: review.WebhooksWrite, serve: (*server).listDeliveries, query: []string{"before"}},
+	{method: "POST", path: "/webhooks/{endpoint}/replay", scope: review.WebhooksWrite, serve: (*server).replay},
 }
 
 func sorted(s []string) []string {
