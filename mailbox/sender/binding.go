@@ -46,7 +46,7 @@ func (c *checker) bound(s *signature) []string {
 	if s.domain != c.f.domain {
 		partial("D_RELAXED")
 	}
-	by := c.boundBy(s)
+	s.boundBy = c.boundBy(s)
 	for _, must := range [...]struct{ name, missing, unsigned string }{
 		{"subject", "B_NO_SUBJECT", "B_UNSIGNED_SUBJECT"},
 		{"date", "", "B_UNSIGNED_DATE"}, // a missing Date is R_DATE
@@ -61,12 +61,12 @@ func (c *checker) bound(s *signature) []string {
 		case !present && must.missing != "":
 			partial(must.missing)
 		case !present || s.signed[must.name]:
-		case by == "nonce" && (must.name == "to" || must.name == "cc"): // sender-verification 4, 2e
+		case s.boundBy == "nonce" && (must.name == "to" || must.name == "cc"): // sender-verification 4, 2e
 		default:
 			partial(must.unsigned)
 		}
 	}
-	if by == "" {
+	if s.boundBy == "" {
 		partial("B_RCPT")
 	}
 	if s.SignedAt != 0 {
@@ -84,12 +84,7 @@ func (c *checker) bound(s *signature) []string {
 // 2f): "nonce" for a reference of ours, "to" or "cc", or "" for nothing. The
 // reference is looked for first, since it binds more.
 func (c *checker) boundBy(s *signature) string {
-	subject, _ := c.h.get("subject")
-	if s.signed["subject"] && c.quotes(message.Header([]byte("Subject: "+subject+"\r\n\r\n")).Subject) {
-		return "nonce"
-	}
-	// How the body is to be read must be signed too (sender-verification 4.5).
-	if len(c.nonces) > 0 && !c.bodyUnbound(s) && c.quotes(c.text()) {
+	if len(c.nonces) > 0 && c.quotedIn(s) {
 		return "nonce"
 	}
 	for _, name := range []string{"to", "cc"} {
@@ -98,6 +93,16 @@ func (c *checker) boundBy(s *signature) string {
 		}
 	}
 	return ""
+}
+
+// quotedIn reports whether one of our references stands in what s signed.
+func (c *checker) quotedIn(s *signature) bool {
+	subject, _ := c.h.get("subject")
+	if s.signed["subject"] && c.quotes(message.Header([]byte("Subject: "+subject+"\r\n\r\n")).Subject) {
+		return true
+	}
+	// How the body is to be read must be signed too (sender-verification 4.5).
+	return !c.bodyUnbound(s) && c.quotes(c.text())
 }
 
 // text is what the body says, read once.

@@ -148,6 +148,9 @@ func (f from) readings(value string) []string {
 // what belongs into addresses only; bidi that it contains code points that
 // reorder or hide text.
 func (f from) spoof(value string, registered []string) (quarantine, spoofed, bidi bool) {
+	if printable(f.phrase) && !strings.ContainsAny(f.phrase, "@<>") && !strings.Contains(f.phrase, "=?") {
+		return false, false, false // one reading, and nothing in it
+	}
 	for _, s := range f.readings(value) {
 		bidi = bidi || strings.ContainsFunc(s, invisible)
 		if !strings.ContainsAny(s, "@<>\r\n\x00\uff20\ufe6b") {

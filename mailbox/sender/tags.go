@@ -51,6 +51,8 @@ type signature struct {
 	// not agree: the hash of the body or of the header.
 	detail string
 	broken bool
+	// boundBy is what binds it to our mailbox, "" for nothing.
+	boundBy string
 	// obscured says that some other tag's value holds "b=" (z= may), behind
 	// which the library would not look.
 	obscured bool

@@ -212,7 +212,7 @@ func (v *Verdict) bind(c *checker, good []*signature) {
 			best, caps = s, b
 		}
 	}
-	if v.BoundBy = c.boundBy(best); v.BoundBy == "nonce" {
+	if v.BoundBy = best.boundBy; v.BoundBy == "nonce" {
 		v.flag("B_NONCE")
 	}
 	if c.bodyUnbound(best) {
