@@ -14,3 +14,9 @@ func ReadBackupCode(typed string) (string, bool) { return readCode(typed, backup
 
 // ParseKeyring lets the fuzz target feed the parser without files.
 func ParseKeyring(text []byte) (*Keyring, error) { return parseKeyring(text) }
+
+// ReadGuess lets the fuzz target see what is read of what is typed.
+func ReadGuess(typed string) (Method, string, bool) {
+	g, ok := readGuess(typed)
+	return g.method, g.code, ok
+}
