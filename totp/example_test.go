@@ -113,7 +113,6 @@ func (p *panel) inside(page http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		st, err := p.book.Status(r.Context(), s.user)
-		due := !st.RequiredFrom.IsZero() && time.Now().After(st.RequiredFrom)
 		switch {
 		case err != nil:
 			log.Print(err)
@@ -122,7 +121,7 @@ func (p *panel) inside(page http.HandlerFunc) http.HandlerFunc {
 			http.Error(w, "this user is locked, please call us", http.StatusForbidden)
 		case s.begun.Before(st.SessionsFrom):
 			http.Error(w, "a reset ended this session, sign in again", http.StatusUnauthorized)
-		case st.PassRequired, !st.Enrolled && due:
+		case st.PassRequired, !st.Enrolled && st.Required:
 			http.Error(w, "set up two-factor authentication", http.StatusForbidden)
 		case st.Enrolled && !s.proved:
 			http.Error(w, "now the code", http.StatusForbidden)
