@@ -120,15 +120,23 @@ func (s *server) clientIP(next http.Handler) http.Handler {
 	return middleware.ClientIPFromXFF(prefixes...)(next)
 }
 
-// address is where a request came from, as far as trusted proxies tell.
+// address is where a request came from, as far as trusted proxies tell. Where they
+// all are trusted, the nearest one is who asks; behind a header that cannot be read
+// it is nobody, who is in no network.
 func address(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddr(middleware.GetClientIP(r.Context()))
-	if err != nil {
-		if p, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-			a = p.Addr()
+	if a := middleware.GetClientIPAddr(r.Context()); a.IsValid() {
+		return a
+	}
+	for _, hop := range strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") {
+		if _, err := netip.ParseAddr(strings.TrimSpace(hop)); err != nil && hop != "" {
+			return netip.Addr{}
 		}
 	}
-	return a.Unmap()
+	p, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return p.Addr().Unmap()
 }
 
 // dispatch finds the resource. A path is taken as it stands: a cleaned one would
@@ -212,9 +220,10 @@ func (s *server) admit(r *http.Request, scope review.Scope) (review.APIKey, erro
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	key, err := s.Desk.APIKey(r.Context(), strings.TrimSpace(token))
 	if review.KindOf(err) == review.Denied {
-		if wait := s.strangers.take(from); wait > 0 {
+		if wait := s.strangers.take(neighbourhood(from)); wait > 0 {
 			return key, tooFast(wait)
 		}
+		s.Log.Warn("a request to the API had no live key", "method", r.Method, "route", r.Pattern)
 		return key, errNoKey
 	}
 	if err != nil {
@@ -231,6 +240,19 @@ func (s *server) admit(r *http.Request, scope review.Scope) (review.APIKey, erro
 		return key, tooFast(wait)
 	}
 	return key, nil
+}
+
+// neighbourhood is what counts as one stranger: an address, or the network of an
+// IPv6 host, who has as many addresses as she likes.
+func neighbourhood(a netip.Addr) netip.Addr {
+	if !a.Is6() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
 }
 
 // explain turns what a handler returns into a problem. Errors that are not meant

@@ -103,6 +103,28 @@ func TestPaths(t *testing.T) {
 	})
 }
 
+// The network of a key is held against who asks: the nearest hop that is no proxy
+// of ours, and nobody behind a header that is none.
+func TestNetworkOfAKey(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		key := func(network string) string {
+			return "Bearer " + h.addKey(review.APIKey{Name: network, Scopes: review.Scopes, Allow: []netip.Prefix{netip.MustParsePrefix(network)}})
+		}
+		proxy, office := key("192.0.2.7/32"), key("198.51.100.0/24")
+		for _, c := range []struct {
+			key, forwarded string
+			status         int
+		}{
+			{proxy, "", 200}, {proxy, "192.0.2.7", 200}, {proxy, "garbage", 403}, {proxy, "198.51.100.9", 403}, {proxy, "192.0.2.7, garbage", 403},
+			{office, "198.51.100.9", 200}, {office, "::ffff:198.51.100.9", 200}, {office, "198.51.100.9, 203.0.113.5", 403}, {office, "198.51.100.9, garbage", 403}, {office, "", 403},
+		} {
+			if a := h.ask("GET", "/accounts", "", "Authorization", c.key, "X-Forwarded-For", c.forwarded); a.status != c.status {
+				t.Errorf("forwarded for %q: %d, want %d", c.forwarded, a.status, c.status)
+			}
+		}
+	})
+}
+
 // A key has its pace, and strangers theirs; neither stands in the other's way.
 func TestPace(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
@@ -123,6 +145,10 @@ func TestPace(t *testing.T) {
 		}
 		h.ask("GET", "/accounts", "", "Authorization", "Bearer rdk_no").problem(t, 429, "too-many-requests")
 		h.ask("GET", "/accounts", "", "Authorization", "Bearer rdk_no", "X-Forwarded-For", "203.0.113.1").problem(t, 401, "no-key")
+		for i := range 20 {
+			h.ask("GET", "/accounts", "", "Authorization", "Bearer rdk_no", "X-Forwarded-For", fmt.Sprintf("2001:db8::%d", i)).problem(t, 401, "no-key")
+		}
+		h.ask("GET", "/accounts", "", "Authorization", "Bearer rdk_no", "X-Forwarded-For", "2001:db8::99").problem(t, 429, "too-many-requests")
 		h.ask("GET", "/accounts", "").want(t, 200) // a good key is never shut out by its neighbours
 	})
 }
