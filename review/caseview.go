@@ -235,7 +235,8 @@ func showEvidence(v *MailView, e evidence) {
 	v.Reasons, v.Flags = reasons(e.Verdict.Reasons), reasons(e.Verdict.Flags)
 	v.Score, v.Language = e.Intent.Score, e.Intent.Language
 	for _, s := range e.Intent.Signals {
-		v.Signals = append(v.Signals, fmt.Sprintf("%+.1f %s: “%s”", s.Weight, s.Name, clip(s.Text, 80)))
+		where := map[bool]string{true: " (forwarded)"}[s.Forwarded]
+		v.Signals = append(v.Signals, fmt.Sprintf("%+.1f %s: “%s”%s", s.Weight, s.Name, clip(s.Text, 80), where))
 	}
 }
 

@@ -180,7 +180,7 @@ func (p *prose) bind() {
 		if p.words[i].classes&action == 0 {
 			continue
 		}
-		if p.nearest(i, object) < p.nearest(i, anyFactor) {
+		if p.nearest(i, object|domain) < p.nearest(i, anyFactor) {
 			p.words[i].classes = p.words[i].classes&^action | elsewhere
 		}
 	}

@@ -37,7 +37,7 @@ var rules = []rule{
 	{"no-backup-codes", 1.3, 0, []string{"<not> [5] <backup>", "<backup> [7] <not|loss>", "<not> [5] <code>"}, ""},
 	{"cannot-sign-in", 1.2, anyFactor, []string{"<not> [5] <signin>", "<signin> [3] <not>"}, ""},
 	{"asked-for-code", 1.0, 0, nil, ""},
-	{"asks-help", 1.0, anyFactor, nil, ""},
+	{"asks-help", 1.0, anyFactor, []string{"<ask> [1] <signin>"}, ""},
 	{"short-and-plain", 0.4, anyFactor, nil, ""},
 	// What speaks against it.
 	{"says-not", -5, 0, nil, ""},

@@ -108,15 +108,17 @@ func (p *prose) take(i int, sentence int32) int {
 var elided = set("l d j n m t s c qu jusqu lorsqu puisqu dell nell all sull dall coll quell un com dov")
 
 // abbreviations are the ones that a full stop follows inside a sentence.
-var abbreviations = set("nr no mr mrs ms dr bzw ca evtl inkl bijv dhr mevr tel z b u a v d h st abs")
+var abbreviations = set("nr no mr mrs ms dr bzw ca evtl inkl bijv dhr mevr tel st abs mme sr sra sig dott pan p np tzn")
 
-// abbreviated tells whether the full stop at i ends an abbreviation only.
+// abbreviated tells whether the full stop at i ends an abbreviation or an initial
+// only.
 func (p *prose) abbreviated(r rune, i int) bool {
 	if r != '.' || len(p.words) == 0 {
 		return false
 	}
 	w := &p.words[len(p.words)-1]
-	return w.end == i && abbreviations[string(p.text(w))]
+	text := p.text(w)
+	return w.end == i && (len(text) == 1 && text[0] >= 'a' || abbreviations[string(text)])
 }
 
 // endsSentence tells whether the rune r at i ends a sentence: a full stop and
