@@ -32,8 +32,6 @@ func automatic(h *head, f from, r *Request) []string {
 			case "bulk", "list", "junk", "auto_reply":
 				code = "M_PRECEDENCE"
 			}
-		case "list-id", "list-post", "list-unsubscribe":
-			code = "M_LIST"
 		case "x-autoreply", "x-autorespond", "x-auto-reply-from":
 			code = "M_AUTOREPLY"
 		case "x-failed-recipients":
@@ -41,6 +39,9 @@ func automatic(h *head, f from, r *Request) []string {
 		case "received":
 			received++
 		default:
+			if strings.HasPrefix(fd.name, "list-") { // RFC 2369, RFC 2919; sender-verification 6
+				code = "M_LIST"
+			}
 			if strings.HasPrefix(fd.name, "x-reset") && strings.HasSuffix(fd.name, "-instance") {
 				code = "M_LOOP"
 			}

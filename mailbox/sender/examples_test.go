@@ -310,6 +310,7 @@ func machines() []example {
 		{"124 DSN", base().with("From: MAILER-DAEMON@legit.example").with("Content-Type: multipart/report; report-type=delivery-status; boundary=b").raw(), nil,
 			automated, sender.MatchNone, []string{"M_REPORT", "M_ROBOT_SENDER"}},
 		{"128 suppression only", signed(base().with("X-Auto-Response-Suppress: All"), sig{}), nil, authenticated, sender.MatchExact, []string{"M_SUPPRESS"}},
+		auto("6 any field of a list", "List-Help: <mailto:help@lists.example>", "M_LIST"),
 		auto("129 our header", "X-Reset-Instance: abc", "M_LOOP"),
 		auto("129 our Message-ID", "Message-ID: <x@support.example>", "M_LOOP"),
 		auto("our own From", "From: reset@support.example", "M_LOOP"),

@@ -217,7 +217,7 @@ var table = []Reason{
 	{"M_PRECEDENCE", Automated, "This is bulk or list mail.",
 		"Precedence is bulk, list, junk or auto_reply; it is logged and never answered."},
 	{"M_LIST", Automated, "This mail came through a mailing list.",
-		"List-Id, List-Post or List-Unsubscribe is present; it is logged and never answered."},
+		"A List-* field is present; it is logged and never answered."},
 	{"M_AUTOREPLY", Automated, "This is an automatic answer.",
 		"X-Autoreply, X-Autorespond or X-Auto-Reply-From is present; it is logged and never answered."},
 	{"M_FAILED_RECIPIENTS", Automated, "This is a bounce.",

@@ -257,6 +257,51 @@ func TestLattice(t *testing.T) {
 	}
 }
 
+// TestNothingRaises: the place of a verdict is set where it starts, where worse
+// takes the place of better, and where it is read back; nowhere else.
+func TestNothingRaises(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set, made []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.AssignStmt:
+					for _, to := range n.Lhs {
+						if sel, ok := to.(*ast.SelectorExpr); ok && (sel.Sel.Name == "state" || sel.Sel.Name == "Standing") {
+							set = append(set, fn.Name.Name)
+						}
+					}
+				case *ast.CompositeLit:
+					if id, ok := n.Type.(*ast.Ident); ok && id.Name == "Standing" {
+						made = append(made, fn.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	slices.Sort(set)
+	slices.Sort(made)
+	if !slices.Equal(set, []string{"UnmarshalText", "lower"}) || !slices.Equal(made, []string{"Verify", "worst"}) {
+		t.Errorf("set by %v, made by %v", set, made)
+	}
+}
+
 // TestReceived: the boundary field goes before INTERNALDATE, and neither may
 // lie in the future.
 func TestReceived(t *testing.T) {
