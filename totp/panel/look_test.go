@@ -117,6 +117,26 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// Whatever a browser sends, the page has a language, and whatever a user is
+// called, the file has a name that fits into a header.
+func FuzzNames(f *testing.F) {
+	for _, seed := range []string{"de-AT,de;q=0.9", "*", "xx;;,nl_BE", "jane@acme.example", "../../x\r\nSet-Cookie: a", "\u202egnp.exe", "日本語"} {
+		f.Add(seed)
+	}
+	safe := regexp.MustCompile(`^[A-Za-z0-9._-]{0,60}$`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, ok := panel.Texts()[panel.Language(s)]; !ok {
+			t.Errorf("language %q", panel.Language(s))
+		}
+		if n := panel.FileName(s); !safe.MatchString(n) || strings.HasPrefix(n, ".") {
+			t.Errorf("file name %q", n)
+		}
+		if v := panel.Visible(s); strings.ContainsAny(v, "\r\n\u202e\u200b") {
+			t.Errorf("visible %q", v)
+		}
+	})
+}
+
 var token = regexp.MustCompile(`--tfa-([a-z]+):(?:var\(--panel-[a-z-]+,)?(?:light-dark\(#([0-9a-f]+),#([0-9a-f]+)\)|#([0-9a-f]+))`)
 
 // Every colour that text has stands out from every ground it is put on, in

@@ -48,6 +48,10 @@ type Config struct {
 	Brand   string // the company, as its users know it
 	Banner  string // shown on top of every page of the built-in frame
 	Support string // whom to ask for help, for example an address; shown as text
+	// Lost is the address of the panel's page for somebody who has neither device
+	// nor backup codes, which asks for a reset; empty: the admin of the account is
+	// sent to support.
+	Lost string
 	// AlwaysOn takes away the page that turns the factor off.
 	AlwaysOn bool
 	// Frame writes the whole page around a body; nil: a plain one with the brand.

@@ -223,11 +223,14 @@ func TestGetChangesNothing(t *testing.T) {
 			}
 		}
 		b.get("/code").want(200)
+		if h.dump() != before {
+			t.Error("a GET changed something")
+		}
 		h.register("U-18", false)
 		h.user.ID, before = "U-18", h.dump()
 		b.get(path + "/start").want(405)
 		if h.dump() != before {
-			t.Error("a GET changed something")
+			t.Error("a GET began an enrollment")
 		}
 	})
 }
@@ -288,7 +291,9 @@ func TestChallenge(t *testing.T) {
 		b.post("/code", "code", "123456").leads("/sign-in")
 		codes := h.enroll(b).codes()
 		b.get("/code?next=%2Fx").want(200, `inputmode="numeric" autocomplete="one-time-code"`, `href="?next=%2Fx&amp;with=backup"`, "support@host.example")
-		b.get("/code?with=backup").want(200, "Backup code", `href="?"`)
+		b.get("/code?with=backup").want(200, "Backup code", `href="?"`, "writes to support from the registered address")
+		h.config.Lost = "/lost"
+		h.browser().get("/code").want(200, `<a href="/lost">I have neither my device nor a backup code</a>`)
 		b.post("/code", "code", showing(h, h.phone, time.Now())).want(429, "just used")
 		code := h.fresh()
 		b.post("/code", "code", code[:3]+" "+code[3:]).leads("/account")

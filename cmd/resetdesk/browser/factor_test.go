@@ -119,7 +119,7 @@ func (s *story) users() {
 	p.press(link("Users")).shows("Exempt").look("panel-users")
 	p.fill(field("Name"), "Mia Smith").fill(field("Login"), "mia").fill(field("E-mail"), "mia@acme.example").press(button("Add the user")).shows("Mia Smith is a user now").look("panel-user-added")
 	p.press(button("Sign out"))
-	s.jane = s.logIn(p, "jane").fillable()
+	s.jane = s.logIn(p, "jane").fillable().press(link("I have neither")).look("panel-lost").press(link("Back"))
 	s.jane.press(link("Use a backup code")).fillable().paste(field("Backup code"), s.codes[2]).press(button("Continue")).shows("7 backup codes are left")
 }
 

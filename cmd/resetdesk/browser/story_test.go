@@ -47,7 +47,7 @@ func (s *story) setUp(shot string, devices ...string) []string {
 	for _, d := range devices {
 		s.scan(d, key)
 	}
-	s.jane.fill(field("Six-digit code"), s.code(devices[0])).press(button("Confirm")).shows("Save your backup codes").look(shot + "-codes")
+	s.jane.fill(field("Code of 6 digits"), s.code(devices[0])).press(button("Confirm")).shows("Save your backup codes").look(shot + "-codes")
 	var codes []string
 	s.jane.evaluate(`[...document.querySelectorAll("#tfa-codes li")].map((e) => e.textContent)`, &codes)
 	if slices.Sort(codes); len(slices.Compact(slices.Clone(codes))) != 10 || codes[0] == "" {
@@ -153,7 +153,7 @@ func (s *story) send() {
 	s.write(s.post, "An impostor with the admin", "de")
 	s.write(s.post, "two From lines", "nl")
 	for _, l := range s.post.letters() {
-		if strings.HasSuffix(l.To, "tulp.example") {
+		if strings.HasSuffix(l.To, "tulp.example") && !strings.Contains(l.Subject, "ingeschakeld") { // that was the phone of sanne
 			s.t.Errorf("the mail with two From lines was answered: %s to %s", l.Subject, l.To)
 		}
 	}

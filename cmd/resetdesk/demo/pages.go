@@ -29,7 +29,7 @@ func openPages() (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
-	for _, name := range []string{"guide", "mail", "phone", "scan", "login", "account", "note", "factor", "users", "shared", "api"} {
+	for _, name := range []string{"guide", "mail", "phone", "scan", "login", "account", "note", "factor", "users", "shared", "api", "lost"} {
 		t, err := base.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "templates/"+name+".html")

@@ -26,6 +26,8 @@ func (s *stage) panelPages() http.Handler {
 	mux.Handle("/code", s.challenge)
 	mux.HandleFunc("GET /account", s.showAccount)
 	mux.HandleFunc("POST /transfer", s.transfer)
+	mux.HandleFunc("GET /lost", s.showLost)
+	mux.HandleFunc("POST /lost", s.askReset)
 	mux.HandleFunc("GET /users", s.showUsers)
 	mux.HandleFunc("POST /users", s.addUser)
 	mux.HandleFunc("GET /shared", s.showShared)

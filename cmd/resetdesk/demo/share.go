@@ -15,7 +15,8 @@ import (
 )
 
 // What the panel shows beside the second factor itself: a user for everybody,
-// two people with one login, and the API, where nobody is asked for a code.
+// two people with one login, the API, where nobody is asked for a code, and the way
+// out for somebody who lost everything.
 
 // maxAdded is how many users the demo takes in an account.
 const maxAdded = 12
@@ -245,4 +246,32 @@ func (s *stage) serveAPI(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, "{\"user\":%q,\"code_asked\":%t,\"domains\":[\"%s\"]}\n", u.Login, !res.Exempt, strings.Join(u.Account.domains(), `","`))
 	}
+}
+
+// showLost is for somebody who gave the password and has nothing else left.
+func (s *stage) showLost(w http.ResponseWriter, r *http.Request) {
+	s.withStanding(w, r, asked, func(v visit) {
+		s.render(w, http.StatusOK, "lost", frame{Title: "Lost", Here: "panel", Who: v.user, Body: review.PanelCase{}})
+	})
+}
+
+// askReset opens a case, as a mail of the admin does. The panel says when it
+// verified the password, which the reviewers see.
+func (s *stage) askReset(w http.ResponseWriter, r *http.Request) {
+	s.withStanding(w, r, asked, func(v visit) {
+		f := frame{Title: "Lost", Here: "panel", Who: v.user, Body: review.PanelCase{}}
+		c, err := s.desk.OpenFromPanel(r.Context(), s.key, review.PanelRequest{Account: v.user.Account.ID, User: v.user.ID,
+			PasswordAt: v.begun, Note: r.PostFormValue("note"), IP: peer(r), Agent: r.UserAgent()})
+		var known *review.Error
+		switch {
+		case errors.As(err, &known):
+			f.Bad = known.Message
+			s.render(w, http.StatusUnprocessableEntity, "lost", f)
+		case err != nil:
+			s.fail(w, err)
+		default:
+			f.Body = c
+			s.render(w, http.StatusOK, "lost", f)
+		}
+	})
 }

@@ -43,6 +43,19 @@ func TestSharedLogin(t *testing.T) {
 	page.submit("/shared", "code", "000000").must(200, "That code is not right.")
 }
 
+// Who has nothing left asks in the panel: a case opens, the admin is asked, and the
+// reviewers see that the password was right.
+func TestLostAskedInThePanel(t *testing.T) {
+	t.Parallel()
+	v := enter(t, time.Second)
+	v.get(v.panel+"/lost").must(200, "Sign in")
+	v.logIn("sanne").must(200, "Ik heb mijn apparaat niet")
+	v.get(v.panel+"/lost").must(200, "Nothing changes before").submit("/lost", "note", "It fell into the canal.").must(200, "Your request is RST-")
+	v.letter("piet@tulp.example", "bevestig")
+	v.work("rita", "rita@hosting.example", "rita reads twice")
+	v.caseOn("review", "A-2002").must(200, "It fell into the canal.", "sanne")
+}
+
 // The API of the panel asks the same user for no code, and that is to be seen.
 func TestAPIAsksNoCode(t *testing.T) {
 	t.Parallel()

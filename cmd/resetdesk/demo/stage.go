@@ -150,7 +150,7 @@ func (s *stage) openDesk(ctx context.Context) error {
 	s.watcher = &mailbox.Watcher{Inbox: s.desk, Log: s.Log, Config: mailbox.WatcherConfig{
 		Mailbox: support, Host: inHost, Port: inPort, Security: mailbox.Plain, User: support, Poll: 5 * time.Second,
 		Password: func(context.Context) (string, error) { return "mailbox", nil }}}
-	if s.key, _, err = s.desk.AddAPIKey(ctx, review.APIKey{Name: "control panel", Scopes: []review.Scope{review.AccountsWrite}}); err != nil {
+	if s.key, _, err = s.desk.AddAPIKey(ctx, review.APIKey{Name: "control panel", Scopes: []review.Scope{review.AccountsWrite, review.CasesWrite}}); err != nil {
 		return err
 	}
 	return s.importAccounts(ctx)
@@ -170,7 +170,7 @@ func (s *stage) openPages(context.Context) error {
 		return err
 	}
 	s.factor, err = panel.New(panel.Config{Book: s.desk.Book(), Identify: s.identify, Proved: s.proved, Path: factorPath,
-		Done: "/account", Brand: brand, Support: support, Frame: s.frame, Log: s.Log})
+		Done: "/account", Brand: brand, Support: support, Lost: "/lost", Frame: s.frame, Log: s.Log})
 	if err != nil {
 		return err
 	}
