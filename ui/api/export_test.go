@@ -32,3 +32,12 @@ func Decode(body []byte, into any) (status int, detail string) {
 	p := err.(*problem)
 	return p.status, p.detail
 }
+
+// Refusal is what an error of the book is answered.
+func Refusal(err error) (status int, body []byte) {
+	p := fromBook(err)
+	if p == nil {
+		return 0, nil
+	}
+	return p.status, p.answer().raw
+}
