@@ -56,7 +56,10 @@ func (c *checker) bound(s *signature) []string {
 		{"to", "", "B_UNSIGNED_TO"},
 		{"cc", "", "B_UNSIGNED_CC"},
 	} {
-		_, present := c.h.get(must.name)
+		value, present := c.h.get(must.name)
+		if must.name == "message-id" && strings.Trim(value, "<> \t") == "" {
+			present = false // an empty one names nothing
+		}
 		switch {
 		case !present && must.missing != "":
 			partial(must.missing)

@@ -252,6 +252,7 @@ func signatures() []example {
 		{"old t= under a new date", signed(base(), sig{extra: "t=1760868000;"}), nil, quarantine, sender.MatchExact, []string{"R_STALE"}},
 		{"two days old", signed(base().with("Date: Sat, 21 Nov 2026 10:00:00 +0000"), sig{}), nil, partial, sender.MatchExact, []string{"R_AGED"}},
 		{"no Message-ID", signed(base().without("Message-ID"), sig{}), nil, partial, sender.MatchExact, []string{"B_NO_MESSAGE_ID"}},
+		{"empty Message-ID", signed(base().with("Message-ID: <>"), sig{}), nil, partial, sender.MatchExact, []string{"B_NO_MESSAGE_ID"}},
 		{"no subject", signed(base().without("Subject"), sig{}), nil, partial, sender.MatchExact, []string{"B_NO_SUBJECT"}},
 		{"subject unsigned", signed(base(), sig{h: "From:To:Date:Message-ID"}), nil, partial, sender.MatchExact, []string{"B_UNSIGNED_SUBJECT"}},
 		{"date unsigned", signed(base(), sig{h: "From:To:Subject:Message-ID"}), nil, partial, sender.MatchExact, []string{"B_UNSIGNED_DATE"}},
