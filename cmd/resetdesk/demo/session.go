@@ -175,8 +175,11 @@ func (s *stage) passed(w http.ResponseWriter, r *http.Request, u panel.User, _ t
 }
 
 // frame puts the pages of the second factor into the frame of the panel.
-func (s *stage) frame(w io.Writer, _ *http.Request, p panel.Page) error {
+func (s *stage) frame(w io.Writer, r *http.Request, p panel.Page) error {
 	f := frame{Title: p.Title, Lang: p.Lang, Head: p.Head, Here: "panel", Tab: factorPath, Body: p.Body}
+	if r.URL.Path == "/code" {
+		f.Tab = "" // not inside yet
+	}
 	f.Who = s.userWith(func(u *user) bool { return u.ID == p.User.ID })
 	return s.write(w, "factor", f)
 }
