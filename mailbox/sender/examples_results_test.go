@@ -76,6 +76,12 @@ func serverResults() []example {
 			m.body += "x"
 			return m.raw(refused, line)
 		}(), nil, u, "", []string{"D_LENGTH", "D_FAIL", "S_SPF_ONLY"}},
+		{"5.5 beside a stranger's signature over more", func() string {
+			m := base()
+			line := m.sign(sig{h: "From:Date:Subject:Message-ID:Content-Type"})
+			m.body += "x"
+			return m.raw(m.sign(sig{d: "attack.example", key: keys.attacker}), line)
+		}(), nil, p, "", []string{"A_MTA_ONLY", "B_RCPT", "B_UNSIGNED_TO"}},
 		{"5.5 an old mail", func() string {
 			m := base().with("Date: Sun, 19 Oct 2025 10:00:00 +0000")
 			line := m.sign(sig{})

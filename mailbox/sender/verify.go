@@ -183,19 +183,21 @@ func (v *Verdict) signatures(ctx context.Context, c *checker) {
 			good = append(good, s)
 		}
 	}
-	switch {
-	case len(good) > 0:
+	if len(good) > 0 {
 		if v.Results.fails(c.f.domain) {
 			v.Lower("A_CONFLICT")
 		}
-	case v.attested(sigs):
-		v.Lower("A_MTA_ONLY")
-		good = sigs
-	default:
-		v.unsigned(ctx, c, sigs)
+		v.bind(c, good)
 		return
 	}
-	v.bind(c, good)
+	for _, s := range v.attested(sigs, c.f.domain) { // each, since nobody here can say which one it was
+		v.Lower("A_MTA_ONLY")
+		v.bind(c, []*signature{s})
+		good = append(good, s)
+	}
+	if len(good) == 0 {
+		v.unsigned(ctx, c, sigs)
+	}
 }
 
 // bind lowers a verdict to what the best of some good signatures carries.
@@ -203,9 +205,6 @@ func (v *Verdict) bind(c *checker, good []*signature) {
 	var best *signature
 	var caps []string
 	for _, s := range good {
-		if s.sig == nil {
-			continue
-		}
 		v.Fingerprints = append(v.Fingerprints, s.fingerprint())
 		b := c.bound(s)
 		if best == nil || worst(b).rank() > worst(caps).rank() || worst(b) == worst(caps) && len(b) < len(caps) {
@@ -229,21 +228,21 @@ func (v *Verdict) bind(c *checker, good []*signature) {
 	}
 }
 
-// attested reports whether our own server found good what we cannot check
-// again: all signatures of the From domain fail on nothing but a hash, and it
-// passed each of them that it names (sender-verification 5.5).
-func (v *Verdict) attested(sigs []*signature) bool {
-	some := false
+// attested returns the signatures that our own server found good and we cannot
+// check again: none unless all of the From domain fail on nothing but a hash
+// (sender-verification 5.5).
+func (v *Verdict) attested(sigs []*signature, domain string) []*signature {
+	var good []*signature
 	for _, s := range sigs {
-		if s.Reason == "D_NOT_ALIGNED" {
-			continue
+		switch {
+		case s.Reason == "D_NOT_ALIGNED":
+		case !s.broken || v.Results.fails(domain):
+			return nil
+		case v.Results.attests(s):
+			good = append(good, s)
 		}
-		if !s.broken {
-			return false
-		}
-		some = some || v.Results.attests(s)
 	}
-	return some && !v.Results.fails(sigs[0].domain)
+	return good
 }
 
 // unsigned lowers a verdict for which no signature passed, and asks what the
