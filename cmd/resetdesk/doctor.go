@@ -65,9 +65,9 @@ func runDoctor(c *cobra.Command, config string, only []string, asJSON, detail bo
 	var wrong *ConfigError
 	switch {
 	case errors.As(err, &wrong): // everything else stands on the configuration
-		err = tell(doctor.Broken(wrong.Error()))
+		err = tell(doctor.Broken(wrong.Error(), "mend these lines, then run it again"))
 	case err != nil:
-		err = tell(doctor.Broken(err.Error()))
+		err = tell(doctor.Broken(err.Error(), "name the file with -config; resetdesk init writes one"))
 	default:
 		err = doctor.Examine(c.Context(), subject(config, cfg), only, tell)
 	}
@@ -78,8 +78,10 @@ func runDoctor(c *cobra.Command, config string, only []string, asJSON, detail bo
 		if err := printJSON(c, map[string]any{"checks": all, "failed": tally.Failed, "warnings": tally.Warnings}); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintln(out, tally); err != nil {
-		return err
+	} else if tally.Failed == 0 {
+		if _, err := fmt.Fprintln(out, tally); err != nil {
+			return err
+		}
 	}
 	if tally.Failed > 0 {
 		return &exitError{exitFailed, fmt.Errorf("doctor: %s", tally)}

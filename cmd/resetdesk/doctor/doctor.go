@@ -216,8 +216,8 @@ func worse(a, b Finding) Finding {
 
 // Broken is what is said of a configuration that cannot be read; nothing else
 // can be checked then.
-func Broken(text string) Finding {
+func Broken(text, fix string) Finding {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return Finding{Number: 1, Name: checks[0].name, Title: checks[0].title, Result: Fail, Text: lines[0],
-		Fix: strings.Join(append([]string{"mend these lines, then run it again"}, lines[1:]...), "\n"), Detail: []string{}}
+		Fix: strings.Join(append([]string{fix}, lines[1:]...), "\n"), Detail: []string{}}
 }
