@@ -68,7 +68,7 @@ func (s *story) approvePlainly() {
 
 // enrollPlainly sets up a phone with the pass, in Dutch.
 func (s *story) enrollPlainly() {
-	m := passLine.FindStringSubmatch(s.post.letter("sanne@tulp.example", "sanne").Text)
+	m := passLine.FindStringSubmatch(s.post.letter("sanne@tulp.example", "instelcode").Text)
 	if m == nil {
 		s.t.Fatalf("no pass in\n%+v", s.post.letters())
 	}
