@@ -352,3 +352,17 @@ func TestClockSetBack(t *testing.T) {
 		}
 	})
 }
+
+// T4: without skew the present step alone is accepted.
+func TestNoSkew(t *testing.T) {
+	inBubble(t, func(d *desk) {
+		key, _ := d.enroll(jane, totp.Proof{})
+		time.Sleep(time.Hour)
+		var err error
+		d.book, err = totp.Open(d.db, d.keys, totp.Policy{Issuer: "Example Panel", Skew: -1})
+		d.must(err)
+		d.drift("the step before", d.verify(at(key, time.Now().Add(-30*time.Second))), -30*time.Second)
+		d.plain("the step after", d.verify(at(key, time.Now().Add(30*time.Second))))
+		d.must(d.verify(at(key, time.Now())))
+	})
+}

@@ -147,6 +147,7 @@ type TOTPConfig struct {
 	Digits    int    `toml:"digits"`
 	Period    int    `toml:"period"`     // seconds
 	BareLabel bool   `toml:"bare_label"` // a label without the issuer before it
+	Skew      int    `toml:"skew"`       // steps accepted on either side, of all keys
 }
 
 // APIConfig is [api].
@@ -176,7 +177,7 @@ func defaultConfig() Config {
 			TrustMode: sender.TrustOff, TrustPosition: sender.AboveBoundary},
 		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},
 		Policy:    PolicyConfig{Preset: "balanced"},
-		TOTP:      TOTPConfig{Algorithm: "SHA1", Digits: 6, Period: 30},
+		TOTP:      TOTPConfig{Algorithm: "SHA1", Digits: 6, Period: 30, Skew: 1},
 		API:       APIConfig{Enabled: true, Rate: 100},
 		Retention: RetentionConfig{MailBodies: 30 * day, Parked: 7 * day},
 	}

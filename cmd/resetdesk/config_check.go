@@ -259,13 +259,20 @@ func (l *loader) checkTOTP(t *TOTPConfig, brand string) {
 	if t.Period != 30 && t.Period != 60 {
 		l.complain("totp.period", "is %d, write 30 or 60 (seconds)", t.Period)
 	}
+	if t.Skew != 0 && t.Skew != 1 {
+		l.complain("totp.skew", "is %d, write 0 or 1 (steps)", t.Skew)
+	}
 }
 
 var algorithms = map[string]totp.Algorithm{"SHA1": totp.SHA1, "SHA256": totp.SHA256, "SHA512": totp.SHA512}
 
 // Policy is what the second factors go by.
 func (t TOTPConfig) Policy() totp.Policy {
-	return totp.Policy{Issuer: t.Issuer, MandatoryFrom: t.MandatoryFrom, Grace: t.Grace,
+	skew := t.Skew
+	if skew == 0 {
+		skew = -1 // a zero in a Policy is the default
+	}
+	return totp.Policy{Issuer: t.Issuer, MandatoryFrom: t.MandatoryFrom, Grace: t.Grace, Skew: skew,
 		Algorithm: algorithms[t.Algorithm], Digits: t.Digits, Period: t.Period, BareLabel: t.BareLabel}
 }
 

@@ -132,6 +132,7 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 # digits = 6                           # 6 | 8
 # period = 30                          # seconds: 30 | 60
 # bare_label = false                   # true: apps show the name once, not "Example:anna" under "Example"
+# skew = 1                             # steps accepted on either side of the present one: 0 | 1
 
 [api]                                  # /api/v1 under base_url; it opens only to keys: resetdesk apikey add
 # enabled = true
