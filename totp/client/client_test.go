@@ -185,6 +185,12 @@ func TestLikeTheBook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if again, err := h.c.Pending(ctx, "U-2", tablet.ID); err != nil || again.Key.URI() != tablet.Key.URI() || !again.Expires.Equal(tablet.Expires) || again.ID != tablet.ID {
+			t.Errorf("pending %+v, %v", again, err)
+		}
+		if _, err := h.c.Pending(ctx, "U-2", "1.00"); !errors.Is(err, totp.ErrNotEnrolled) {
+			t.Errorf("somebody else's enrollment: %v", err)
+		}
 		if codes, err := h.c.Confirm(ctx, "U-2", tablet.ID, h.fresh(tablet.Key)); err != nil || codes != nil {
 			t.Errorf("second device: %v, %v", codes, err)
 		}

@@ -49,13 +49,22 @@ func (c *Client) BeginDevice(ctx context.Context, user, account, name string, p 
 }
 
 func (c *Client) begin(ctx context.Context, path string, r request) (totp.Enrollment, error) {
+	return c.enrollment(ctx, path, r.from(ctx))
+}
+
+// Pending is [totp.Book.Pending].
+func (c *Client) Pending(ctx context.Context, user, id string) (totp.Enrollment, error) {
+	return c.enrollment(ctx, path("users", user, "totp", "pending"), request{Enrollment: id})
+}
+
+func (c *Client) enrollment(ctx context.Context, path string, r request) (totp.Enrollment, error) {
 	var e enrollment
-	if err := c.call(ctx, "POST", path, r.from(ctx), &e); err != nil {
+	if err := c.call(ctx, "POST", path, r, &e); err != nil {
 		return totp.Enrollment{}, err
 	}
 	key, err := readKey(e.Secret, e.URI)
 	if err != nil {
-		return totp.Enrollment{}, fmt.Errorf("begin enrollment: %w", err)
+		return totp.Enrollment{}, fmt.Errorf("read enrollment: %w", err)
 	}
 	return totp.Enrollment{ID: e.Enrollment, Key: key, Expires: e.Expires}, nil
 }

@@ -89,12 +89,35 @@ func begun(account string, begin func() (totp.Enrollment, error)) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
+	value, err := enrollment(e)
+	return answer{status: http.StatusCreated, value: value}, err
+}
+
+// enrollment is everything of an enrollment that its user sees.
+func enrollment(e totp.Enrollment) (map[string]any, error) {
 	svg, err := e.Key.SVG()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"enrollment": e.ID, "secret": e.Key.Secret().Base32(),
+		"grouped": e.Key.Grouped(), "uri": e.Key.URI(), "svg": string(svg), "expires_at": e.Expires}, nil
+}
+
+// pending shows an enrollment again to the browser that began it.
+func (s *server) pending(c *call) (answer, error) {
+	var b struct {
+		Enrollment string `json:"enrollment"`
+	}
+	user, err := c.about(&b)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, value: map[string]any{"enrollment": e.ID, "secret": e.Key.Secret().Base32(),
-		"grouped": e.Key.Grouped(), "uri": e.Key.URI(), "svg": string(svg), "expires_at": e.Expires}}, nil
+	e, err := s.Desk.Book().Pending(c.Context(), user, b.Enrollment)
+	if err != nil {
+		return answer{}, err
+	}
+	value, err := enrollment(e)
+	return ok(value), err
 }
 
 // confirm proves an enrollment and answers the backup codes, none for a device

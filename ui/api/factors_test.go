@@ -133,6 +133,10 @@ func TestDevices(t *testing.T) {
 		h.ask("POST", "/users/U-2/totp/devices", body("account", "jane", "pass", "x")).problem(t, 400, "unknown-member")
 		e := h.ask("POST", "/users/U-2/totp/devices", body("account", "jane", "name", "tablet", "code", p.fresh())).want(t, 201)
 		tablet := &phone{h: h, secret: e.str("secret")}
+		if again := h.ask("POST", "/users/U-2/totp/pending", body("enrollment", e.str("enrollment"))).want(t, 200); again.text != e.text {
+			t.Errorf("shown again %s", again.text)
+		}
+		h.ask("POST", "/users/U-2/totp/pending", body("enrollment", "1.00")).problem(t, 409, "not-enrolled")
 		done := h.ask("POST", "/users/U-2/totp/confirm", body("enrollment", e.str("enrollment"), "code", tablet.fresh())).want(t, 200)
 		if len(done.json["codes"].([]any)) != 0 {
 			t.Errorf("codes of a second device: %s", done.text)
@@ -197,7 +201,7 @@ func TestNoKeyReachesStaff(t *testing.T) {
 			h.ask("GET", "/users/"+id+"/2fa", "").problem(t, 404, "unknown-user")
 			h.ask("GET", "/users/"+id+"/2fa/events", "").problem(t, 404, "unknown-user")
 			h.ask("GET", "/users/"+id+"/totp/devices", "").problem(t, 404, "unknown-user")
-			for _, path := range []string{"/totp", "/totp/devices", "/totp/confirm", "/totp/turn-off", "/totp/devices/1/remove", "/verify", "/backup-codes", "/guard"} {
+			for _, path := range []string{"/totp", "/totp/devices", "/totp/pending", "/totp/confirm", "/totp/turn-off", "/totp/devices/1/remove", "/verify", "/backup-codes", "/guard"} {
 				h.ask("POST", "/users/"+id+path, `{}`).problem(t, 404, "unknown-user")
 			}
 		}

@@ -37,6 +37,7 @@ var routes = []route{
 	{method: "POST", path: "/users/{id}/guard", scope: review.TOTPRead, serve: (*server).guard},
 	{method: "POST", path: "/users/{id}/verify", scope: review.TOTPVerify, serve: (*server).verify},
 	{method: "POST", path: "/users/{id}/totp", scope: review.TOTPEnroll, serve: (*server).beginEnrollment},
+	{method: "POST", path: "/users/{id}/totp/pending", scope: review.TOTPEnroll, serve: (*server).pending},
 	{method: "POST", path: "/users/{id}/totp/confirm", scope: review.TOTPEnroll, serve: (*server).confirm},
 	{method: "POST", path: "/users/{id}/totp/turn-off", scope: review.TOTPEnroll, serve: (*server).turnOff},
 	{method: "GET", path: "/users/{id}/totp/devices", scope: review.TOTPRead, serve: (*server).listDevices},
