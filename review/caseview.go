@@ -208,7 +208,9 @@ func mailView(ctx context.Context, tx *sql.Tx, id int64, role string) (MailView,
 			return v, fmt.Errorf("read evidence: %w", err)
 		}
 		showEvidence(&v, e)
-		showSender(&v, e, raw)
+		if err := showSender(ctx, tx, &v, e, raw); err != nil {
+			return v, err
+		}
 	}
 	return v, nil
 }

@@ -55,7 +55,8 @@ func TestSenderEvidence(t *testing.T) {
 			"chosen by the sender, not verified", "А U&#43;0410, U&#43;202E", "Аnna &lt;b&gt;⟨U&#43;202E⟩",
 			"One plain sender address</b> <span class=\"state\">passed", "Other fields that name a sender</b> <span class=\"state\">lowers to: partly checked",
 			"F_REPLYTO_DIFF", "rsa-sha256, 2048 bits", "v=DKIM1; k=rsa; p=", "From signed", "Content-Type unsigned", "Cc sealed", "In-Reply-To absent",
-			"Our mailbox stands in the signed To.", "Signed by acme.example", "not seen before", "Other fields that name a sender: 1 differs",
+			"Our mailbox stands in the signed To.", "Signed by acme.example", "not seen before", "This is the first mail that names this registered address.",
+			"Signer acme.example, selector k1: seen for the first time.", "Other fields that name a sender: 1 differs",
 			"&lt;i onclick=x&gt; other@evil.example", "Our own server took it in:", "from out.acme.example", "Earlier hops, claimed (1)", "&lt;img src=x onerror=alert(1)&gt;")
 		for _, bad := range []string{"<img", "<i onclick", "\u202e", "claimed.example; ", `href="mailto:`} {
 			if strings.Contains(page.body, bad) {
@@ -93,6 +94,8 @@ func TestSenderEvidenceOfOtherMails(t *testing.T) {
 		rita.get("/mails/1").want(t, 200, "The domain acme.example signed this exact message for our mailbox.", "This does not prove which person at acme.example wrote it.",
 			"Our mailbox stands in the signed To.", "spf=pass smtp.mailfrom=other.example", "pass, says our own server", "Our own server took it in:", "Earlier hops, claimed (1)", `<dt>Untrusted results</dt><dd>1 <span`)
 		rita.get("/mails/2").want(t, 200, "Structure of the header</b> <span class=\"state\">lowers to: quarantined", "H_BAD_NAME", "Registered address</b> <span class=\"state\">not looked at")
+		h.receive(signedMail(signer, "anna@acme.example", "Another invoice."))
+		rita.get("/mails/5").want(t, 200, "earlier mails named this address since", "Signer acme.example, selector k1: known from earlier mails.")
 		rita.get("/mails/4").want(t, 200, "P_DMARC_FAIL", "The domain asks to reject mail in its name that fails (DMARC).", "v=DMARC1; p=reject; rua=mailto:&lt;script&gt;@acme.example")
 		page := rita.get("/mails/3").want(t, 200, "<mark>rn</mark>", "<mark>m</mark>", "F_LOOKALIKE", "Nothing in it can be relied on.")
 		if dir := os.Getenv("RESETDESK_PAGES"); dir != "" {

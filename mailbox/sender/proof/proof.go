@@ -23,15 +23,17 @@ type Evidence struct {
 	// Name is the display name, decoded: chosen by the sender, not verified.
 	Name string `json:"name"`
 	// Shared says that strangers have addresses at the domain too, "" if nothing is known of that.
-	Shared     string             `json:"shared"`
-	Signatures []Signature        `json:"signatures"`
-	Binding    string             `json:"binding"`
-	Freshness  []string           `json:"freshness"`
-	Replay     string             `json:"replay"` // "" where nobody looked
-	Results    sender.AuthResults `json:"results"`
-	SPF        string             `json:"spf"`
-	Policy     string             `json:"policy"` // DMARC in a sentence
-	DMARC      sender.Policy      `json:"dmarc"`
+	Shared     string      `json:"shared"`
+	Signatures []Signature `json:"signatures"`
+	Binding    string      `json:"binding"`
+	Freshness  []string    `json:"freshness"`
+	Replay     string      `json:"replay"` // "" where nobody looked
+	// Earlier tells of earlier mails from the address and with these signers, [] where nobody looked.
+	Earlier []string           `json:"earlier"`
+	Results sender.AuthResults `json:"results"`
+	SPF     string             `json:"spf"`
+	Policy  string             `json:"policy"` // DMARC in a sentence
+	DMARC   sender.Policy      `json:"dmarc"`
 	// Others are the fields that also name a sender.
 	Others []Other `json:"others"`
 	// Boundary is the Received field of our own server, Claimed the earlier ones, as whoever sent the mail claims.
@@ -71,7 +73,7 @@ var covered = []string{"From", "To", "Cc", "Reply-To", "Sender", "Subject", "Dat
 func Of(v sender.Verdict, header []byte) Evidence {
 	fields := Fields(header)
 	e := Evidence{
-		Steps: steps(v), Name: displayName(fields), Signatures: []Signature{}, Freshness: []string{}, Others: []Other{}, Claimed: []string{},
+		Steps: steps(v), Name: displayName(fields), Signatures: []Signature{}, Freshness: []string{}, Others: []Other{}, Claimed: []string{}, Earlier: []string{},
 		Results: v.Results, DMARC: v.DMARC, Boundary: v.Boundary, SHA256: v.SHA256, Binding: binding(v), SPF: spf(v.Results), Policy: policy(v.DMARC),
 	}
 	if e.Results.Trusted == nil {
