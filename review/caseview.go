@@ -104,10 +104,10 @@ func matchWords(f Facts) string {
 
 // panelCheck takes the place of the sender check where there was no mail.
 func panelCheck(f Facts) Check {
-	row := Check{"Origin", "warn", "Asked for in the control panel; who asked proved no password there.",
+	row := Check{"Origin", "warn", "Asked for in the control panel, which had verified no password of who asked.",
 		"The panel passes on what somebody asked there. It proves no more than a mail: the registered address has to confirm."}
 	if f.PasswordGiven {
-		row.Result, row.Evidence = "pass", "Asked for in the control panel by somebody who proved the own password there."
+		row.Result, row.Evidence = "pass", "Asked for in the control panel, which had verified the password of who asked."
 	}
 	return row
 }

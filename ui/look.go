@@ -201,7 +201,7 @@ var spelled = map[string]string{
 	"authenticated": "Authenticated", "partial": "Partly checked", "unverified": "Not verified",
 	"deferred": "Check pending", "automated": "Automatic mail", "quarantine": "Quarantined",
 	"exact": "Exact address", "case_variant": "Exact but for case", "lookalike": "Look-alike address",
-	"none": "No registered address", "panel": "Control panel",
+	"none": "No registered address", "panel": "Control panel", "panel.asked_again": "Asked again in the panel",
 	"apikey.created": "API key created", "apikey.revoked": "API key revoked",
 	"low": "Low", "medium": "Medium", "high": "High",
 	"met": "Met", "open": "Open", "failed": "Failed", "pass": "Pass", "warn": "Look here", "fail": "Fail", "unknown": "Unknown",

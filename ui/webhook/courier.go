@@ -35,8 +35,8 @@ const (
 	deadline    = 10 * time.Second // of one attempt, from the name to the end of the answer
 	answerLimit = 4 << 10          // of an answer that is read
 	answerKept  = 200              // of an answer that is kept
-	poll        = 5 * time.Second
-	carriers    = 4 // attempts at a time
+	poll        = 30 * time.Second // when nobody kicks: after a crash
+	carriers    = 4                // attempts at a time
 )
 
 // retries are the pauses after each failed attempt. All together they last a day.
@@ -110,7 +110,7 @@ func (c *Courier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-c.kick:
 			if err != nil { // a kick must not make a full disk run hot
-				sleep(ctx, poll)
+				sleep(ctx, time.Second)
 			}
 		case <-time.After(poll):
 		}
@@ -132,7 +132,9 @@ func (c *Courier) carry(ctx context.Context, l review.Delivery) {
 		return // we cut it; when the lease ends it is due again
 	}
 	if !end.Done && !end.Gone && l.Try <= len(retries) {
-		end.Next = time.Now().Add(jitter(retries[l.Try-1]))
+		pause := jitter(retries[l.Try-1])
+		end.Next = time.Now().Add(pause)
+		time.AfterFunc(pause, c.Kick)
 	}
 	c.Log.Info("webhook delivery", "webhook", l.Webhook, "event", l.EventID, "attempt", l.Attempt, "status", end.Status, "done", end.Done)
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
