@@ -85,13 +85,7 @@ func newHouse(t *testing.T, dir string, change ...func(*review.Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.desk.Close() })
-	rows, err := review.ReadAccounts(strings.NewReader(accountsFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.desk.Import(t.Context(), rows, "test", false, false); err != nil {
-		t.Fatal(err)
-	}
+	h.importFile(accountsFile)
 	programs, err := api.New(api.Config{Desk: h.desk, BaseURL: base})
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +96,17 @@ func newHouse(t *testing.T, dir string, change ...func(*review.Config)) *house {
 		t.Fatal(err)
 	}
 	return h
+}
+
+func (h *house) importFile(file string) {
+	h.t.Helper()
+	rows, err := review.ReadAccounts(strings.NewReader(file))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.desk.Import(h.t.Context(), rows, "test", false, false); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // A browser keeps cookies and follows nothing by itself.

@@ -40,6 +40,32 @@ func TestOwnerConfirms(t *testing.T) {
 	})
 }
 
+// A letter in French or Spanish leads to a page in that language, from the
+// question to the undo and to a link that is not valid.
+func TestOwnerPagesInEveryLetterLanguage(t *testing.T) {
+	for lang, words := range map[string][5]string{
+		"fr": {"Oui, la demande vient de nous", "Non, la demande ne vient pas de nous", "Vous avez confirmé cette demande", "La demande ne venait pas de nous", "Ce lien n’est pas valable"},
+		"es": {"Sí, hemos sido nosotros", "No, no hemos sido nosotros", "Usted ha confirmado esta solicitud", "No hemos sido nosotros", "Este enlace no es válido"},
+	} {
+		inHouse(t, func(t *testing.T, h *house) {
+			h.importFile(strings.ReplaceAll(accountsFile, "GmbH,de", "GmbH,"+lang))
+			number, confirm := h.request()
+			page := fmt.Sprintf(`<html lang="%s">`, lang)
+			h.browser().get("/r/"+confirm).want(t, 200, page, words[0], words[1])
+			h.browser().post("/r/"+confirm, "answer", "yes").leads(t, "/r/"+confirm)
+			h.browser().get("/r/"+confirm).want(t, 200, page, words[2])
+			rita, r := h.signIn("rita", review.Admin)
+			path := "/cases/" + number + "/approve"
+			rita.post(path, append(hiddenFields(rita.get(path)), "account", "A-1001", "reason", "called", "code", h.fresh(r.Holder))...).leads(t, "/cases/"+number)
+			h.work()
+			h.browser().get("/r/"+h.link("anna@acme.example")).want(t, 200, page, words[3])
+			gone := h.browser().request("GET", "/r/x", nil)
+			gone.Header.Set("Accept-Language", lang+"-XX, en")
+			h.browser().do(gone).want(t, http.StatusNotFound, page, words[4])
+		})
+	}
+}
+
 // When the mail did not say which user, the page asks, and asks again.
 func TestOwnerChoosesTheUser(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
@@ -94,7 +120,7 @@ func TestUnknownAndExpiredLinksAreAlike(t *testing.T) {
 			}
 		}
 		r := b.request("GET", "/r/x", nil)
-		r.Header.Set("Accept-Language", "fr, de-AT;q=0.8")
+		r.Header.Set("Accept-Language", "xx, de-AT;q=0.8")
 		b.do(r).want(t, http.StatusNotFound, `<html lang="de">`, "Dieser Link ist nicht gültig")
 	})
 }
