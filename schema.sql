@@ -1110,17 +1110,20 @@ WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
 BEGIN SELECT RAISE(ABORT, 'a letter goes to a stored address of its account'); END;
 
 -- To the user's own address. Where somebody made the account weaker its contacts
--- are told too, of guessing its admins; and these are told in place of a user
--- who has no address.
+-- are told too, those of the last 30 days among them, or whoever takes an address
+-- away first would go unseen; of guessing its admins; and these are told in place
+-- of a user who has no address.
 CREATE TRIGGER letter_to_user BEFORE INSERT ON letter
 WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM panel_user u JOIN address a ON a.account_id = u.account_id
-    WHERE u.id = NEW.user_id AND a.id = NEW.address_id AND a.until IS NULL
+    WHERE u.id = NEW.user_id AND a.id = NEW.address_id AND (a.until IS NULL
         AND (a.user_id = u.id
             OR (a.role = 'admin' AND NEW.kind IN ('device_removed', 'turned_off', 'locked', 'alarm'))
             OR (a.role = 'notify' AND NEW.kind IN ('device_removed', 'turned_off'))
-            OR (a.role = 'admin' AND NOT EXISTS (SELECT 1 FROM address WHERE user_id = u.id AND until IS NULL))))
-BEGIN SELECT RAISE(ABORT, 'a letter to a user goes to a current address of the user, or of contacts who must know'); END;
+            OR (a.role = 'admin' AND NOT EXISTS (SELECT 1 FROM address WHERE user_id = u.id AND until IS NULL)))
+        OR a.until > NEW.queued_at - 2592000000000 AND NEW.kind IN ('device_removed', 'turned_off')
+            AND (a.role <> 'user' OR a.user_id = u.id)))
+BEGIN SELECT RAISE(ABORT, 'a letter to a user goes to a current address of the user, or to contacts who must know'); END;
 
 CREATE TRIGGER letter_cause BEFORE INSERT ON letter
 WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (

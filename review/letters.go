@@ -48,6 +48,7 @@ type words struct {
 	IP, Device, Left     string // of an event: "" if unknown
 	Day, Stage           string // of a reminder
 	Own                  bool   // the recipient is the user
+	Former               bool   // the recipient was a contact until lately
 }
 
 // A recipient is a stored address.
@@ -225,7 +226,7 @@ func (d *Desk) announce(ctx context.Context, tx *sql.Tx, caseID int64, now time.
 	if err != nil {
 		return err
 	}
-	former, err := formerContacts(ctx, tx, c, now)
+	former, err := formerContacts(ctx, tx, c.account, c.user, now)
 	if err != nil {
 		return err
 	}
@@ -305,7 +306,7 @@ func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int
 	if err != nil {
 		return err
 	}
-	former, err := formerContacts(ctx, tx, c, now)
+	former, err := formerContacts(ctx, tx, c.account, c.user, now)
 	if err != nil {
 		return err
 	}
@@ -326,14 +327,15 @@ func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int
 }
 
 // formerContacts are addresses that were taken away in the last 30 days, which is
-// how somebody would keep the owners from hearing of it. They may object and undo.
-func formerContacts(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) ([]recipient, error) {
+// how somebody would keep the owners from hearing of it. In a case they may object
+// and undo.
+func formerContacts(ctx context.Context, tx *sql.Tx, account, user string, now time.Time) ([]recipient, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT id, address, lookup, 'former' FROM address f
 		WHERE account_id = $1 AND (role <> 'user' OR user_id = $3) AND until > $2
 			AND id = (SELECT max(id) FROM address WHERE account_id = f.account_id AND lookup = f.lookup AND (role <> 'user' OR user_id = $3))
 			AND NOT EXISTS (SELECT 1 FROM address n WHERE n.account_id = f.account_id AND n.lookup = f.lookup AND n.until IS NULL
 				AND (n.role <> 'user' OR n.user_id = $3))
-		ORDER BY id`, c.account, micros(now.Add(-30*24*time.Hour)), c.user)
+		ORDER BY id`, account, micros(now.Add(-30*24*time.Hour)), user)
 	if err != nil {
 		return nil, fmt.Errorf("read former contacts: %w", err)
 	}

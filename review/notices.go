@@ -20,7 +20,7 @@ type audience int
 const (
 	theUser      audience = iota // at the user's own address
 	withAdmins                   // and the admins of the account
-	withEveryone                 // and its notification addresses: somebody made the account weaker
+	withEveryone                 // and its notification addresses, of the last 30 days too: somebody made the account weaker
 )
 
 // A notice is how an event of a factor is told. Kinds without one are audited
@@ -221,17 +221,11 @@ func (d *Desk) mailUser(ctx context.Context, tx *sql.Tx, u listener, to audience
 	if own == 0 && to == theUser {
 		to = withAdmins
 	}
-	if to != theUser {
-		roles := `role = 'admin'`
-		if to == withEveryone {
-			roles = `role IN ('admin', 'notify')`
-		}
-		others, err := addresses(ctx, tx, `account_id = $1 AND until IS NULL AND `+roles+` ORDER BY CASE role WHEN 'admin' THEN 0 ELSE 1 END, id`, u.account)
-		if err != nil {
-			return 0, "", err
-		}
-		people = append(people, others...)
+	others, err := listeners(ctx, tx, u, to, now)
+	if err != nil {
+		return 0, "", err
 	}
+	people = append(people, others...)
 	if len(people) == 0 {
 		return 0, "no address on file", nil
 	}
@@ -242,12 +236,31 @@ func (d *Desk) mailUser(ctx context.Context, tx *sql.Tx, u listener, to audience
 			continue
 		}
 		seen[r.lookup] = true
-		o.to, w.Own = r, i < own
+		o.to, w.Own, w.Former = r, i < own, r.role == "former"
 		if err := d.queue(ctx, tx, o, w, now); err != nil {
 			return 0, "", err
 		}
 	}
 	return len(seen), "", nil
+}
+
+// listeners are those of an audience who are not the user. Whoever takes an
+// address away first and makes the account weaker then is heard of at the
+// address that was there.
+func listeners(ctx context.Context, tx *sql.Tx, u listener, to audience, now time.Time) ([]recipient, error) {
+	const order = ` ORDER BY CASE role WHEN 'admin' THEN 0 ELSE 1 END, id`
+	switch to {
+	case withAdmins:
+		return addresses(ctx, tx, `account_id = $1 AND until IS NULL AND role = 'admin'`+order, u.account)
+	case withEveryone:
+		people, err := addresses(ctx, tx, `account_id = $1 AND until IS NULL AND role IN ('admin', 'notify')`+order, u.account)
+		if err != nil {
+			return nil, err
+		}
+		former, err := formerContacts(ctx, tx, u.account, u.id, now)
+		return append(people, former...), err
+	}
+	return nil, nil
 }
 
 // addresses reads stored addresses.

@@ -74,6 +74,58 @@ var factorKinds = []struct {
 	{totp.EventAlarm, "50", []string{jane, anna}},
 }
 
+// Whoever takes an address away and then makes the account weaker is heard of:
+// the addresses of the last 30 days are told of that, and of nothing else.
+func TestFormerContactsHearOfAWeakerAccount(t *testing.T) {
+	const evil, evilBoss = "jane@evil.example", "boss@evil.example"
+	taken := strings.NewReplacer(jane, evil, boss, evilBoss).Replace(accountsFile)
+	for _, kind := range []totp.EventKind{totp.EventTurnedOff, totp.EventDeviceRemoved, totp.EventEnrolled, totp.EventAlarm} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			told := func(what string, kind totp.EventKind, to ...string) {
+				t.Helper()
+				for i := range to {
+					to[i] += " " + string(kind)
+				}
+				h.happens("U-2", kind, "")
+				wantTold(t, what, h.told(), to...)
+			}
+			h.importFile(taken)
+			time.Sleep(29 * day)
+			switch kind {
+			case totp.EventTurnedOff, totp.EventDeviceRemoved:
+				told("lately", kind, evil, anna, it, evilBoss, jane, boss)
+			case totp.EventEnrolled:
+				told("lately", kind, evil)
+			case totp.EventAlarm:
+				told("lately", kind, evil, anna)
+			}
+			time.Sleep(2 * day)
+			told("long ago", totp.EventTurnedOff, evil, anna, it, evilBoss)
+			h.importFile(accountsFile) // back again: each mailbox once
+			time.Sleep(2 * day)
+			told("both", totp.EventTurnedOff, jane, anna, it, boss, evil, evilBoss)
+			h.sound()
+		})
+	}
+}
+
+// Who is told as a former contact alone is told, and an address that only moved
+// to another role is no former one.
+func TestFormerContactsAlone(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.importFile(strings.Replace(accountsFile, "it@acme.example;boss@acme.example", "boss@acme.example;"+jane, 1))
+		h.happens("U-2", totp.EventTurnedOff, "")
+		wantTold(t, "a contact who left", h.told(), jane+" turned_off", anna+" turned_off", boss+" turned_off", it+" turned_off")
+		if _, err := h.sql().Exec(`UPDATE address SET until = $1 WHERE account_id = 'A-1001' AND until IS NULL`, time.Now().UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(25 * time.Hour)
+		h.happens("U-2", totp.EventTurnedOff, "")
+		wantTold(t, "nobody is left", h.told(), jane+" turned_off", anna+" turned_off", boss+" turned_off", it+" turned_off")
+		h.sound()
+	})
+}
+
 // N2, N3, B3, B4, T6: each event is told once to those who must know, in words
 // that say what, when and from where, and is in the audit. Nothing else is.
 func TestFactorLetters(t *testing.T) {
@@ -366,8 +418,8 @@ func TestNoticeWords(t *testing.T) {
 	}
 }
 
-// everyNotice is one letter of each kind to the user, one to an admin, and the
-// reminders.
+// everyNotice is one letter of each kind to the user, one to an admin, one to a
+// former contact, and the reminders.
 func everyNotice(t *testing.T, locale string, change func(*review.Config)) []letter {
 	var all []letter
 	inHouse(t, func(c *review.Config) {
@@ -376,13 +428,15 @@ func everyNotice(t *testing.T, locale string, change func(*review.Config)) []let
 			change(c)
 		}
 	}, func(t *testing.T, h *house) {
-		h.importFile(strings.ReplaceAll(accountsFile, "ACME GmbH,de", "ACME GmbH,"+locale))
+		file := strings.ReplaceAll(accountsFile, "ACME GmbH,de", "ACME GmbH,"+locale)
+		h.importFile(strings.Replace(file, boss, boss+";gone@acme.example", 1))
+		h.importFile(file)
 		for _, c := range factorKinds {
 			time.Sleep(25 * time.Hour)
 			h.happens("U-2", c.kind, c.detail)
 			h.work()
 			for _, l := range h.post() {
-				if l.to == jane || l.to == anna && c.kind == totp.EventTurnedOff {
+				if l.to == jane || (l.to == anna || l.to == "gone@acme.example") && c.kind == totp.EventTurnedOff {
 					all = append(all, l)
 				}
 			}
@@ -400,7 +454,7 @@ func everyNotice(t *testing.T, locale string, change func(*review.Config)) []let
 				}
 			}
 		}
-		if len(all) != len(factorKinds)+1+4 {
+		if len(all) != len(factorKinds)+2+4 {
 			t.Errorf("%d letters", len(all))
 		}
 	})

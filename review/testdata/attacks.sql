@@ -1513,6 +1513,38 @@ UPDATE address SET until = since WHERE address = 'jane@acme.example';
 UPDATE address SET until = since WHERE address = 'jane@acme.example';
 {{note "address=it@acme.example"}}
 
+-- 3: a factor turned off told to an address that ended more than 30 days ago
+--! a letter to a user goes to a current address
+INSERT INTO address (account_id, role, address, lookup, skeleton, source, since, until) VALUES ('A-1001', 'notify', 'old@acme.example', 'old@acme.example', '', 'x', 1, {{now}} - 2592000000000);
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+{{fact "turned_off"}}
+{{note "kind='turned_off'" "address=old@acme.example"}}
+
+-- 3: a factor turned off told to the former address of another user
+--! a letter to a user goes to a current address
+INSERT INTO address (account_id, user_id, role, address, lookup, skeleton, source, since, until) VALUES ('A-1001', 'U-1', 'user', 'old@acme.example', 'old@acme.example', '', 'x', 1, {{now}});
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+{{fact "turned_off"}}
+{{note "kind='turned_off'" "address=old@acme.example"}}
+
+-- 3: a factor turned off told to a former address of another account
+--! a letter to a user goes to a current address
+UPDATE address SET until = {{now}} WHERE address = 'piet@beta.example';
+UPDATE holder SET verified_at = {{now}} WHERE id = 'U-2';
+{{fact "turned_off"}}
+{{note "kind='turned_off'" "address=piet@beta.example"}}
+
+-- 7: a letter of the user alone to an address that was a contact until lately
+--! a letter to a user goes to a current address
+UPDATE address SET until = {{now}} WHERE address = 'it@acme.example';
+{{note "address=it@acme.example"}}
+
+-- 7: guessing told to an admin's address that ended
+--! a letter to a user goes to a current address
+UPDATE address SET until = {{now}} WHERE address = 'anna@acme.example';
+{{fact "alarm"}}
+{{note "kind='alarm'" "address=anna@acme.example"}}
+
 -- 3: a letter to a user to a text that is no stored address
 --! FOREIGN KEY
 {{note "recipient='mallory@evil.example'"}}
