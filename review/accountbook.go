@@ -316,9 +316,9 @@ func (a *accountsFile) addAccount(x Account, line func(user int) int) {
 
 const maxAccountLine = 1 << 20 // bytes of one account
 
-// ReadAccountLines reads accounts as NDJSON: one [Account] a line, in UTF-8. It is
-// as strict as [ReadAccounts] and reports in the same way.
-func ReadAccountLines(r io.Reader) ([]AccountRow, error) {
+// ReadAccountLines reads accounts as NDJSON: one [Account] a line, which decode
+// reads. It is as strict as [ReadAccounts] and reports in the same way.
+func ReadAccountLines(r io.Reader, decode func(line []byte, a *Account) error) ([]AccountRow, error) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxAccountsFile))
 	lines.Buffer(make([]byte, 64<<10), maxAccountLine)
 	a := newAccountsFile()
@@ -330,7 +330,7 @@ func ReadAccountLines(r io.Reader) ([]AccountRow, error) {
 			continue
 		}
 		var x Account
-		if err := strictJSON(text, &x); err != nil {
+		if err := decode(text, &x); err != nil {
 			a.complain(n, "%v", err)
 			continue
 		}
@@ -346,18 +346,4 @@ func ReadAccountLines(r io.Reader) ([]AccountRow, error) {
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
 	return a.finish()
-}
-
-// strictJSON reads one JSON value and nothing else, without members that v does
-// not have.
-func strictJSON(text []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if d.More() {
-		return errors.New("more than one JSON value")
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -108,7 +109,7 @@ func FuzzReadAccountLines(f *testing.F) {
 	f.Add("{\"id\":\"A-1\",\"name\":\"ACME\",\"users\":[{\"id\":\"U-1\",\"login\":\"jdoe\",\"email\":\"jane@acme.example\",\"role\":\"admin\"}]}\n\n{\"id\":\"\"}\n")
 	f.Add("{\"id\":\"A-1\",\"notify\":[\"x\",\"a@b.example;c\"],\"users\":[]}\nnull\n[]\n{} {}\n")
 	f.Fuzz(func(t *testing.T, file string) {
-		rows, err := review.ReadAccountLines(strings.NewReader(file))
+		rows, err := review.ReadAccountLines(strings.NewReader(file), func(line []byte, a *review.Account) error { return json.Unmarshal(line, a) })
 		if err != nil && rows != nil {
 			t.Error("rows beside an error")
 		}

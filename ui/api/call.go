@@ -8,11 +8,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/resetdesk/resetdesk/review"
 )
@@ -21,7 +21,6 @@ const (
 	bodyLimit   = 64 << 10
 	importLimit = 32 << 20
 	importTime  = 5 * time.Minute
-	maxDepth    = 8 // of JSON
 )
 
 // A call is one request of a key.
@@ -86,7 +85,11 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) error {
 
 // checkQuery refuses parameters that the route does not know, and repeated ones.
 func (c *call) checkQuery(known []string) error {
-	for name, values := range c.URL.Query() {
+	query, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil { // what cannot be read would be left out: a dry run would be none
+		return invalid("", "The query cannot be read: parameters are joined by & and percent-encoded.")
+	}
+	for name, values := range query {
 		if !slices.Contains(known, name) {
 			return invalid("", fmt.Sprintf("There is no parameter %q here.", clip(name)))
 		}
@@ -162,84 +165,8 @@ func (c *call) streaming(w http.ResponseWriter) *call {
 	return c
 }
 
-// decode reads the body into v, a pointer to a struct: one JSON object in UTF-8,
-// of bounded depth, with no member that v does not have and none twice.
-func (c *call) decode(v any) error {
-	if !utf8.Valid(c.body) {
-		return badJSON("The body is not UTF-8.")
-	}
-	if err := walk(json.NewDecoder(bytes.NewReader(c.body))); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(c.body))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &wrong):
-		if wrong.Field == "" {
-			return badJSON("The body must be a JSON object.")
-		}
-		return invalid(wrong.Field, fmt.Sprintf("%s is a JSON %s, which does not fit.", wrong.Field, wrong.Value))
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return unknownMember(strings.Trim(name, `"`))
-	}
-	return badJSON("The body is not JSON.")
-}
-
-// walk checks what a decoder does not: depth, repeated members, one value alone.
-func walk(d *json.Decoder) error {
-	type level struct {
-		names map[string]bool // nil in an array
-		key   bool            // a name comes next
-	}
-	var stack []level
-	for {
-		t, err := d.Token()
-		if err == io.EOF && len(stack) == 0 {
-			return badJSON("The body is empty; send at least {}.")
-		}
-		if err != nil {
-			return badJSON("The body is not JSON.")
-		}
-		if n := len(stack); n > 0 && stack[n-1].key {
-			if name, ok := t.(string); ok {
-				if stack[n-1].names[name] {
-					return badJSON(fmt.Sprintf("The member %q stands twice.", clip(name)))
-				}
-				stack[n-1].names[name], stack[n-1].key = true, false
-				continue
-			}
-		}
-		switch t {
-		case json.Delim('{'), json.Delim('['):
-			if len(stack) == maxDepth {
-				return badJSON("The body is nested too deeply.")
-			}
-			l := level{}
-			if t == json.Delim('{') {
-				l = level{map[string]bool{}, true}
-			}
-			stack = append(stack, l)
-			continue
-		case json.Delim('}'), json.Delim(']'):
-			stack = stack[:len(stack)-1]
-		}
-		if len(stack) == 0 {
-			break
-		}
-		if l := &stack[len(stack)-1]; l.names != nil {
-			l.key = true
-		}
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return badJSON("More follows behind the JSON object.")
-	}
-	return nil
-}
+// decode reads the body into v, a pointer to a struct.
+func (c *call) decode(v any) error { return decode(c.body, v) }
 
 // clip keeps what a caller sent short when it is said back.
 func clip(s string) string {

@@ -29,7 +29,7 @@ func TestCases(t *testing.T) {
 		h.ask("GET", "/cases/RST-000000", "").problem(t, 404, "not-found")
 		h.ask("POST", "/cases", `{"account":"A-1","user":"U-99"}`).problem(t, 409, "conflict")
 		h.ask("POST", "/cases", `{"account":"A-1"}`).problem(t, 422, "invalid")
-		h.ask("POST", "/cases", `{"account":"A-1","user":"U-1","password_verified_at":"yesterday"}`).problem(t, 400, "json")
+		h.ask("POST", "/cases", `{"account":"A-1","user":"U-1","password_verified_at":"yesterday"}`).problem(t, 422, "invalid")
 		h.ask("POST", "/cases", `{"account":"A-1","user":"U-1","note":"`+strings.Repeat("x", 2001)+`"}`).problem(t, 422, "invalid")
 
 		h.ask("POST", "/cases/"+number+"/notes", `{"text":"The customer called."}`).want(t, 204)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -23,7 +24,7 @@ func (s *server) importAccounts(c *call) (answer, error) {
 	switch c.mediaType() {
 	case "text/csv":
 	case "application/x-ndjson":
-		read = review.ReadAccountLines
+		read = func(r io.Reader) ([]review.AccountRow, error) { return review.ReadAccountLines(r, decodeLine) }
 	default:
 		return answer{}, errMediaType
 	}
@@ -50,4 +51,14 @@ func (s *server) importAccounts(c *call) (answer, error) {
 	r, err := s.Desk.ImportAccounts(c.Context(), c.key, rows, force, dryRun)
 	return ok(map[string]any{"accounts": r.Accounts, "users": r.Users, "added": r.Added, "changed": r.Changed, "removed": r.Removed,
 		"addresses_added": r.AddressesAdded, "addresses_ended": r.AddressesEnded, "dry_run": r.DryRun}), err
+}
+
+// decodeLine reads a line as strictly as a body, and says in words what is wrong.
+func decodeLine(text []byte, a *review.Account) error {
+	err := decode(text, a)
+	var p *problem
+	if errors.As(err, &p) {
+		return errors.New(p.detail)
+	}
+	return err
 }
