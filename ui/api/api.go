@@ -217,7 +217,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, t route) (answer,
 // admit checks the key, its network, its scope and its pace.
 func (s *server) admit(r *http.Request, scope review.Scope) (review.APIKey, error) {
 	from := address(r)
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") { // RFC 9110 11.1: in any letter case
+		token = ""
+	}
 	key, err := s.Desk.APIKey(r.Context(), strings.TrimSpace(token))
 	if review.KindOf(err) == review.Denied {
 		if wait := s.strangers.take(neighbourhood(from)); wait > 0 {
