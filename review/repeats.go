@@ -95,6 +95,13 @@ func (d *Desk) KeepAnswer(ctx context.Context, r Request, a Answer) error {
 	})
 }
 
+// DropClaim forgets a claimed request that is to come again: nothing was done.
+func (d *Desk) DropClaim(ctx context.Context, r Request) error {
+	return d.update(ctx, "drop claim", func(tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, `DELETE FROM idempotency WHERE key_id = $1 AND name = $2 AND done_at IS NULL`, r.Key.ID, r.Name))
+	})
+}
+
 // forgetAnswers ends the day of repeats.
 func (d *Desk) forgetAnswers(ctx context.Context) error {
 	return d.update(ctx, "forget answers", func(tx *sql.Tx) error {

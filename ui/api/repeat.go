@@ -89,6 +89,12 @@ func (s *server) keep(c *call, request review.Request, do func() (answer, error)
 		if p.status >= http.StatusInternalServerError {
 			return answer{}, p
 		}
+		if p.kind == tooFastKind { // nothing was done, and the same request may come again
+			if err := s.Desk.DropClaim(c.Context(), request); err != nil {
+				return answer{}, err
+			}
+			return answer{}, p
+		}
 		out = p.answer()
 	}
 	return out, s.Desk.KeepAnswer(c.Context(), request, review.Answer{Status: out.status, Header: out.header, Body: out.raw})

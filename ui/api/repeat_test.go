@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base32"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -239,6 +240,26 @@ func TestNoSecretIsKept(t *testing.T) {
 		}
 		if strings.Contains(h.log.String(), used) || !strings.Contains(h.log.String(), "reference=") {
 			t.Errorf("log %s", h.log)
+		}
+	})
+}
+
+// "Later" is no answer to keep: the same request under the same name is done when
+// it comes again in time.
+func TestRepeatOfTooMany(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		h.ask("PUT", "/accounts/A-1001", acme).want(t, 201)
+		signal := body("type", "login_failed")
+		for n := range 60 {
+			h.ask("POST", "/users/U-2/signals", signal, "Idempotency-Key", fmt.Sprint("s", n)).want(t, 204)
+		}
+		h.ask("POST", "/users/U-2/signals", signal, "Idempotency-Key", "late").problem(t, 429, "too-many-requests")
+		time.Sleep(time.Hour)
+		for range 2 {
+			h.ask("POST", "/users/U-2/signals", signal, "Idempotency-Key", "late").want(t, 204)
+		}
+		if n := h.count(`SELECT count(*) FROM signal`); n != 61 {
+			t.Errorf("%d signals", n)
 		}
 	})
 }
