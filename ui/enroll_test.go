@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/totp/panel"
 )
@@ -99,5 +100,78 @@ func TestEnrollmentAfterAReset(t *testing.T) {
 		b.post(path+"/start", "pass", strings.ToLower(pass)).leads(t, path+"/setup")
 		_, codes := proves(t, b, path, b.get(path+"/setup"))
 		codes.want(t, 200, "Save your backup codes")
+	})
+}
+
+var codeField = regexp.MustCompile(`<input[^>]* name="code"[^>]*>`)
+
+// takesEight wants every field for a code on the page to take eight digits, typed
+// with a space, and a backup code, and to say nothing of six.
+func takesEight(t *testing.T, page answer) answer {
+	t.Helper()
+	fields := codeField.FindAllString(page.body, -1)
+	if len(fields) == 0 {
+		t.Errorf("no field for a code on %s", page.main())
+	}
+	for _, f := range fields {
+		m := regexp.MustCompile(`maxlength="(\d+)"`).FindStringSubmatch(f)
+		if m == nil || len(m[1]) != 2 || m[1] < "20" || strings.Contains(f, "pattern=") || strings.Contains(f, "minlength=") {
+			t.Errorf("too narrow for eight digits: %s", f)
+		}
+	}
+	for _, six := range []string{"6 digit", "6-digit", "six digit", "six-digit"} {
+		if strings.Contains(page.main(), six) {
+			t.Errorf("the page says %q: %s", six, page.main())
+		}
+	}
+	return page
+}
+
+// With digits = 8 and period = 60 a new reviewer enrolls, signs in, and steps up
+// to approve and to make and revoke an API key. The first six digits are no code.
+// Who enrolled before keeps the key of six.
+func TestEightDigits(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		number, confirm := h.request()
+		h.browser().post("/r/"+confirm, "answer", "yes").leads(t, "/r/"+confirm)
+		_, rita := h.signIn("rita", review.Decider)
+		h.reopen(func(c *review.Config) { c.TOTP.Digits, c.TOTP.Period = 8, 60 })
+		token, err := h.desk.Invite(t.Context(), "host", "new@host.example", "Nora New", review.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, path := h.browser(), "/invite/"+token
+		b.post(path, "password", password, "again", password).leads(t, path+"/enroll")
+		path += "/enroll"
+		if page := b.get(path).want(t, 200, "Set it up"); strings.Contains(page.body, "30 seconds") {
+			t.Errorf("a period of 60 seconds is told as 30: %s", page.main())
+		}
+		b.post(path+"/start").leads(t, path+"/setup")
+		page := takesEight(t, b.get(path+"/setup").want(t, 200, "Code of 8 digits", "Digits: 8. Period: 60 seconds", "digits=8"))
+		secret := strings.ReplaceAll(shownKey.FindStringSubmatch(page.body)[1], " ", "")
+		next := func() string {
+			time.Sleep(time.Minute)
+			return codeOf(t, secret, time.Now(), otp.DigitsEight, 60)
+		}
+		c := codeOf(t, secret, time.Now(), otp.DigitsEight, 60)
+		takesEight(t, b.post(path+"/confirm", "code", c[:6]).want(t, http.StatusUnprocessableEntity, "not right"))
+		page = b.post(path+"/confirm", "code", c[:4]+" "+c[4:]).want(t, 200, "Save your backup codes")
+		b.post(path+"/finish", append(hiddenFields(page), "saved", "yes")...).leads(t, "/sign-in")
+
+		takesEight(t, b.get("/sign-in"))
+		c = next()
+		b.post("/sign-in", "email", "new@host.example", "password", password, "code", c[:6]).want(t, http.StatusUnauthorized, "not right")
+		b.post("/sign-in", "email", "new@host.example", "password", password, "code", c[:4]+" "+c[4:]).leads(t, "/")
+		approve := "/cases/" + number + "/approve"
+		form := append(hiddenFields(takesEight(t, b.get(approve))), "account", "A-1001", "reason", "called")
+		takesEight(t, b.post(approve, append(form, "code", c)...).want(t, http.StatusTooManyRequests, "just used"))
+		b.post(approve, append(form, "code", next())...).leads(t, "/cases/"+number)
+
+		h.browser().post("/sign-in", "email", rita.Email, "password", password, "code", h.fresh(rita.Holder)).leads(t, "/") // keeps the six digits of her key
+
+		takesEight(t, b.get("/settings/api/new"))
+		b.post("/settings/api/new", "name", "x", "scope", "totp:verify", "code", next()).want(t, 200, "never again")
+		takesEight(t, b.get("/settings/api/1/revoke"))
+		b.post("/settings/api/1/revoke", "code", next()).leads(t, "/settings/api")
 	})
 }

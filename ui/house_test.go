@@ -47,6 +47,7 @@ A-2002,Beta BV,nl,U-4,sanne,sanne@beta.example,user,0
 type house struct {
 	t       *testing.T
 	path    string
+	config  review.Config
 	desk    *review.Desk
 	pages   http.Handler
 	log     *bytes.Buffer
@@ -80,22 +81,39 @@ func newHouse(t *testing.T, dir string, change ...func(*review.Config)) *house {
 	for _, f := range change {
 		f(&c)
 	}
-	h.desk, err = review.Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.desk.Close() })
+	h.open(c)
 	h.importFile(accountsFile)
+	return h
+}
+
+// reopen closes the desk and opens it again with another configuration.
+func (h *house) reopen(change func(*review.Config)) {
+	h.t.Helper()
+	if err := h.desk.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	c := h.config
+	change(&c)
+	h.open(c)
+}
+
+func (h *house) open(c review.Config) {
+	h.t.Helper()
+	desk, err := review.Open(h.t.Context(), c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.config, h.desk = c, desk
+	h.t.Cleanup(func() { desk.Close() })
 	programs, err := api.New(api.Config{Desk: h.desk, BaseURL: base})
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	h.pages, err = ui.New(ui.Config{API: programs, Desk: h.desk, BaseURL: base, Brand: "Example", Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Status: func() []ui.Line { return []ui.Line{{OK: true, Text: "Mailbox connected"}} }})
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	return h
 }
 
 func (h *house) importFile(file string) {
@@ -240,7 +258,12 @@ func (a answer) leads(t *testing.T, to string) {
 
 func code(t *testing.T, secret string, at time.Time) string {
 	t.Helper()
-	c, err := potp.GenerateCodeCustom(secret, at, potp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	return codeOf(t, secret, at, otp.DigitsSix, 30)
+}
+
+func codeOf(t *testing.T, secret string, at time.Time, digits otp.Digits, period uint) string {
+	t.Helper()
+	c, err := potp.GenerateCodeCustom(secret, at, potp.ValidateOpts{Period: period, Digits: digits, Algorithm: otp.AlgorithmSHA1})
 	if err != nil {
 		t.Fatal(err)
 	}

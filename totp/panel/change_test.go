@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp"
+	potp "github.com/pquerna/otp/totp"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -189,5 +191,55 @@ func TestTypedAnyhow(t *testing.T) {
 		b.post("/code", "code", wide).leads("/account")
 		c := h.fresh()
 		b.post("/code", "code", "\u00a0"+c[:2]+"-"+c[2:4]+" "+c[4:]+"\r\n").leads("/account")
+	})
+}
+
+var codeField = regexp.MustCompile(`<input name="code"[^>]*>`)
+
+// An installation may want eight digits: a key of eight passes the challenge and
+// proves each change, and every field has room for it. A key from before keeps
+// its six, and is replaced by one of eight.
+func TestEightDigits(t *testing.T) {
+	inHouse(t, func(h *house) {
+		b := h.browser()
+		h.enroll(b)
+		h.policy(totp.Policy{Digits: 8, Period: 60})
+		b = h.browser()
+		roomy := func(a answer) answer {
+			h.Helper()
+			fields := codeField.FindAllString(a.body, -1)
+			if len(fields) == 0 {
+				h.Errorf("no field for a code in %s", a.body)
+			}
+			for _, f := range fields {
+				if m := regexp.MustCompile(`maxlength="([2-9]\d)"`).FindString(f); m == "" || strings.Contains(f, "pattern") || strings.Contains(a.body, "6 digits") {
+					h.Errorf("no room for eight digits: %s in %s", f, a.body)
+				}
+			}
+			return a
+		}
+		next := func() string {
+			h.Helper()
+			time.Sleep(time.Minute)
+			c, err := potp.GenerateCodeCustom(h.phone, time.Now(), potp.ValidateOpts{Period: 60, Digits: otp.DigitsEight})
+			h.must(err)
+			return c[:4] + " " + c[4:]
+		}
+		b.post("/code", "code", h.fresh()).leads("/account")
+		roomy(b.get(path + "/replace").want(200))
+		b.post(path+"/start", "code", h.fresh()).leads(path + "/setup")
+		h.phone = roomy(b.get(path+"/setup").want(200, "Code of 8 digits")).key()
+		b.post(path+"/confirm", "code", next()).want(200, "Save your backup codes")
+
+		roomy(b.get("/code").want(200))
+		c := next()
+		b.post("/code", "code", c[:4]+c[5:7]).want(422, "not right")
+		b.post("/code", "code", c).leads("/account")
+		for _, act := range []string{"/codes", "/off"} {
+			roomy(b.get(path + act).want(200))
+			if a := b.post(path+act, "code", next()); a.status >= 400 {
+				h.Errorf("%s: %d %s", act, a.status, a.body)
+			}
+		}
 	})
 }
