@@ -47,7 +47,7 @@ var hot = [...]string{
 			coalesce(c.algorithm, ''), coalesce(c.digits, 0), coalesce(c.period, 0),
 			coalesce(c.last_step, 0), coalesce(c.drift, 0), coalesce(c.drift_step, 0)
 		FROM holder h LEFT JOIN credential c ON c.user_id = h.id AND c.state = 'active'
-		WHERE h.id = $1 ORDER BY c.activated_at, c.id`,
+		WHERE h.id = $1 ORDER BY c.id`,
 	countAttempt: `
 		UPDATE holder SET failures = failures + 1,
 			day_failures = CASE WHEN day_from <= $3 THEN 1 ELSE day_failures + 1 END,
