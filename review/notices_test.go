@@ -316,9 +316,7 @@ func TestFactorEventsThroughFaults(t *testing.T) {
 			}
 			err := h.desk.Tick(ctx)
 			for _, id := range ids {
-				settled := h.count(`SELECT count(*) FROM factor_event WHERE id = $1 AND settled_at IS NOT NULL`, id)
-				audited := h.count(`SELECT count(*) FROM audit WHERE action LIKE 'factor.%' AND json_extract(detail, '$.event') = $1`, id)
-				letters := h.count(`SELECT count(*) FROM letter WHERE topic = 'event:' || $1`, id)
+				settled, audited, letters := h.event(id)
 				if settled != audited || (letters > 0) != (settled > 0) {
 					t.Fatalf("event %d: %d settled, %d audited, %d letters, %v", id, settled, audited, letters, err)
 				}
