@@ -27,7 +27,8 @@ BEGIN SELECT RAISE(ABORT, 'what a database says of itself is never deleted'); EN
 -- id, or one of our reviewers as 'staff:<n>'. generation counts resets; every
 -- reset raises it by one, so that a retry for generation N never touches N+1.
 -- failures are wrong codes in a row, which a right one ends; day_failures those
--- since day_from, which nothing ends but the day, a reset or a person.
+-- since day_from, twice where there are two authenticators to hit, which nothing
+-- ends but the day, a reset or a person.
 CREATE TABLE holder (
     id           TEXT PRIMARY KEY CHECK (id <> ''),
     api_only     INTEGER NOT NULL DEFAULT 0 CHECK (api_only IN (0, 1)),

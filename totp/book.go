@@ -50,14 +50,14 @@ var hot = [...]string{
 		WHERE h.id = $1 ORDER BY c.id`,
 	countAttempt: `
 		UPDATE holder SET failures = failures + 1,
-			day_failures = CASE WHEN day_from <= $3 THEN 1 ELSE day_failures + 1 END,
+			day_failures = CASE WHEN day_from <= $3 THEN $4 ELSE day_failures + $4 END,
 			day_from = CASE WHEN day_from <= $3 OR day_from > $2 THEN $2 ELSE day_from END
 		WHERE id = $1 AND locked_until <= $2 AND frozen_at IS NULL
 		RETURNING failures, day_failures, day_from`,
 	claimTimeStep: `
 		UPDATE credential SET last_step = $1 WHERE id = $2 AND state = 'active' AND last_step < $1`,
 	endFailures: `
-		UPDATE holder SET failures = 0, day_failures = day_failures - 1, locked_until = 0, verified_at = $1 WHERE id = $2`,
+		UPDATE holder SET failures = 0, day_failures = day_failures - $3, locked_until = 0, verified_at = $1 WHERE id = $2`,
 }
 
 // passDue tells of a holder h without an active factor whether the next one

@@ -157,11 +157,11 @@ func (b *Book) present(ctx context.Context, tx *sql.Tx, user string, generation 
 		b.passHash(user, pass), user, generation).Scan(&a.pass, &a.until)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		n, err := b.count(ctx, tx, user, now)
+		n, err := b.count(ctx, tx, user, 1, now)
 		if err != nil {
 			return admission{}, err
 		}
-		return admission{}, missed(ctx, tx, user, n, 1, now, ErrInvalidPass)
+		return admission{}, missed(ctx, tx, user, n, now, ErrInvalidPass)
 	case err != nil:
 		return admission{}, fmt.Errorf("read enrollment pass: %w", err)
 	case a.until <= now.UnixMicro():

@@ -126,6 +126,43 @@ func TestDayBudget(t *testing.T) {
 	})
 }
 
+// T3: a guess is compared with each authenticator there is, and counts for each:
+// who removes one, or adds one, leaves an attacker no more than was left. Counting
+// guesses alone turns this red: 74 times at a device in one day, 124 in 24 hours.
+func TestDevicesGiveNoGuesses(t *testing.T) {
+	inBubble(t, func(d *desk) {
+		key, codes := d.enroll(jane, totp.Proof{})
+		second := d.addDevice(jane, "tablet", key)
+		time.Sleep(24 * time.Hour)
+		compared := 0
+		guess := func(devices, most int) {
+			for range most {
+				var locked *totp.LockedError
+				err := d.verify(wrong(key, time.Now()))
+				for errors.As(err, &locked) && locked.RetryAfter <= 15*time.Minute {
+					time.Sleep(locked.RetryAfter)
+					err = d.verify(wrong(key, time.Now()))
+				}
+				if errors.As(err, &locked) {
+					return
+				}
+				d.wants("wrong", err, totp.ErrInvalidCode)
+				compared += devices
+			}
+		}
+		guess(2, 24)
+		time.Sleep(15 * time.Minute)
+		list, err := d.book.Devices(d.Context(), jane)
+		d.must(err)
+		d.must(d.book.RemoveDevice(d.Context(), jane, list[0].ID, totp.Proof{Code: codes[0]}))
+		key = second
+		guess(1, 50)
+		if compared != 50 {
+			d.Errorf("%d comparisons in a day, want 50", compared)
+		}
+	})
+}
+
 // A row of failures that costs a minute is noted, once.
 func TestLockedIsNoted(t *testing.T) {
 	inBubble(t, func(d *desk) {

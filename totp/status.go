@@ -60,7 +60,7 @@ func readStatus(ctx context.Context, q Querier, user string) (Status, duty, erro
 	d.apiOnly = s.APIOnly
 	s.Enrolled = s.Devices > 0
 	s.PassRequired = s.PassRequired && !s.Enrolled
-	spent := today >= dayFailures/max(s.Devices, 1) && time.Since(time.UnixMicro(from)) < day
+	spent := today >= dayFailures && time.Since(time.UnixMicro(from)) < day
 	s.Alarm = spent || s.Failures >= alarmFailures
 	s.Since, s.LastUsed, s.HoldUntil = instant(since), instant(used), instant(hold)
 	s.SessionsFrom, s.LockedUntil = instant(sessions), instant(locked)

@@ -16,10 +16,11 @@ import (
 // [Unfreeze].
 //
 // A right code does not give a guesser who waits for it new guesses: there are
-// 50 wrong codes a day, shared by the authenticators, then the user is locked
-// until that day ends. A day begins with the first code after the last one
-// ended, so that any 24 hours touch two of them at most: 100 guesses, a chance
-// below 3e-4.
+// 50 wrong codes a day, then the user is locked until that day ends. One that is
+// compared with two authenticators counts twice, so that it does not matter when
+// one comes or goes. A day begins with the first code after the last one ended,
+// so that any 24 hours touch two of them at most: 100 guesses, a chance below
+// 3e-4.
 const (
 	freeFailures  = 5
 	dayFailures   = 50
@@ -34,9 +35,10 @@ const (
 
 // A tally is what the count of an attempt says, if it fails too.
 type tally struct {
-	row   int   // failures in a row
-	today int   // failures since from
-	from  int64 // begin of the day
+	devices int   // it is compared with
+	row     int   // failures in a row
+	today   int   // failures since from, each times its devices
+	from    int64 // begin of the day
 }
 
 // delay is the wait after so many failures in a row.
@@ -66,8 +68,9 @@ func locked(until int64, now time.Time) *LockedError {
 // together with the outcome, and nobody learns an outcome before that commit: a
 // crash can take back only an attempt that was never answered. A clock that is
 // set back neither ends a lock nor forgets a failure.
-func (b *Book) count(ctx context.Context, tx *sql.Tx, user string, now time.Time) (n tally, err error) {
-	err = b.hot(ctx, tx, countAttempt).QueryRowContext(ctx, user, now.UnixMicro(), now.Add(-day).UnixMicro()).Scan(&n.row, &n.today, &n.from)
+func (b *Book) count(ctx context.Context, tx *sql.Tx, user string, devices int, now time.Time) (n tally, err error) {
+	n.devices = devices
+	err = b.hot(ctx, tx, countAttempt).QueryRowContext(ctx, user, now.UnixMicro(), now.Add(-day).UnixMicro(), devices).Scan(&n.row, &n.today, &n.from)
 	if err == nil {
 		return n, nil
 	}
@@ -90,10 +93,10 @@ func (b *Book) count(ctx context.Context, tx *sql.Tx, user string, now time.Time
 
 // missed lets the counted attempt stand, sets the wait and notes it. It returns
 // why, the refusal to give.
-func missed(ctx context.Context, tx *sql.Tx, user string, n tally, devices int, now time.Time, why error) error {
+func missed(ctx context.Context, tx *sql.Tx, user string, n tally, now time.Time, why error) error {
 	wait := delay(n.row)
 	until := now.Add(wait).UnixMicro()
-	spent := n.today >= dayFailures/max(devices, 1)
+	spent := n.today >= dayFailures
 	if spent {
 		until = max(until, n.from+day.Microseconds())
 	}
@@ -109,7 +112,7 @@ func missed(ctx context.Context, tx *sql.Tx, user string, n tally, devices int, 
 		}
 	}
 	if spent || n.row >= alarmFailures {
-		if err := noteOnce(ctx, tx, user, EventAlarm, now, time.UnixMicro(n.from), strconv.Itoa(n.today)); err != nil {
+		if err := noteOnce(ctx, tx, user, EventAlarm, now, time.UnixMicro(n.from), strconv.Itoa(n.today/n.devices)); err != nil {
 			return err
 		}
 	}
@@ -117,8 +120,8 @@ func missed(ctx context.Context, tx *sql.Tx, user string, n tally, devices int, 
 }
 
 // passed ends a row of failures. The day's are kept.
-func (b *Book) passed(ctx context.Context, tx *sql.Tx, user string, now time.Time) error {
-	_, err := b.hot(ctx, tx, endFailures).ExecContext(ctx, now.UnixMicro(), user)
+func (b *Book) passed(ctx context.Context, tx *sql.Tx, user string, n tally, now time.Time) error {
+	_, err := b.hot(ctx, tx, endFailures).ExecContext(ctx, now.UnixMicro(), user, n.devices)
 	if err != nil {
 		return fmt.Errorf("reset failures: %w", err)
 	}
@@ -127,8 +130,8 @@ func (b *Book) passed(ctx context.Context, tx *sql.Tx, user string, now time.Tim
 
 // uncounted takes back the count of an attempt that was neither wrong nor a
 // success, and returns why, the refusal to give.
-func uncounted(ctx context.Context, tx *sql.Tx, user string, why error) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE holder SET failures = failures - 1, day_failures = day_failures - 1 WHERE id = $1`, user); err != nil {
+func uncounted(ctx context.Context, tx *sql.Tx, user string, n tally, why error) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE holder SET failures = failures - 1, day_failures = day_failures - $2 WHERE id = $1`, user, n.devices); err != nil {
 		return fmt.Errorf("uncount attempt: %w", err)
 	}
 	return why

@@ -89,7 +89,7 @@ func fault(what string, err error) error {
 // prove counts, compares and claims, for every act that asks for a code. A
 // nil error means that the code was right and is used up.
 func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, s standing, g guess, now time.Time) (Result, error) {
-	n, err := b.count(ctx, tx, user, now)
+	n, err := b.count(ctx, tx, user, len(s.factors), now)
 	if err != nil {
 		return Result{}, err
 	}
@@ -103,14 +103,14 @@ func (b *Book) prove(ctx context.Context, tx *sql.Tx, user string, s standing, g
 	var used *UsedError
 	switch {
 	case err == nil:
-		return res, b.passed(ctx, tx, user, now)
+		return res, b.passed(ctx, tx, user, n, now)
 	case errors.As(err, &used):
 		if err := noteOnce(ctx, tx, user, EventCodeRepeated, now, now.Add(-day), ""); err != nil {
 			return Result{}, err
 		}
-		return Result{}, uncounted(ctx, tx, user, err)
+		return Result{}, uncounted(ctx, tx, user, n, err)
 	case errors.Is(err, ErrInvalidCode):
-		return Result{}, missed(ctx, tx, user, n, len(s.factors), now, err)
+		return Result{}, missed(ctx, tx, user, n, now, err)
 	}
 	return Result{}, err
 }
