@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -238,5 +239,33 @@ func TestRequired(t *testing.T) {
 		if s, err := free.Status(d.Context(), "late"); err != nil || !s.RequiredFrom.IsZero() || s.Required {
 			d.Errorf("not mandatory: %+v, %v", s, err)
 		}
+	})
+}
+
+// T2: a code that both authenticators show at the same time, by chance, is good
+// once. Claiming it for the first alone turns this red.
+func TestEqualCodesOfTwoDevices(t *testing.T) {
+	inBubble(t, func(d *desk) {
+		first, _ := d.enroll(jane, totp.Proof{})
+		second := d.addDevice(jane, "tablet", first)
+		codes := func(k totp.Key) func(time.Time) string {
+			u, err := otp.NewKeyFromURL(k.URI())
+			d.must(err)
+			return func(t time.Time) string { return atURL(u, t) }
+		}
+		a, b := codes(first), codes(second)
+		now := time.Now()
+		before := "" // the second one's code a step ago, which is good as well
+		for ; ; now = now.Add(30 * time.Second) {
+			code, other := a(now), b(now)
+			if code == other || code == before {
+				break
+			}
+			before = other
+		}
+		time.Sleep(time.Until(now))
+		code := a(now)
+		d.must(d.verify(code))
+		d.wantsUsed("the same code again", d.verify(code))
 	})
 }

@@ -126,10 +126,11 @@ func noteCode(ctx context.Context, tx *sql.Tx, user string, generation int64, le
 	return err
 }
 
-// claimStep uses up the newest unused step whose code it is. The condition on
-// last_step decides between all who try at once (RFC 6238 5.2).
+// claimStep uses up the newest unused step whose code it is, of each authenticator
+// that shows it: two that agree by chance do not make one code good twice. The
+// condition on last_step decides between all who try at once (RFC 6238 5.2).
 func (b *Book) claimStep(ctx context.Context, tx *sql.Tx, factors []factor, code string, now time.Time) error {
-	answer := ErrInvalidCode
+	answer, claimed := ErrInvalidCode, false
 	for _, f := range factors {
 		step, m := f.key.match(code, now, f.lastStep, f.driftStep, b.policy.Skew)
 		switch m {
@@ -140,12 +141,13 @@ func (b *Book) claimStep(ctx context.Context, tx *sql.Tx, factors []factor, code
 			if err != nil {
 				return fmt.Errorf("claim step: %w", err)
 			}
-			if won {
-				return nil
-			}
-			f.lastStep = step // somebody was faster
+			claimed = claimed || won
+			f.lastStep = step // else somebody was faster
 		}
 		answer = f.used(now)
+	}
+	if claimed {
+		return nil
 	}
 	for i := 0; answer == ErrInvalidCode && i < len(factors); i++ {
 		hint, err := factors[i].hint(ctx, tx, code, now, b.policy.Skew)
