@@ -223,6 +223,11 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 	r.intent = r.words().Classify()
 }
 
+// fromRegistered reports whether the mail says that it comes from a registered address.
+func (r *reading) fromRegistered() bool {
+	return r.verdict.Match == sender.MatchExact || r.verdict.Match == sender.MatchCaseVariant
+}
+
 // giveFate decides what becomes of the mail, in the caller's transaction. It
 // reports whether letters were queued.
 func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued bool, err error) {
@@ -243,7 +248,6 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 	if err := saveAssessment(ctx, tx, r); err != nil {
 		return false, err
 	}
-	exact := r.verdict.Match == sender.MatchExact || r.verdict.Match == sender.MatchCaseVariant
 	switch {
 	case r.verdict.State() == sender.Automated:
 		return false, setFate(ctx, tx, r.id, "automatic", because(r, "An automatic mail: never a request, never answered."))
@@ -251,7 +255,7 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("A second copy of mail %d: the same signed mail, delivered twice.", r.copyOf))
 	case r.verdict.State() == sender.Quarantine:
 		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
-	case !exact:
+	case !r.fromRegistered():
 		return false, d.passBy(ctx, tx, r)
 	case r.backlog && !d.cfg.OpenBacklog:
 		return false, setFate(ctx, tx, r.id, "parked", "It was in the mailbox before resetdesk first looked; nobody was mailed.")
@@ -266,10 +270,17 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 }
 
 // passBy gives a mail from an unregistered address its fate. Nobody is answered
-// and nothing is told; one that asks for a reset stays readable for staff.
+// and nothing is told; one that asks for a reset stays readable for staff, and so
+// does one that answers a letter of ours: it may be an objection.
 func (d *Desk) passBy(ctx context.Context, tx *sql.Tx, r *reading) error {
 	if r.intent.Request {
 		return setFate(ctx, tx, r.id, "passed", "It asks for a reset, but its sender is no registered admin address of any account. Nobody was answered.")
+	}
+	if answer, err := answersLetter(ctx, tx, r); err != nil || answer {
+		if err != nil {
+			return err
+		}
+		return setFate(ctx, tx, r.id, "parked", "It answers a letter of ours, but its sender is no registered admin address of any account. Read it: it may object.")
 	}
 	if err := setFate(ctx, tx, r.id, "passed", "Not from a registered address and no request; its body was not kept."); err != nil {
 		return err

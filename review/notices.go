@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -261,6 +262,23 @@ func listeners(ctx context.Context, tx *sql.Tx, u listener, to audience, now tim
 		return append(people, former...), err
 	}
 	return nil, nil
+}
+
+// answersLetter reports whether a mail names a letter of ours as what it answers.
+// Users, contacts and former ones are told to object by mail where there is no
+// phone, and only admins are registered. Of the references the newest count.
+func answersLetter(ctx context.Context, tx *sql.Tx, r *reading) (answers bool, err error) {
+	ids := append(slices.Clone(r.message.References), r.message.InReplyTo...)
+	for _, id := range ids[max(0, len(ids)-10):] {
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM letter WHERE message_id = $1)`, strings.ToLower(id)).Scan(&answers)
+		if err != nil {
+			return false, fmt.Errorf("read letter answered: %w", err)
+		}
+		if answers {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // addresses reads stored addresses.

@@ -485,9 +485,56 @@ func TestReplyToNoticeWaitsForStaff(t *testing.T) {
 				h.deliver(request("anna@acme.example", "Re: "+l.subject, text),
 					request("anna@acme.example", "Re: "+l.subject, text+"\n\n> "+strings.ReplaceAll(l.text, "\n", "\n> ")))
 			}
+			for _, l := range letters { // of a user, in a mailbox that is not ours alone
+				header := request(jane, "Re: "+l.subject, "")
+				if got, err := h.desk.Concerns(t.Context(), inbox, [][]byte{[]byte(header)}); err != nil || !got[0] {
+					t.Errorf("%s: an answer to %q is not read: %v", locale, l.subject, err)
+				}
+			}
 			if n := h.count(`SELECT count(*) FROM inbound WHERE fate = 'parked'`); n != 2*len(letters) {
 				t.Errorf("%s: %d of %d answers wait", locale, n, 2*len(letters))
 			}
 		})
 	}
+}
+
+// Users, contacts and former ones object by an answer, too: it waits for staff,
+// whoever it comes from, and nothing else from them does.
+func TestObjectionOfAnybodyTold(t *testing.T) {
+	inHouse(t, bare, func(t *testing.T, h *house) {
+		h.importFile(strings.Replace(accountsFile, "it@acme.example;", "", 1))
+		h.happens("U-2", totp.EventTurnedOff, "")
+		h.work()
+		letters := h.post()
+		v, more := h.ask("anna@acme.example", forUser("sanne at Beta")) // the notices of a case
+		if len(letters) != 4 || len(more) < 3 {
+			t.Fatalf("%d and %d letters about %s", len(letters), len(more), v.Number)
+		}
+		for i, l := range append(letters, more...) {
+			for _, header := range []string{"In-Reply-To", "References"} {
+				plain := request(l.to, "Re: "+l.subject, "That was not me!")
+				h.deliver(strings.Replace(plain, "Message-ID", header+": <other@host.example> "+headerOf(t, l.raw, "Message-Id")+"\nMessage-ID", 1))
+				if fate, reason := h.fate(); fate != "parked" && (fate != "attached" || l.to != anna) {
+					t.Errorf("%d: the answer of %s is %s: %s", i, l.to, fate, reason)
+				}
+			}
+			h.deliver(request(l.to, "2FA", "Thank you!"))
+			if fate, reason := h.fate(); l.to != anna && fate != "passed" {
+				t.Errorf("a thank-you of %s is %s: %s", l.to, fate, reason)
+			}
+		}
+		answering := "In-Reply-To: " + headerOf(t, letters[0].raw, "Message-Id") + "\nMessage-ID"
+		for _, from := range []string{jane, "Anna <anna@acme.exampel>", "\"anna@acme.example\" <x@stranger.example>", "x@stranger.example\nReply-To: anna@acme.example"} {
+			h.deliver(strings.Replace(request(from, "Re: 2FA", "That was not me!"), "Message-ID", answering, 1))
+			fate, _ := h.fate()
+			_, err := h.desk.OpenParked(t.Context(), h.rita, int64(h.count(`SELECT max(id) FROM inbound`)))
+			if fate != "parked" && fate != "quarantined" || review.KindOf(err) != review.Conflict {
+				t.Errorf("an answer from %q is %s, and made a case: %v", from, fate, err)
+			}
+		}
+		h.deliver(strings.Replace(request("x@stranger.example", "Re: 2FA", "Hi"), "Message-ID", "In-Reply-To: <'; --@host.example>\nMessage-ID", 1))
+		if fate, _ := h.fate(); fate != "passed" {
+			t.Errorf("an answer to nothing of ours is %s", fate)
+		}
+	})
 }

@@ -278,7 +278,7 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(fate, '') FROM inbound WHERE id = $1`, id).Scan(&fate); err != nil {
 			return err
 		}
-		if fate != "parked" || !r.verdict.State().AtLeast(sender.Unverified) || r.verdict.Registered == "" {
+		if fate != "parked" || !r.verdict.State().AtLeast(sender.Unverified) || !r.fromRegistered() {
 			return fail(Conflict, "Only a parked mail from a registered address can become a case.")
 		}
 		if _, err := record(ctx, tx, time.Now(), s.actor(), "mail.opened", fmt.Sprintf("mail:%d", id), nil); err != nil {

@@ -3,6 +3,7 @@ package review
 import (
 	"time"
 
+	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
 )
 
@@ -223,6 +224,13 @@ type MailView struct {
 	Truncated, HTMLOnly         bool
 	Fate, FateReason            string
 	Sender                      *proof.Evidence // nil while nobody has judged the mail
+}
+
+// MayOpen reports whether a person may make a case of the mail: it waits, and it
+// says that it comes from a registered address.
+func (m MailView) MayOpen() bool {
+	match := sender.Match(m.Match)
+	return m.Fate == "parked" && (match == sender.MatchExact || match == sender.MatchCaseVariant)
 }
 
 // A PanelRequestView is a request of the control panel as the reviewer reads it.

@@ -21,7 +21,7 @@ var tabs = []tab{
 	{review.TabWaiting, "Waiting period", "No case is in its waiting period.", false},
 	{review.TabHeld, "On hold", "No case is on hold.", false},
 	{review.TabClosed, "Closed", "No case was decided yet.", false},
-	{review.TabParked, "Not a request", "No mail is parked. Mails from registered addresses that ask for no reset appear here, so that none is lost.", false},
+	{review.TabParked, "Not a request", "No mail is parked. Mails from registered addresses that ask for no reset appear here, and answers to our letters, so that none is lost.", false},
 	{review.TabQuarantine, "Quarantine", "No mail is in quarantine.", true},
 }
 
@@ -90,7 +90,7 @@ func (s *site) showMail(w http.ResponseWriter, r *http.Request, who review.Sessi
 	if err != nil {
 		return err
 	}
-	p := mailPage{m, m.Fate == "parked" && who.Reviewer.Role.Decides()}
+	p := mailPage{m, m.MayOpen() && who.Reviewer.Role.Decides()}
 	return s.render(w, r, http.StatusOK, "mail", view{Title: "Mail without a case", Body: p})
 }
 
