@@ -455,6 +455,7 @@ CREATE TABLE inbound (
 CREATE INDEX inbound_waiting ON inbound (retry_at, id) WHERE fate IS NULL;
 CREATE INDEX inbound_by_fate ON inbound (fate, id);
 CREATE INDEX inbound_by_hash ON inbound (sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX inbound_by_day ON inbound (received_at, mailbox, folder, fate); -- the report counts here and reads no row
 
 CREATE TRIGGER inbound_new BEFORE INSERT ON inbound
 WHEN NEW.fate NOT IN ('passed', 'unfetchable')
@@ -481,6 +482,33 @@ BEGIN SELECT RAISE(ABORT, 'a mail has one fate'); END;
 
 CREATE TRIGGER inbound_kept BEFORE DELETE ON inbound
 BEGIN SELECT RAISE(ABORT, 'a mail is never deleted'); END;
+
+-- The other side of the books: how many mails were taken in on each day (UTC, days
+-- since 1970). The schema counts when a row is inserted, and nothing ever counts
+-- down, so that the sum of fates can be held against it (design 2, promise 1).
+CREATE TABLE mail_tally (
+    mailbox  TEXT NOT NULL,
+    folder   TEXT NOT NULL,
+    day      INTEGER NOT NULL CONSTRAINT mail_tally_day CHECK (day > 0),
+    received INTEGER NOT NULL,
+    PRIMARY KEY (day, mailbox, folder)
+) STRICT;
+
+-- A mail that is known already is an update, and is not counted again.
+CREATE TRIGGER inbound_tallied AFTER INSERT ON inbound
+BEGIN
+    INSERT INTO mail_tally (mailbox, folder, day, received) VALUES (NEW.mailbox, NEW.folder, NEW.received_at / 86400000000, 1)
+    ON CONFLICT (day, mailbox, folder) DO UPDATE SET received = received + 1;
+END;
+
+CREATE TRIGGER mail_tally_new BEFORE INSERT ON mail_tally
+WHEN NEW.received <> 1
+BEGIN SELECT RAISE(ABORT, 'a tally begins with one'); END;
+CREATE TRIGGER mail_tally_counts BEFORE UPDATE ON mail_tally
+WHEN NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder OR NEW.day <> OLD.day OR NEW.received <> OLD.received + 1
+BEGIN SELECT RAISE(ABORT, 'a tally counts on, one by one'); END;
+CREATE TRIGGER mail_tally_kept BEFORE DELETE ON mail_tally
+BEGIN SELECT RAISE(ABORT, 'a tally is never deleted'); END;
 
 -- What was found out about a mail: the verdict of mailbox/sender and the
 -- reading of review/intent, with all evidence as JSON.

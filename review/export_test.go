@@ -48,3 +48,6 @@ func SealedTables() (all []string) {
 	}
 	return all
 }
+
+// BooksSQL is the query of the mail report, for its plan.
+const BooksSQL = booksSQL

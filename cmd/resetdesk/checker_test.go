@@ -57,6 +57,9 @@ func (k *killing) check(kills int) {
 	uncertain := number(`SELECT coalesce(sum(uncertain), 0) FROM letter`)
 	copies := k.checkLetters(uncertain)
 	k.checkMailbox()
+	if code := run(t.Context(), []string{"mail", "report", "-config", k.w.config}); code != 0 {
+		t.Errorf("promise 1: mail report ended with %d", code)
+	}
 	if code := run(t.Context(), []string{"audit", "verify", "-config", k.w.config}); code != 0 {
 		t.Errorf("audit verify ended with %d", code)
 	}

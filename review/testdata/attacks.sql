@@ -1073,6 +1073,31 @@ INSERT INTO audit SELECT seq + 1, at, actor, action, object, detail, zeroblob(32
 --! an audit event is never deleted
 INSERT OR REPLACE INTO audit SELECT (SELECT max(seq) + 1 FROM audit), at, actor, action, object, detail, (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), hash FROM audit WHERE seq = 3;
 
+-- 1: take in a mail that no day counts
+--! mail_tally
+INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size, fate, reason, fated_at)
+    VALUES ('support', 'INBOX', 7, 99999, 1, 1, 1, 'passed', 'x', 1);
+
+-- 1: begin a day's count with more
+--! a tally begins with one
+INSERT INTO mail_tally (mailbox, folder, day, received) VALUES ('support', 'Other', 1, 2);
+
+-- 1: count a mail less
+--! a tally counts on, one by one
+UPDATE mail_tally SET received = received - 1;
+
+-- 1: move a day's count to another folder
+--! a tally counts on, one by one
+UPDATE mail_tally SET folder = 'Other', received = received + 1;
+
+-- 1: forget what a day has counted
+--! a tally is never deleted
+DELETE FROM mail_tally;
+
+-- 1: begin a day's count anew
+--! a tally is never deleted
+INSERT OR REPLACE INTO mail_tally SELECT mailbox, folder, day, 1 FROM mail_tally;
+
 -- 1: take a cursor back
 --! a cursor never goes back
 UPDATE cursor SET uid = uid - 1;

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/spf13/cobra"
+)
+
+func mailCommand() *cobra.Command {
+	var config string
+	var days int
+	var asJSON bool
+	report := &cobra.Command{
+		Use:   "report",
+		Short: "Hold the mails that came against what became of them; works while serve runs",
+		Long: "Hold the mails that came against what became of them, by day and folder. Every mail must have one fate,\n" +
+			"or wait for its assessment, and not for long. Ends with code 1 when the books do not balance.",
+		Example: "  resetdesk mail report -days 7 -config /etc/resetdesk/resetdesk.toml",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if days < 1 || days > 36500 {
+				return &exitError{exitUsage, fmt.Errorf("-days is a number from 1 to 36500, not %d", days)}
+			}
+			cfg, err := LoadConfig(config, os.Environ())
+			if err != nil {
+				return err
+			}
+			r, err := review.ReadMailReport(c.Context(), cfg.Database.Path, days)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(c, r)
+			} else {
+				err = printMailReport(c.OutOrStdout(), r)
+			}
+			if err == nil && !r.Balanced {
+				err = fmt.Errorf("the books do not balance: %d faults", len(r.Faults))
+			}
+			return err
+		},
+	}
+	configFlag(report, &config)
+	report.Flags().IntVar(&days, "days", 30, "so many days, today the last of them")
+	report.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return group("mail", "The mails that were taken in, and what became of them", report)
+}
+
+func printMailReport(w io.Writer, r review.MailReport) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	line := func(where string, received int, fates map[string]int, waiting int) {
+		fmt.Fprintf(t, "%s\t%d\t", where, received)
+		for _, f := range review.Fates {
+			fmt.Fprintf(t, "%d\t", fates[f])
+		}
+		fmt.Fprintf(t, "%d\t\n", waiting)
+	}
+	fmt.Fprint(t, "day and folder\treceived\t")
+	for _, f := range review.Fates {
+		fmt.Fprintf(t, "%s\t", f)
+	}
+	fmt.Fprint(t, "waiting\t\n")
+	for _, d := range r.Days {
+		line(fmt.Sprintf("%s %s/%s", d.Day, d.Mailbox, d.Folder), d.Received, d.Fates, d.Waiting)
+	}
+	line("since "+r.Since, r.Received, r.Fates, r.Waiting)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, m := range r.Unfated {
+		if !m.Overdue {
+			fmt.Fprintf(w, "mail %d (%s/%s, UID %d) has no fate yet: %s\n", m.ID, m.Mailbox, m.Folder, m.UID, m.Why)
+		}
+	}
+	for _, f := range r.Faults {
+		fmt.Fprintf(w, "%s\n", f)
+	}
+	if r.Balanced {
+		fmt.Fprintf(w, "the books balance: of %d mails received since %s, %d have their fate and %d wait for it\n",
+			r.Received, r.Since, r.Received-r.Waiting, r.Waiting)
+	}
+	return nil
+}
