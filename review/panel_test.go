@@ -168,6 +168,23 @@ func TestPanelFlood(t *testing.T) {
 	})
 }
 
+// The cap is the panel's own: three forged mails a day must not keep people from
+// asking behind their password.
+func TestForgedMailLeavesThePanelOpen(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.importFile(severalAdmins)
+		for _, login := range []string{"dirk", "dan", "dora"} {
+			h.deliver(request("dora@delta.example", "2FA reset", forUser(login)))
+		}
+		if n := h.count(`SELECT count(*) FROM reset_case WHERE account_id = 'A-4004'`); n != 3 {
+			t.Fatalf("%d cases by mail", n)
+		}
+		if out, err := h.desk.OpenFromPanel(t.Context(), panelKey, review.PanelRequest{Account: "A-4004", User: "U-10"}); err != nil || !out.Opened {
+			t.Errorf("in the panel: %+v, %v", out, err)
+		}
+	})
+}
+
 // Who may not ask is told nothing, and nothing is left of it.
 func TestPanelRefuses(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
