@@ -117,7 +117,7 @@ func webhookObject(id int64) string { return "webhook:" + strconv.FormatInt(id, 
 func (d *Desk) checkWebhook(address string, events []string) error {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil, len(address) > maxWebhookURL, u.Host == "", u.User != nil, u.Fragment != "", strings.ContainsAny(address, " \t\r\n"):
+	case err != nil, len(address) > maxWebhookURL, u.Hostname() == "", !portExists(u.Port()), u.User != nil, u.Fragment != "", strings.ContainsAny(address, " \t\r\n"):
 		return invalid("url", "Write the whole address, such as https://panel.example.net/hooks/resetdesk, without user, password and fragment.")
 	case u.Scheme == "http" && !d.cfg.WebhookPlain:
 		return invalid("url", "The address begins with https. http is allowed towards the networks of webhook_allow_private only.")
@@ -133,6 +133,12 @@ func (d *Desk) checkWebhook(address string, events []string) error {
 		}
 	}
 	return nil
+}
+
+// portExists reports whether a port of an address, "" for the usual one, can be one.
+func portExists(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && n > 0
 }
 
 // wants reports whether a filter, a type or "kind.*", lets a type through.
@@ -208,11 +214,12 @@ func (d *Desk) RotateWebhook(ctx context.Context, by APIKey, id int64) (secret s
 	return secret, nil
 }
 
-// EnableWebhook tells an endpoint again that answered 410. What was given up
-// meanwhile is replayed by [Desk.Replay].
+// EnableWebhook tells an endpoint again that answered 410: what happens from now
+// on. What was given up is replayed by [Desk.Replay]. One that is not disabled
+// misses nothing by it.
 func (d *Desk) EnableWebhook(ctx context.Context, by APIKey, id int64) error {
 	return d.onWebhook(ctx, by, id, "enabled", func(tx *sql.Tx, _ time.Time) error {
-		_, err := tx.ExecContext(ctx, `UPDATE webhook SET disabled_at = NULL, cursor = (SELECT max(seq) FROM audit) WHERE id = $1`, id)
+		_, err := tx.ExecContext(ctx, `UPDATE webhook SET disabled_at = NULL, cursor = (SELECT max(seq) FROM audit) WHERE id = $1 AND disabled_at IS NOT NULL`, id)
 		return err
 	})
 }

@@ -152,12 +152,12 @@ func jitter(d time.Duration) time.Duration { return d - time.Duration(rand.Int64
 func (c *Courier) attempt(ctx context.Context, l review.Delivery) review.DeliveryEnd {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	if strings.HasPrefix(l.URL, "http:") {
-		ctx = context.WithValue(ctx, plainKey{}, true)
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.URL, bytes.NewReader(l.Body))
 	if err != nil {
 		return review.DeliveryEnd{Text: "The address cannot be used."}
+	}
+	if r.URL.Scheme != "https" { // it was parsed: "HTTP" is "http" now
+		r = r.WithContext(context.WithValue(ctx, plainKey{}, true))
 	}
 	now := time.Now()
 	var signatures []string

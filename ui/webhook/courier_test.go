@@ -1,14 +1,18 @@
 package webhook_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,6 +199,32 @@ func TestPrivateNetworks(t *testing.T) {
 	if n := connections.Load(); n != 0 {
 		t.Errorf("%d connections", n)
 	}
+}
+
+// However the scheme is written, without TLS a connection is one without TLS: it
+// may go to the networks of the operator only.
+func TestPlainInCapitals(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		var mu sync.Mutex
+		plain := map[string]bool{}
+		var c webhook.Courier
+		c.DialBy(func(ctx context.Context, _, to string) (net.Conn, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			plain[to] = webhook.Plain(ctx)
+			return nil, syscall.ECONNREFUSED
+		})
+		for _, url := range []string{"http://192.0.2.1:81/", "HTTP://192.0.2.1:82/", "https://192.0.2.1:83/", "HTTPS://192.0.2.1:84/"} {
+			h.hook(url)
+		}
+		h.happen("U-2")
+		stop := h.run(&c)
+		time.Sleep(time.Second)
+		stop()
+		if want := map[string]bool{"192.0.2.1:81": true, "192.0.2.1:82": true, "192.0.2.1:83": false, "192.0.2.1:84": false}; !maps.Equal(plain, want) {
+			t.Errorf("without TLS: %v", plain)
+		}
+	})
 }
 
 func TestAllowed(t *testing.T) {

@@ -214,10 +214,29 @@ func TestFilters(t *testing.T) {
 	})
 }
 
+// To enable an endpoint that is not disabled skips nothing that waits for the
+// courier.
+func TestEnableSkipsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		r := &receiver{}
+		w, _ := h.hook("http://panel.example/")
+		h.happen("U-1") // no courier runs yet
+		if err := h.desk.EnableWebhook(t.Context(), key, w.ID); err != nil {
+			t.Fatal(err)
+		}
+		stop := h.run(courier(listen(t, r)))
+		time.Sleep(10 * time.Second)
+		if n := len(r.got()); n != 1 {
+			t.Errorf("%d posts, want 1", n)
+		}
+		stop()
+	})
+}
+
 // The addresses and filters that can never work are refused in words.
 func TestAddWebhookRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		for _, url := range []string{"", "panel.example", "ftp://panel.example/", "https://", "https://user:pw@panel.example/", "https://panel.example/#x", "https://panel .example/", "javascript:alert(1)"} {
+		for _, url := range []string{"", "panel.example", "ftp://panel.example/", "https://", "https://:443/", "https://panel.example:99999/", "https://panel.example:0/", "https://user:pw@panel.example/", "https://panel.example/#x", "https://panel .example/", "javascript:alert(1)"} {
 			if _, _, err := h.desk.AddWebhook(t.Context(), key, url, nil); review.KindOf(err) != review.Invalid {
 				t.Errorf("%q: %v", url, err)
 			}
