@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,6 +41,9 @@ func (d *Desk) Cases(ctx context.Context, f CaseFilter) ([]CaseSummary, error) {
 		where = append(where, fmt.Sprintf(condition, len(args)))
 	}
 	if f.State != "" {
+		if !slices.Contains(states, f.State) {
+			return nil, invalid("state", fmt.Sprintf("%q is no state of a case.", clip(string(f.State), 40)))
+		}
 		and(`state = $%d`, string(f.State))
 	}
 	if f.Account != "" {

@@ -57,6 +57,8 @@ const (
 	StateExpired     State = "expired"
 )
 
+var states = []State{StateOpen, StateHeld, StateClearing, StateCleared, StateUndone, StateRejected, StateWithdrawn, StateDuplicate, StateNotARequest, StateExpired}
+
 // Closed reports whether no further decision can be made.
 func (s State) Closed() bool { return s != StateOpen && s != StateHeld && s != StateClearing }
 

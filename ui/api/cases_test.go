@@ -27,6 +27,7 @@ func TestCases(t *testing.T) {
 			t.Errorf("%s", a.text)
 		}
 		h.ask("GET", "/cases/RST-000000", "").problem(t, 404, "not-found")
+		h.ask("GET", "/cases?state=opened", "").problem(t, 422, "invalid")
 		h.ask("POST", "/cases", `{"account":"A-1","user":"U-99"}`).problem(t, 409, "conflict")
 		h.ask("POST", "/cases", `{"account":"A-1"}`).problem(t, 422, "invalid")
 		h.ask("POST", "/cases", `{"account":"A-1","user":"U-1","password_verified_at":"yesterday"}`).problem(t, 422, "invalid")

@@ -33,6 +33,16 @@ func (c *call) user() (string, error) {
 	return id, nil
 }
 
+// known is the user of the path, who was made known: a list of nobody is not empty.
+func (s *server) known(c *call) (string, error) {
+	user, err := c.user()
+	if err != nil {
+		return "", err
+	}
+	_, err = s.Desk.Book().Status(c.Context(), user)
+	return user, err
+}
+
 // about reads the user of the path and the body into v.
 func (c *call) about(v any) (string, error) {
 	user, err := c.user()
@@ -184,11 +194,8 @@ func (s *server) removeDevice(c *call) (answer, error) {
 }
 
 func (s *server) listDevices(c *call) (answer, error) {
-	user, err := c.user()
+	user, err := s.known(c)
 	if err != nil {
-		return answer{}, err
-	}
-	if _, err := s.Desk.Book().Status(c.Context(), user); err != nil {
 		return answer{}, err
 	}
 	devices, err := s.Desk.Book().Devices(c.Context(), user)
@@ -303,7 +310,7 @@ const maxHistory = 200
 
 // history lists what happened to a user's factors, newest first.
 func (s *server) history(c *call) (answer, error) {
-	user, err := c.user()
+	user, err := s.known(c)
 	if err != nil {
 		return answer{}, err
 	}

@@ -118,6 +118,7 @@ func TestFactorLife(t *testing.T) {
 			t.Errorf("history %s", e.text)
 		}
 		h.ask("GET", "/users/U-2/2fa/events?limit=201", "").problem(t, 422, "invalid")
+		h.ask("GET", "/users/U-99/2fa/events", "").problem(t, 404, "unknown-user")
 		if g := h.ask("POST", "/users/U-2/guard", body("action", "transfer domain")).want(t, 200); g.json["allowed"] != true {
 			t.Errorf("guard %s", g.text)
 		}
