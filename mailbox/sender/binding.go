@@ -21,18 +21,29 @@ const (
 func receivedAt(h *head, r *Request) time.Time {
 	at := r.Received
 	if i := boundaryField(h, r.Trust); i >= 0 {
-		// RFC 5321 4.4: the date follows the last semicolon.
-		value := unfold(h.fields[i].value)
-		if i := strings.LastIndexByte(value, ';'); i >= 0 {
-			if t, err := mail.ParseDate(strings.Trim(value[i+1:], " \t")); err == nil {
-				at = t
-			}
+		if t, ok := stamp(h.fields[i].value); ok {
+			at = t
 		}
 	}
 	if at.IsZero() || at.After(r.Now.Add(clockSkew)) {
 		return r.Now
 	}
 	return at
+}
+
+// stamp is the date of a Received field, which follows its only semicolon outside
+// comments (RFC 5321 4.4). A second one may be a stranger's: a first line with a
+// leading space has become the end of this field (sender-verification 3.1).
+func stamp(value string) (time.Time, bool) {
+	s := scanner{s: unfold(value)}
+	for s.space() && s.i < len(s.s) && s.s[s.i] != ';' {
+		s.i++
+	}
+	if !s.next(';') {
+		return time.Time{}, false
+	}
+	t, err := mail.ParseDate(strings.Trim(s.s[s.i:], " \t"))
+	return t, err == nil
 }
 
 // bound lists what keeps a passing signature from authenticating

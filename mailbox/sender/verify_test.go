@@ -330,6 +330,24 @@ func TestReceived(t *testing.T) {
 	}
 }
 
+// TestStampOfAStranger: a first line with a leading space has become the end of our
+// Received field. It must not make a replay of an old mail look fresh.
+func TestStampOfAStranger(t *testing.T) {
+	n := startDNS(t, defaultZone())
+	for received, want := range map[string]sender.State{
+		"from x (a; b) by mx.support.example (c; d)\r\n for <reset@support.example>; Sun, 19 Oct 2025 10:00:05 +0000 (UTC)":              sender.Authenticated,
+		"from x by mx.support.example; Mon, 23 Nov 2026 10:00:05 +0000\r\n ; Sun, 19 Oct 2025 10:00:05 +0000":                            sender.Quarantine,
+		"from x by mx.support.example; Mon, 23 Nov 2026 10:00:05 +0000 (UTC)\r\n (; Sun, 19 Oct 2025) ; Sun, 19 Oct 2025 10:00:05 +0000": sender.Quarantine,
+		"from x;y by mx.support.example; Sun, 19 Oct 2025 10:00:05 +0000":                                                                sender.Quarantine, // not sure: the present counts
+	} {
+		old := base().with("Date: Sun, 19 Oct 2025 10:00:00 +0000")
+		old.top[2] = "Received: " + received
+		if v := verify(n, old.raw(old.sign(sig{}))); v.State() != want {
+			t.Errorf("%s: %s %v, want %s", received, v.State(), v.Reasons, want)
+		}
+	}
+}
+
 func TestAmbiguousCase(t *testing.T) {
 	r := sender.Request{
 		Raw:        []byte(signed(base().with("From: ADMIN@legit.example"), sig{})),
