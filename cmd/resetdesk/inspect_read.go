@@ -36,14 +36,23 @@ func mailsAt(target string) (files []string, single bool, err error) {
 		return nil, false, fmt.Errorf("inspect: %w", err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() && strings.HasSuffix(e.Name(), ".eml") {
-			files = append(files, filepath.Join(target, e.Name()))
+		name := filepath.Join(target, e.Name())
+		if strings.HasSuffix(name, ".eml") && readable(name) {
+			files = append(files, name)
 		}
 	}
 	if len(files) == 0 {
 		return nil, false, fmt.Errorf("inspect: no *.eml in %s", target)
 	}
 	return files, false, nil
+}
+
+// readable reports whether name is worth opening in a folder: a pipe or a device
+// would hold up all that come after it. What cannot be looked at is told when it
+// is read.
+func readable(name string) bool {
+	info, err := os.Stat(name)
+	return err != nil || info.Mode().IsRegular()
 }
 
 func readMail(name string, stdin io.Reader) (raw []byte, truncated bool, err error) {
@@ -92,7 +101,12 @@ func (in *inspector) all(ctx context.Context, files []string, stdin io.Reader) i
 			}
 		}()
 		for one := range queue {
-			if !yield(<-one) || ctx.Err() != nil {
+			select {
+			case e := <-one:
+				if !yield(e) {
+					return
+				}
+			case <-ctx.Done():
 				return
 			}
 		}

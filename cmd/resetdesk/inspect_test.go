@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -170,6 +171,41 @@ func TestInspectForPeople(t *testing.T) {
 	if err != nil || !strings.Contains(out, "H_DUP_FROM, to quarantine: The mail names two senders.") {
 		t.Errorf("%v:\n%s", err, out)
 	}
+}
+
+// TestInspectPassesOverPipes: what is no file does not hold up a folder, and a
+// pipe that nobody writes to does not outlive the command.
+func TestInspectPassesOverPipes(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "1.eml")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "2.eml"), []byte("From: a@b.example\r\n\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(target string) (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		var out bytes.Buffer
+		c := inspectCommand()
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetOut(&out)
+		c.SetArgs(longFlags([]string{"-json", "-resolver", "127.0.0.1:9", target}))
+		err := c.ExecuteContext(ctx)
+		return out.String(), err
+	}
+	if out, err := run(dir); err != nil || strings.Count(out, "\n") != 1 {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := run(pipe); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // lets the reader go
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
 }
 
 func TestInspectExitCodes(t *testing.T) {
