@@ -27,18 +27,18 @@ const (
 // A notice is how an event of a factor is told. Kinds without one are audited
 // and told to nobody.
 type notice struct {
-	to    audience
-	every time.Duration // at most one letter of the kind in this time
-	grave bool          // told even late on a busy day
+	to     audience
+	every  time.Duration // at most one letter of the kind in this time
+	change bool          // of what gets in: each one is told (NIST SP 800-63B-4 4.1.2.1, 4.2.1.1)
 }
 
 var notices = map[totp.EventKind]notice{
-	totp.EventEnrolled:      {theUser, time.Hour, false},
-	totp.EventReplaced:      {theUser, time.Hour, false},
-	totp.EventDeviceAdded:   {theUser, time.Hour, false},
+	totp.EventEnrolled:      {theUser, time.Hour, true},
+	totp.EventReplaced:      {theUser, time.Hour, true},
+	totp.EventDeviceAdded:   {theUser, time.Hour, true},
 	totp.EventDeviceRemoved: {withEveryone, time.Hour, true},
 	totp.EventTurnedOff:     {withEveryone, time.Hour, true},
-	totp.EventCodesRenewed:  {theUser, time.Hour, false},
+	totp.EventCodesRenewed:  {theUser, time.Hour, true},
 	totp.EventCodeUsed:      {theUser, time.Hour, false},
 	totp.EventCodesLow:      {theUser, time.Hour, false},
 	totp.EventCodeRepeated:  {theUser, time.Hour, false},
@@ -46,12 +46,15 @@ var notices = map[totp.EventKind]notice{
 	totp.EventAlarm:         {withAdmins, 24 * time.Hour, false},
 }
 
-// A user hears of at most ten events in a day. The last two are kept for what
-// makes the account weaker, so that nobody can drown that in noise.
+// A user hears of every change of what gets in, whatever else is told: after a
+// user's own change nobody makes another one unheard. Only whoever goes on and on,
+// with a right code each time, is told of once an hour. Of all else a user hears
+// eight times a day.
 const (
-	eventsADay   = 10
-	ordinaryADay = eventsADay - 2
-	eventBatch   = 20
+	changesADay = 20
+	othersADay  = 8
+	eventBatch  = 20
+	changeKinds = `('enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off', 'codes_renewed')`
 )
 
 // tellFactors takes what happened to second factors since it last looked: each
@@ -154,12 +157,13 @@ func untold(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time) (strin
 		return "nothing to tell", nil
 	}
 	var known, low bool
-	var same, today int
+	var same, changes, others int
 	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM panel_user WHERE id = $1),
 			EXISTS (SELECT 1 FROM factor_event WHERE user_id = $1 AND at = $5 AND kind = 'codes_low'),
-			count(DISTINCT topic), count(DISTINCT CASE WHEN kind = $2 AND queued_at > $4 THEN topic END)
+			count(DISTINCT CASE WHEN kind IN `+changeKinds+` THEN topic END), count(DISTINCT CASE WHEN kind NOT IN `+changeKinds+` THEN topic END),
+			count(DISTINCT CASE WHEN kind = $2 AND queued_at > $4 THEN topic END)
 		FROM letter WHERE user_id = $1 AND queued_at > $3 AND kind <> 'reminder'`,
-		e.User, string(e.Kind), micros(now.Add(-24*time.Hour)), micros(now.Add(-n.every)), micros(e.At)).Scan(&known, &low, &today, &same)
+		e.User, string(e.Kind), micros(now.Add(-24*time.Hour)), micros(now.Add(-n.every)), micros(e.At)).Scan(&known, &low, &changes, &others, &same)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("read letters of user: %w", err)
@@ -167,9 +171,11 @@ func untold(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time) (strin
 		return "not a user of an account", nil
 	case e.Kind == totp.EventCodeUsed && low:
 		return "the letter about few codes tells it", nil
+	case n.change && changes < changesADay:
+		return "", nil
 	case same > 0:
 		return "told of the same kind lately", nil
-	case today >= eventsADay || today >= ordinaryADay && !n.grave:
+	case !n.change && others >= othersADay:
 		return "told too often today", nil
 	}
 	return "", nil
