@@ -101,7 +101,7 @@ func (d *Desk) AddWebhook(ctx context.Context, by APIKey, address string, events
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO webhook (id, url, events, sealed, cursor, created_at)
 			VALUES ($1, $2, $3, $4, (SELECT coalesce(max(seq), 0) FROM audit), $5)`, id, address, strings.Join(events, " "), sealed, micros(now))
-		w = Webhook{ID: id, URL: address, Events: events, Created: now}
+		w = Webhook{ID: id, URL: address, Events: events, Created: fromMicros(micros(now))}
 		return err
 	})
 	if err != nil {

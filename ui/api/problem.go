@@ -98,7 +98,7 @@ var (
 	errNoMethod  = newProblem(noMethod, "The path exists and does not take this method.")
 	errOtherHost = newProblem(otherHost, "The Host of the request is not that of base_url.")
 	errTooLarge  = newProblem(tooLarge, "The body is larger than what is read here.")
-	errMediaType = newProblem(mediaKind, "The Content-Type is not one that is read here.")
+	errMediaType = newProblem(mediaKind, "Send Content-Type: application/json; an import is text/csv or application/x-ndjson. UTF-8, not compressed.")
 )
 
 func missingScope(s review.Scope) *problem {
@@ -246,7 +246,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // problemsPage explains every problem, for people.
 func (s *server) problemsPage(w http.ResponseWriter, r *http.Request) {
 	var b strings.Builder
-	b.WriteString("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Problems of the API</title>\n" +
+	b.WriteString("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><title>Problems of the API</title>\n" +
 		"<h1>Problems of the API</h1>\n<p>Every answer of 400 and above is application/problem+json (RFC 9457); its type leads here.</p>\n<dl>\n")
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "<dt id=%q><b>%s</b> <code>%d %s</code></dt><dd>%s</dd>\n", k.name, html.EscapeString(k.title), k.status, k.name, html.EscapeString(k.advice))
