@@ -97,6 +97,10 @@ func (s *sieve) Resume(context.Context, mailbox.Source) (mailbox.Cursor, error) 
 	return mailbox.Cursor{}, nil
 }
 
+func (s *sieve) Missing(context.Context, mailbox.Source, uint32, []uint32) ([]uint32, error) {
+	return nil, nil
+}
+
 func (s *sieve) Concerns(_ context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {
 	yes := make([]bool, len(headers))
 	for i, h := range headers {

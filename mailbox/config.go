@@ -37,6 +37,7 @@ type WatcherConfig struct {
 	Poll        time.Duration // unconditional look, 3 min
 	IdleReissue time.Duration // longest IDLE, 9 min (RFC 2177 asks for less than 29 min)
 	Reconnect   time.Duration // longest life of a connection, 60 min
+	Sweep       time.Duration // how often all mails of a folder are compared with the Inbox, 24 h
 
 	Dial     time.Duration // 10 s
 	Greeting time.Duration // 30 s

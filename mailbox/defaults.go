@@ -18,6 +18,7 @@ func (c WatcherConfig) withDefaults() WatcherConfig {
 	c.Poll = orDuration(c.Poll, 3*time.Minute)
 	c.IdleReissue = orDuration(c.IdleReissue, 9*time.Minute)
 	c.Reconnect = orDuration(c.Reconnect, time.Hour)
+	c.Sweep = orDuration(c.Sweep, 24*time.Hour)
 	c.Dial = orDuration(c.Dial, 10*time.Second)
 	c.Greeting = orDuration(c.Greeting, 30*time.Second)
 	c.Command = orDuration(c.Command, time.Minute)

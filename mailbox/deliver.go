@@ -184,7 +184,7 @@ func (f *folder) deliver(ctx context.Context, s *session, p *place, mails []head
 		}
 		for from < to {
 			batch, next := batchOf(mails, from, to)
-			through := mails[next-1].UID
+			through := max(mails[next-1].UID, p.through) // a sweep reads below the cursor
 			if next == len(mails) {
 				through = end
 			}

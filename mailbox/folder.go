@@ -44,6 +44,8 @@ type folder struct {
 	again   []again // mails that were unfetchable, to be asked for again
 	first   boundary
 
+	sweepTrouble trouble // what trouble is while a sweep reads
+
 	mu    sync.Mutex
 	state FolderStatus
 }

@@ -39,7 +39,7 @@ func (f *folder) look(ctx context.Context, s *session) error {
 		if cur.UIDValidity != 0 {
 			f.log.Warn("uidvalidity changed, the folder is read again", "was", cur.UIDValidity, "is", p.validity)
 		}
-		f.trouble = trouble{}
+		f.trouble, f.sweepTrouble = trouble{}, trouble{}
 		if err := f.receive(ctx, &p, p.through, nil); err != nil {
 			return err
 		}
@@ -47,7 +47,10 @@ func (f *folder) look(ctx context.Context, s *session) error {
 	if err := f.scan(ctx, s, &p, unread); err != nil {
 		return err
 	}
-	return f.lookAgain(ctx, s, &p)
+	if err := f.lookAgain(ctx, s, &p); err != nil {
+		return err
+	}
+	return f.sweep(ctx, s, &p)
 }
 
 // plan compares the folder with the cursor: where this look starts, where it ends and which UIDs lie between.

@@ -54,7 +54,7 @@ type Mail struct {
 // mails that are gone by now.
 //
 // A mail handed out as Unfetchable may come again in a later batch, with its body: the watcher tries a few more times.
-// Such a batch repeats the current cursor.
+// Such a batch repeats the current cursor, and so does one of mails that the Inbox called missing.
 type Batch struct {
 	Source      Source
 	UIDValidity uint32
@@ -72,6 +72,9 @@ type Inbox interface {
 	Concerns(ctx context.Context, s Source, headers [][]byte) ([]bool, error)
 	// Receive makes rows and cursor durable in one commit. It is idempotent: the same mail may come twice.
 	Receive(ctx context.Context, b Batch) error
+	// Missing returns those of uids (ascending, all at or below the cursor) that were never received under this
+	// UIDVALIDITY, ascending.
+	Missing(ctx context.Context, s Source, uidvalidity uint32, uids []uint32) ([]uint32, error)
 }
 
 // Letter is one mail to one recipient, rendered once: every attempt sends the same bytes.

@@ -30,15 +30,16 @@ type id struct {
 type shelf struct {
 	t testing.TB
 
-	mu       sync.Mutex
-	cursors  map[mailbox.Source]mailbox.Cursor
-	mails    map[id]mailbox.Mail
-	repeats  int // a mail that came again
-	batches  []mailbox.Batch
-	concerns func(header []byte) bool           // nil: a subject with "2FA"
-	fault    func(n int) (done bool, err error) // before the n-th Receive takes effect; n counts from 1
-	after    func(b mailbox.Batch)              // once it is on the shelf
-	news     chan struct{}
+	mu        sync.Mutex
+	cursors   map[mailbox.Source]mailbox.Cursor
+	mails     map[id]mailbox.Mail
+	questions int // how often it was asked what is missing
+	repeats   int // a mail that came again
+	batches   []mailbox.Batch
+	concerns  func(header []byte) bool           // nil: a subject with "2FA"
+	fault     func(n int) (done bool, err error) // before the n-th Receive takes effect; n counts from 1
+	after     func(b mailbox.Batch)              // once it is on the shelf
+	news      chan struct{}
 }
 
 func newShelf(t testing.TB) *shelf {
@@ -61,6 +62,27 @@ func (s *shelf) Concerns(_ context.Context, _ mailbox.Source, headers [][]byte) 
 		}
 	}
 	return yes, nil
+}
+
+func (s *shelf) Missing(_ context.Context, src mailbox.Source, validity uint32, uids []uint32) ([]uint32, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cursors[src].UIDValidity != validity || len(uids) == 0 || len(uids) > 10000 || !slices.IsSorted(uids) || uids[len(uids)-1] > s.cursors[src].UID {
+		s.t.Errorf("asked about %d UIDs behind %+v", len(uids), s.cursors[src])
+	}
+	s.questions++
+	return slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { _, known := s.mails[id{src, validity, uid}]; return known }), nil
+}
+
+// lose forgets mails of the INBOX, as a database that was damaged by force.
+func (s *shelf) lose(uids ...uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.mails {
+		if slices.Contains(uids, k.uid) {
+			delete(s.mails, k)
+		}
+	}
 }
 
 func (s *shelf) Receive(_ context.Context, b mailbox.Batch) error {

@@ -20,6 +20,7 @@ type FolderStatus struct {
 	State     string // "connecting", "reading", "waiting for mail", "sign-in refused", …
 	LastPoll  time.Time
 	LastMail  time.Time
+	LastSweep time.Time // when the last comparison of all its mails with the Inbox began; zero: one is due
 	LastError string
 	ErrorAt   time.Time
 }

@@ -32,6 +32,37 @@ func (d *Desk) Resume(ctx context.Context, s mailbox.Source) (mailbox.Cursor, er
 	return c, nil
 }
 
+// Missing returns those of uids that have no row. The unique index of the identity
+// answers it.
+func (d *Desk) Missing(ctx context.Context, s mailbox.Source, uidvalidity uint32, uids []uint32) ([]uint32, error) {
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	rows, err := d.db.read.QueryContext(ctx, `SELECT uid FROM inbound WHERE mailbox = $1 AND folder = $2 AND uidvalidity = $3
+		AND uid >= $4 AND uid <= $5 ORDER BY uid`, s.Mailbox, s.Folder, uidvalidity, uids[0], uids[len(uids)-1])
+	if err != nil {
+		return nil, fmt.Errorf("find missing mails: %w", err)
+	}
+	defer rows.Close()
+	var missing []uint32
+	for rows.Next() {
+		var have uint32
+		if err := rows.Scan(&have); err != nil {
+			return nil, fmt.Errorf("find missing mails: %w", err)
+		}
+		for len(uids) > 0 && uids[0] < have {
+			missing, uids = append(missing, uids[0]), uids[1:]
+		}
+		if len(uids) > 0 && uids[0] == have {
+			uids = uids[1:]
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("find missing mails: %w", err)
+	}
+	return append(missing, uids...), nil
+}
+
 // headersAtOnce is how many headers are looked up in one snapshot: a long one
 // would keep the database from forgetting old pages.
 const headersAtOnce = 16

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
@@ -59,6 +61,7 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 	parts := map[string]func(context.Context) error{"desk": desk.Run}
 	if only != "web" {
 		parts["watcher"], parts["postman"] = watcher.Run, postman.Run
+		go sweepOnSignal(ctx, watcher)
 	}
 	if cfg.API.Enabled {
 		parts["webhooks"] = courier.Run
@@ -91,6 +94,21 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// sweepOnSignal compares the mailbox with the database when the process gets SIGHUP.
+func sweepOnSignal(ctx context.Context, watcher *mailbox.Watcher) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-hup:
+			watcher.Sweep()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // webServer listens at once, so that a taken port is an error at start, and

@@ -43,7 +43,7 @@ type IMAP struct {
 
 // uidFault is what is wrong with one mail.
 type uidFault struct {
-	kind  string // "hide", "garbage", "no" or "flags"
+	kind  string // "conceal", "hide", "garbage", "no" or "flags"
 	times int    // how often, negative: always
 }
 
@@ -203,6 +203,13 @@ func (s *IMAP) RefuseMail(uid uint32, n int) { s.fault(uid, &uidFault{kind: "no"
 // set one; n < 0: always.
 func (s *IMAP) Flagged(uid uint32, n int) { s.fault(uid, &uidFault{kind: "flags", times: n}) }
 
+// Conceal keeps a mail from every SEARCH and FETCH, as a server does that has given out its UID but not stored it yet,
+// until Reveal.
+func (s *IMAP) Conceal(uid uint32) { s.fault(uid, &uidFault{kind: "conceal", times: -1}) }
+
+// Reveal ends what is wrong with a mail.
+func (s *IMAP) Reveal(uid uint32) { s.fault(uid, &uidFault{}) }
+
 // NoValidity makes the server name no UIDVALIDITY.
 func (s *IMAP) NoValidity(on bool) {
 	s.mu.Lock()
@@ -228,6 +235,13 @@ func (s *IMAP) strike(uid uint32) string {
 		f.times--
 	}
 	return f.kind
+}
+
+func (s *IMAP) concealed(uid uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.faults[uid]
+	return f != nil && f.kind == "conceal"
 }
 
 func (s *IMAP) faulty() bool {
@@ -286,6 +300,24 @@ func (m *imapSession) Select(name string, o *imap.SelectOptions) (*imap.SelectDa
 		data.UIDValidity = 0
 	}
 	return data, err
+}
+
+// Search implements imapserver.Session.
+func (m *imapSession) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o *imap.SearchOptions) (*imap.SearchData, error) {
+	data, err := m.UserSession.Search(kind, c, o)
+	if err != nil || !m.s.faulty() {
+		return data, err
+	}
+	var shown imap.UIDSet
+	for _, uid := range data.AllUIDs() {
+		if !m.s.concealed(uint32(uid)) {
+			shown.AddNum(uid)
+		}
+	}
+	if _, ok := data.All.(imap.UIDSet); ok {
+		data.All = shown
+	}
+	return data, nil
 }
 
 // Fetch implements imapserver.Session.
