@@ -188,10 +188,15 @@ WHEN OLD.state = 'pending' AND NEW.state = 'active' AND (
             AND p.generation = OLD.generation AND p.used_by = OLD.id AND p.revoked_at IS NULL)))
 BEGIN SELECT RAISE(ABORT, 'enrolling after a reset needs the enrollment pass'); END;
 
+-- A newer one takes the place of all others in the moment in which it becomes
+-- active. Where there are two, the younger makes room before that, in favour of
+-- the older. Beside that only a code removes one of two.
 CREATE TRIGGER credential_replaced BEFORE UPDATE OF state ON credential
 WHEN OLD.state = 'active' AND NEW.state = 'replaced' AND NOT EXISTS (
     SELECT 1 FROM credential n WHERE n.id = NEW.replaced_by AND n.id <> OLD.id
-        AND n.user_id = OLD.user_id AND n.state = 'active')
+        AND n.user_id = OLD.user_id AND n.state = 'active'
+        AND ((n.id > OLD.id AND n.adds = 0 AND n.activated_at = NEW.ended_at)
+            OR EXISTS (SELECT 1 FROM credential p WHERE p.user_id = OLD.user_id AND p.state = 'pending' AND p.adds = 0)))
 BEGIN SELECT RAISE(ABORT, 'a credential is replaced only by another active one'); END;
 
 CREATE TRIGGER credential_cleared BEFORE UPDATE OF state ON credential
@@ -249,7 +254,9 @@ CREATE TRIGGER backup_set_state BEFORE UPDATE ON backup_set
 WHEN NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id OR NEW.generation <> OLD.generation OR NEW.salt <> OLD.salt
     OR NEW.created_at <> OLD.created_at
     OR NOT ((NEW.state = OLD.state AND NEW.ended_at IS OLD.ended_at)
-        OR (OLD.state = 'active' AND NEW.state = 'replaced')
+        OR (OLD.state = 'active' AND NEW.state = 'replaced' AND EXISTS (
+            SELECT 1 FROM factor_event e WHERE e.user_id = OLD.user_id AND e.at = NEW.ended_at
+                AND e.kind IN ('replaced', 'codes_renewed')))
         OR (OLD.state = 'active' AND NEW.state = 'cleared' AND EXISTS (
             SELECT 1 FROM reset r WHERE r.user_id = OLD.user_id AND r.generation >= OLD.generation
                 AND NOT EXISTS (SELECT 1 FROM undo WHERE reset_id = r.id)))

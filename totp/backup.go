@@ -36,10 +36,11 @@ func (b *Book) RenewBackupCodes(ctx context.Context, user string, p Proof) ([]st
 		if _, err := b.prove(ctx, tx, user, s, g, now); err != nil {
 			return err
 		}
-		if codes, err = b.renew(ctx, tx, user, s.generation, now); err != nil {
+		if err := note(ctx, tx, user, s.generation, EventCodesRenewed, now, ""); err != nil {
 			return err
 		}
-		return note(ctx, tx, user, s.generation, EventCodesRenewed, now, "")
+		codes, err = b.renew(ctx, tx, user, s.generation, now)
+		return err
 	})
 	if err != nil {
 		return nil, fault("renew backup codes", err)

@@ -600,6 +600,27 @@ UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = '
 --! a credential retires by
 UPDATE credential SET state = 'retired', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
 
+-- 6: end one of two authenticators in favour of the other
+--! a credential is replaced only by
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, adds)
+    VALUES ('U-1', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-1' AND state = 'pending';
+UPDATE credential SET state = 'replaced', ended_at = {{now}}, replaced_by = (SELECT max(id) FROM credential WHERE user_id = 'U-1')
+    WHERE user_id = 'U-1' AND state = 'active' AND adds = 0;
+
+-- 6: end the younger of two authenticators as of the day on which the older one came
+--! a credential is replaced only by
+INSERT INTO credential (user_id, generation, state, sealed, fingerprint, algorithm, digits, period, created_at, expires_at, adds)
+    VALUES ('U-1', 1, 'pending', zeroblob(60), zeroblob(32), 'SHA1', 6, 30, {{now}}, {{now}} + 1, 1);
+UPDATE credential SET state = 'active', activated_at = {{now}} WHERE user_id = 'U-1' AND state = 'pending';
+UPDATE credential SET state = 'replaced', replaced_by = (SELECT id FROM credential WHERE user_id = 'U-1' AND adds = 0 AND state = 'active'),
+    ended_at = (SELECT activated_at FROM credential WHERE user_id = 'U-1' AND adds = 0 AND state = 'active')
+    WHERE user_id = 'U-1' AND state = 'active' AND adds = 1;
+
+-- 6: end backup codes without new ones
+--! backup codes are cleared only by
+UPDATE backup_set SET state = 'replaced', ended_at = {{now}} WHERE user_id = 'U-2' AND state = 'active';
+
 -- 6: turn a factor off without a code
 --! given up by a code accepted at that time
 INSERT INTO factor_event (user_id, generation, at, kind) VALUES ('U-2', 1, {{now}}, 'turned_off');
