@@ -38,14 +38,34 @@ func hiding(contentType string, body []byte, depth int, left *int) bool {
 }
 
 // usual reports whether what stands before the first part says no more than
-// that the mail is in MIME format.
+// that the mail is in MIME format: it is a line of the words of such lines.
 func usual(body []byte, boundary string) bool {
-	preamble, _, _ := bytes.Cut(body, []byte("--"+boundary))
-	line := strings.TrimSpace(string(preamble))
-	low := strings.ToLower(line)
-	return line == "" || len(line) <= 160 && strings.Contains(low, "mime") && (strings.Contains(low, "message") || strings.Contains(low, "multi")) &&
-		!strings.ContainsAny(strings.Replace(line, "(RFC 4880 and 3156)", "", 1), "@:/0123456789\n") || line == openPGP
+	line := strings.TrimSpace(strings.ToLower(string(preamble(body, boundary))))
+	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" .,-/()", r) }) {
+		if !usualWords[word] {
+			return false
+		}
+	}
+	return true
 }
 
-// openPGP is what PGP/MIME mailers write, with its slash.
-const openPGP = "This is an OpenPGP/MIME signed message (RFC 4880 and 3156)"
+var usualWords = func() map[string]bool {
+	m := make(map[string]bool)
+	for word := range strings.FieldsSeq(`a an and body consisting contains cryptographically e email encoded encrypted format formatted has in is
+		mail message messages mime multi multipart multiple of openpgp part parts pgp rfc 2440 3156 4880 s signed the this version with`) {
+		m[word] = true
+	}
+	return m
+}()
+
+// preamble is what stands before the line that begins the first part.
+func preamble(body []byte, boundary string) []byte {
+	pos := 0
+	for line := range bytes.Lines(body) {
+		if is, _ := delimiter(line, boundary); is {
+			break
+		}
+		pos += len(line)
+	}
+	return body[:pos]
+}

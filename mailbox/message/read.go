@@ -187,7 +187,6 @@ func cut(body []byte, boundary string) (parts [][]byte, outside bool) {
 	if boundary == "" {
 		return nil, false
 	}
-	dash := []byte("--" + boundary)
 	start, preamble := -1, 0
 	pos := 0
 	for pos < len(body) && len(parts) <= maxParts {
@@ -195,11 +194,9 @@ func cut(body []byte, boundary string) (parts [][]byte, outside bool) {
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
 			line, next = line[:i], pos+i+1
 		}
-		rest, ok := bytes.CutPrefix(line, dash)
-		rest = bytes.TrimRight(rest, " \t\r")
-		last := bytes.Equal(rest, []byte("--"))
+		is, last := delimiter(line, boundary)
 		switch {
-		case ok && (last || len(rest) == 0):
+		case is:
 			if start >= 0 {
 				parts = append(parts, trimEOL(body[start:pos]))
 			}
@@ -215,6 +212,17 @@ func cut(body []byte, boundary string) (parts [][]byte, outside bool) {
 		parts = append(parts, body[start:])
 	}
 	return parts, preamble > 1
+}
+
+// delimiter reports whether a line stands between two parts, or after the last.
+func delimiter(line []byte, boundary string) (is, last bool) {
+	if len(line) < 2 || line[0] != '-' || line[1] != '-' {
+		return false, false
+	}
+	rest, is := bytes.CutPrefix(line[2:], []byte(boundary))
+	rest = bytes.TrimRight(rest, " \t\r\n")
+	last = is && string(rest) == "--"
+	return is && (last || len(rest) == 0), last
 }
 
 // trimEOL removes the line end that belongs to the boundary below.
