@@ -31,6 +31,7 @@ type WatcherConfig struct {
 	User     string
 	// Password is asked before every sign-in, so that a changed secret needs no restart.
 	Password func(context.Context) (string, error)
+	Tokens   Tokens // instead of Password: sign in by OAuth
 
 	Dedicated bool // fetch every body, whatever Inbox.Concerns says
 
@@ -63,6 +64,7 @@ type PostmanConfig struct {
 	User     string      // empty: no sign-in
 	// Password is asked before every sign-in.
 	Password func(context.Context) (string, error)
+	Tokens   Tokens // instead of Password: sign in by OAuth
 
 	Poll          time.Duration // how often to ask for letters without a Kick, 3 s
 	Dial          time.Duration // 30 s

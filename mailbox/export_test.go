@@ -5,6 +5,9 @@ import (
 	"net"
 )
 
+// ReasonText is reasonText.
+func ReasonText(raw []byte) string { return reasonText(raw) }
+
 // SetDial makes w connect through dial, so that a test can run it over pipes in virtual time.
 func (w *Watcher) SetDial(dial func(context.Context) (net.Conn, error)) { w.dial = dial }
 

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/resetdesk/resetdesk/mailbox"
 )
@@ -92,4 +94,16 @@ func answer(c net.Conn, answers [][]byte) {
 			return
 		}
 	}
+}
+
+func FuzzReasonText(f *testing.F) {
+	f.Add([]byte(`{"status":"401","schemes":"bearer","scope":"https://mail.example/"}`))
+	f.Add([]byte(`{"status":{"a":[1]},"scope":"` + strings.Repeat("t", 300) + `"}`))
+	f.Add([]byte("\xff\x00\r\nA1 OK " + strings.Repeat("é", 200)))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got := mailbox.ReasonText(raw)
+		if len(got) > 120 || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(got, strings.Repeat("t", 64)) {
+			t.Errorf("%q", got)
+		}
+	})
 }

@@ -46,7 +46,7 @@ func Peek(ctx context.Context, conf WatcherConfig, folder string, n int, whole f
 	if err := endpoint(conf.Host, conf.Port, conf.Security); err != nil {
 		return g, err
 	}
-	if conf.Password == nil {
+	if conf.Password == nil && conf.Tokens == nil {
 		return g, errors.New("a password is needed")
 	}
 	s, err := knockIMAP(ctx, conf)
@@ -141,7 +141,7 @@ func knockSMTP(ctx context.Context, conf PostmanConfig) (*line, error) {
 	if err := endpoint(conf.Host, conf.Port, conf.Security); err != nil {
 		return nil, err
 	}
-	if conf.User != "" && conf.Password == nil {
+	if conf.User != "" && conf.Password == nil && conf.Tokens == nil {
 		return nil, errors.New("a password for the user is needed")
 	}
 	addr := address(conf.Host, conf.Port, defaultPort(conf.Security, 465, 587))

@@ -44,7 +44,7 @@ func (p *Postman) Run(ctx context.Context) error {
 	if err := endpoint(r.c.Host, r.c.Port, r.c.Security); err != nil {
 		return fmt.Errorf("send mail: %w", err)
 	}
-	if p.Outbox == nil || (r.c.User != "" && r.c.Password == nil) {
+	if p.Outbox == nil || (r.c.User != "" && r.c.Password == nil && r.c.Tokens == nil) {
 		return errors.New("send mail: an outbox, and a password for the user, are needed")
 	}
 	if r.log == nil {

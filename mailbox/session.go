@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,11 @@ type session struct {
 
 // openSession connects and signs in. After any error the connection is closed.
 func openSession(ctx context.Context, conf WatcherConfig, dial func(context.Context) (net.Conn, error),
+	hint chan struct{}) (*session, error) {
+	return twice(func() (*session, error) { return openSessionOnce(ctx, conf, dial, hint) })
+}
+
+func openSessionOnce(ctx context.Context, conf WatcherConfig, dial func(context.Context) (net.Conn, error),
 	hint chan struct{}) (*session, error) {
 	conn, err := dial(ctx)
 	if err != nil {
@@ -89,6 +95,9 @@ func (s *session) signIn(ctx context.Context) error {
 	if s.c.State() == imap.ConnStateAuthenticated {
 		return nil // PREAUTH: a tunnel has signed in already
 	}
+	if s.conf.Tokens != nil {
+		return s.signInToken(ctx)
+	}
 	password, err := s.conf.Password(ctx)
 	if err != nil {
 		return fmt.Errorf("read password: %w", err)
@@ -110,6 +119,32 @@ func (s *session) signIn(ctx context.Context) error {
 		return fmt.Errorf("sign in: %w", err)
 	}
 	return nil
+}
+
+// signInToken authenticates with a token; no password is sent then, whatever the server offers.
+func (s *session) signInToken(ctx context.Context) error {
+	s.g.expect(s.conf.Command, 1<<20)
+	caps := s.c.Caps()
+	port := s.conf.Port
+	if port == 0 {
+		port = defaultPort(s.conf.Security, 993, 143)
+	}
+	b, err := newBearer(ctx, s.conf.Tokens, s.conf.User, s.conf.Host, port, func(mech string) bool { return caps.Has(imap.AuthCap(mech)) })
+	if err != nil {
+		return err
+	}
+	s.g.expect(s.conf.Command, 1<<20)
+	err = s.c.Authenticate(b)
+	var status *imap.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &status) && (refusal(status) || b.reason != nil && status.Type == imap.StatusResponseTypeBad):
+		return b.refused(status.Text)
+	case b.reason != nil && status == nil: // it hung up behind its reason
+		return b.refused(err.Error())
+	}
+	return fmt.Errorf("sign in: %w", err)
 }
 
 // refusal tells a NO about the credentials from one about the server's own trouble (RFC 5530).
@@ -145,6 +180,11 @@ func (s *session) lost(ctx context.Context) error {
 func (s *session) examine(name string) (*imap.SelectData, error) {
 	s.g.expect(s.conf.Command, 1<<20)
 	data, err := s.c.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait()
+	if err != nil && strings.Contains(err.Error(), "authenticated but not connected") {
+		// Exchange lets any token of the tenant in, and says so only here.
+		return nil, alarm{fmt.Errorf("examine: %w. The sign-in went well, but user is no mailbox that the app may open: see its "+
+			"spelling, the app's FullAccess to it, and that IMAP is on for it", err)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("examine: %w", err)
 	}

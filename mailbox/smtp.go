@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,10 @@ type line struct {
 
 // openLine connects, protects the connection and signs in. After an error the connection is closed.
 func openLine(ctx context.Context, conf PostmanConfig, dial func(context.Context) (net.Conn, error)) (*line, error) {
+	return twice(func() (*line, error) { return openLineOnce(ctx, conf, dial) })
+}
+
+func openLineOnce(ctx context.Context, conf PostmanConfig, dial func(context.Context) (net.Conn, error)) (*line, error) {
 	conn, err := dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -86,6 +91,9 @@ func (l *line) signIn(ctx context.Context) error {
 	if !offered {
 		return fmt.Errorf("%w: the server offers none on this connection", errRefused)
 	}
+	if l.conf.Tokens != nil {
+		return l.signInToken(ctx, strings.Fields(strings.ToUpper(mechanisms)))
+	}
 	password, err := l.conf.Password(ctx)
 	if err != nil {
 		return fmt.Errorf("read password: %w", err)
@@ -106,6 +114,30 @@ func (l *line) signIn(ctx context.Context) error {
 		return fmt.Errorf("sign in: %w", err)
 	}
 	return nil
+}
+
+// signInToken authenticates with a token, by one of the mechanisms that the server offers.
+func (l *line) signInToken(ctx context.Context, offered []string) error {
+	port := l.conf.Port
+	if port == 0 {
+		port = defaultPort(l.conf.Security, 465, 587)
+	}
+	b, err := newBearer(ctx, l.conf.Tokens, l.conf.User, l.conf.Host, port, func(mech string) bool { return slices.Contains(offered, mech) })
+	if err != nil {
+		return err
+	}
+	l.expect(l.conf.Command)
+	err = l.c.Auth(smtpBearer{b})
+	var reply *textproto.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &reply) && reply.Code >= 500:
+		return b.refused(fmt.Sprintf("%d %s", reply.Code, reply.Msg))
+	case reply == nil && b.reason != nil:
+		return b.refused(err.Error())
+	}
+	return fmt.Errorf("sign in: %w", err)
 }
 
 // expect limits the next answer to d and to 64 KiB.

@@ -29,7 +29,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	if err := endpoint(c.Host, c.Port, c.Security); err != nil {
 		return fmt.Errorf("watch mailbox: %w", err)
 	}
-	if w.Inbox == nil || c.Password == nil || c.User == "" {
+	if w.Inbox == nil || c.Password == nil && c.Tokens == nil || c.User == "" {
 		return errors.New("watch mailbox: inbox, user and password are needed")
 	}
 	log := w.Log

@@ -16,17 +16,22 @@ type Dovecot struct {
 	MailDir        string // the Maildir of the INBOX
 
 	dir, addr, path string
+	introspection   string // where tokens are looked up, "" for a server that knows passwords alone
 	proc            *process
 }
 
 // StartDovecot starts an instance whose every file lies in dir, an absolute path. The caller stops it.
-func StartDovecot(dir string) (*Dovecot, error) {
+func StartDovecot(dir string) (*Dovecot, error) { return StartDovecotOAuth(dir, "") }
+
+// StartDovecotOAuth is StartDovecot for a server that also lets in whom introspection, the address of a token
+// introspection endpoint (RFC 7662), vouches for: by XOAUTH2 and OAUTHBEARER.
+func StartDovecotOAuth(dir, introspection string) (*Dovecot, error) {
 	path, err := lookup("dovecot", "apt-get install dovecot-imapd")
 	if err != nil {
 		return nil, err
 	}
 	d := &Dovecot{User: "reset@support.example", Password: "secret", MailDir: filepath.Join(dir, "Maildir"),
-		dir: dir, path: path}
+		dir: dir, path: path, introspection: introspection}
 	if d.addr, err = freeAddr(); err != nil {
 		return nil, fmt.Errorf("start dovecot: %w", err)
 	}
@@ -57,7 +62,7 @@ mail_max_userip_connections = 100
 mailbox_list_index = no
 auth_cache_size = 0
 auth_failure_delay = 0
-passdb {
+{oauth}passdb {
   driver = static
   args = password={password}
 }
@@ -77,8 +82,29 @@ service imap-login {
 }
 service anvil {
   chroot =
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 `
+
+// oauthConfig is what comes before the password, and tokenConfig the file that it names.
+const (
+	oauthConfig = `auth_mechanisms = plain xoauth2 oauthbearer
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {dir}/oauth2.conf
+}
+`
+	tokenConfig = `introspection_mode = post
+introspection_url = {introspection}
+username_attribute = username
+active_attribute = active
+active_value = true
+timeout_msecs = 2000
+`
+)
 
 func (d *Dovecot) configure() error {
 	name, uid, gid, err := owner(d.MailDir, filepath.Join(d.dir, "home"))
@@ -90,7 +116,15 @@ func (d *Dovecot) configure() error {
 		internal, login, group = "dovecot", "dovenull", "dovecot"
 	}
 	_, port, _ := strings.Cut(d.addr, ":")
-	text := strings.NewReplacer("{dir}", d.dir, "{internal}", internal, "{login}", login, "{group}", group,
+	oauth := ""
+	if d.introspection != "" {
+		oauth = strings.ReplaceAll(oauthConfig, "{dir}", d.dir)
+		tokens := strings.ReplaceAll(tokenConfig, "{introspection}", d.introspection)
+		if err := os.WriteFile(filepath.Join(d.dir, "oauth2.conf"), []byte(tokens), 0o644); err != nil {
+			return err
+		}
+	}
+	text := strings.NewReplacer("{oauth}", oauth, "{dir}", d.dir, "{internal}", internal, "{login}", login, "{group}", group,
 		"{uid}", fmt.Sprint(uid), "{gid}", fmt.Sprint(gid), "{port}", port, "{password}", d.Password,
 	).Replace(dovecotConfig)
 	return os.WriteFile(filepath.Join(d.dir, "dovecot.conf"), []byte(text), 0o644)

@@ -18,11 +18,13 @@ import (
 // SMTPOptions say how an in-process SMTP server is reached. The zero value is a plain-text server that takes any mail
 // from anybody who can reach it.
 type SMTPOptions struct {
-	User, Password string       // when set, MAIL needs a sign-in
-	TLS            *tls.Config  // offers STARTTLS, or speaks TLS at once when Implicit
-	Implicit       bool         //
-	Listener       net.Listener // default: a fresh one on 127.0.0.1
-	Keep           int          // how many mails to keep, the oldest go first; default 1000
+	User, Password string                        // when set, MAIL needs a sign-in
+	Tokens         func(user, token string) bool // when set too, the sign-in is by a token, and no password helps
+	Mechanisms     []string                      // for Tokens; default XOAUTH2 and OAUTHBEARER
+	TLS            *tls.Config                   // offers STARTTLS, or speaks TLS at once when Implicit
+	Implicit       bool                          //
+	Listener       net.Listener                  // default: a fresh one on 127.0.0.1
+	Keep           int                           // how many mails to keep, the oldest go first; default 1000
 }
 
 // Delivered is a mail that the server took.
@@ -64,6 +66,8 @@ type SMTP struct {
 	server *smtp.Server
 	done   chan struct{}
 	keep   int
+	tokens func(user, token string) bool
+	mechs  []string
 
 	mu     sync.Mutex
 	news   chan struct{} // closed and replaced at every delivery
@@ -90,8 +94,11 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 		o.Keep = 1000
 	}
 	s := &SMTP{
-		User: o.User, Password: o.Password, wire: newWire(l), done: make(chan struct{}), keep: o.Keep,
+		User: o.User, Password: o.Password, tokens: o.Tokens, mechs: o.Mechanisms, wire: newWire(l), done: make(chan struct{}), keep: o.Keep,
 		news: make(chan struct{}), faults: make(map[Step]SMTPFault),
+	}
+	if s.mechs == nil {
+		s.mechs = []string{"XOAUTH2", sasl.OAuthBearer}
 	}
 	s.wire.before = s.judge
 	s.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
@@ -254,11 +261,20 @@ func (m *smtpSession) AuthMechanisms() []string {
 	if m.s.User == "" {
 		return nil
 	}
+	if m.s.tokens != nil {
+		return m.s.mechs
+	}
 	return []string{sasl.Plain, sasl.Login}
 }
 
 // Auth implements smtp.AuthSession.
 func (m *smtpSession) Auth(mech string) (sasl.Server, error) {
+	if m.s.tokens != nil {
+		return &tokenServer{mech: mech, check: func(user, token string) bool {
+			m.in = m.s.tokens(user, token)
+			return m.in
+		}}, nil
+	}
 	check := func(user, password string) error {
 		if user != m.s.User || password != m.s.Password {
 			return smtp.ErrAuthFailed
