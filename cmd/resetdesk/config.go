@@ -63,10 +63,11 @@ type MailboxConfig struct {
 	Security     mailbox.Security `toml:"security"`
 	User         string           `toml:"user"`
 	PasswordFile string           `toml:"password_file"`
-	Folders      []string         `toml:"folders"`
-	Dedicated    bool             `toml:"dedicated"` // nothing but requests arrives there
-	Addresses    []string         `toml:"addresses"` // our own, which requests are written to
-	Backlog      string           `toml:"backlog"`   // "park" or "open"
+	SignInConfig
+	Folders   []string `toml:"folders"`
+	Dedicated bool     `toml:"dedicated"` // nothing but requests arrives there
+	Addresses []string `toml:"addresses"` // our own, which requests are written to
+	Backlog   string   `toml:"backlog"`   // "park" or "open"
 	// What of our own mail servers' work can be told from claims
 	// (sender-verification 5.1).
 	Boundary      int                  `toml:"boundary"`    // which Received field from the top is our own, 0 unknown
@@ -88,13 +89,14 @@ func (m MailboxConfig) Trust() sender.Trust {
 
 // SMTPConfig is [smtp].
 type SMTPConfig struct {
-	Host          string           `toml:"host"`
-	Port          int              `toml:"port"` // 465 or 587 when not given
-	Security      mailbox.Security `toml:"security"`
-	User          string           `toml:"user"` // "" for no sign-in
-	PasswordFile  string           `toml:"password_file"`
-	From          string           `toml:"from"`
-	UncertainWait time.Duration    `toml:"uncertain_wait"` // promises 3.3
+	Host         string           `toml:"host"`
+	Port         int              `toml:"port"` // 465 or 587 when not given
+	Security     mailbox.Security `toml:"security"`
+	User         string           `toml:"user"` // "" for no sign-in
+	PasswordFile string           `toml:"password_file"`
+	SignInConfig
+	From          string        `toml:"from"`
+	UncertainWait time.Duration `toml:"uncertain_wait"` // promises 3.3
 	// Password comes from RESETDESK_SMTP_PASSWORD; it cannot stand in the file.
 	Password Secret `toml:"-"`
 	// Sender is From as read.

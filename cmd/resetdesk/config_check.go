@@ -20,6 +20,7 @@ import (
 func (l *loader) check(c *Config) {
 	l.checkServer(&c.Server)
 	l.checkMailbox(&c.Mailbox)
+	l.inherit(&c.SMTP, c.Mailbox)
 	l.checkSMTP(&c.SMTP)
 	if r := c.DNS.Resolver; r != "" && !hostPort(r) {
 		l.complain("dns.resolver", "is %q, write host:port such as 127.0.0.1:53, or nothing for the system's", r)
@@ -114,7 +115,8 @@ func (l *loader) networks(key string, texts []string, all string) (read []netip.
 func (l *loader) checkMailbox(m *MailboxConfig) {
 	l.endpoint("mailbox", m.Host, &m.Port, m.Security, 993, 143, "imap.example.net")
 	l.required("mailbox.user", m.User, "support@example.net")
-	if m.PasswordFile == "" && m.Password.IsZero() {
+	l.checkSignIn("mailbox", &m.SignInConfig, m.User)
+	if m.Auth == "password" && m.PasswordFile == "" && m.Password.IsZero() {
 		l.complain("mailbox.password_file", "is missing, write the file that holds the password, or set RESETDESK_MAILBOX_PASSWORD")
 	}
 	m.PasswordFile = l.expand("mailbox.password_file", m.PasswordFile)
@@ -177,7 +179,7 @@ func (l *loader) checkTrust(m *MailboxConfig) {
 
 func (l *loader) checkSMTP(s *SMTPConfig) {
 	l.endpoint("smtp", s.Host, &s.Port, s.Security, 465, 587, "smtp.example.net")
-	if s.User != "" && s.PasswordFile == "" && s.Password.IsZero() {
+	if s.Auth == "password" && s.User != "" && s.PasswordFile == "" && s.Password.IsZero() {
 		l.complain("smtp.password_file", "is missing though there is a user, write the file that holds the password, or set RESETDESK_SMTP_PASSWORD")
 	}
 	s.PasswordFile = l.expand("smtp.password_file", s.PasswordFile)

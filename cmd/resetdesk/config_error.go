@@ -102,7 +102,7 @@ func keyLength(data []byte, at place) int {
 }
 
 func secretive(name string) bool {
-	for _, s := range []string{"password", "passwd", "secret", "token", "key"} {
+	for _, s := range []string{"password", "passwd", "secret", "token", "key", "service_account"} {
 		if strings.Contains(name, s) {
 			return true
 		}

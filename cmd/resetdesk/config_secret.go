@@ -70,24 +70,37 @@ func (s SMTPConfig) SignIn(context.Context) (string, error) {
 // maxSecret bounds a secret file, in bytes.
 const maxSecret = 64 << 10
 
+// readPassword reads a secret of one line.
 func readPassword(value Secret, file string) (string, error) {
+	raw, err := readSecret(value, file)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	if !value.IsZero() {
+		return raw, nil
+	}
+	s := strings.TrimRight(raw, "\r\n")
+	if s == "" || strings.ContainsAny(s, "\r\n\x00") {
+		return "", errors.New("read password: " + file + " must hold the password on one line and nothing else")
+	}
+	return s, nil
+}
+
+// readSecret returns value, or else what file holds.
+func readSecret(value Secret, file string) (string, error) {
 	if !value.IsZero() {
 		return value.Reveal(), nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return "", fmt.Errorf("read password: %w", err)
+		return "", err
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	if err != nil {
-		return "", fmt.Errorf("read password: %w", err)
+	if err == nil && len(raw) > maxSecret {
+		err = errors.New(file + " is far longer than a secret")
 	}
-	s := strings.TrimRight(string(raw), "\r\n")
-	if s == "" || len(s) > maxSecret || strings.ContainsAny(s, "\r\n\x00") {
-		return "", errors.New("read password: " + file + " must hold the password on one line and nothing else")
-	}
-	return s, nil
+	return string(raw), err
 }
 
 // expand replaces ${CREDENTIALS_DIRECTORY}, which systemd sets for

@@ -52,6 +52,10 @@ func settings(prefix string, v reflect.Value) []setting {
 		if name == "-" {
 			continue
 		}
+		if v.Type().Field(i).Anonymous {
+			all = append(all, settings(prefix, v.Field(i))...)
+			continue
+		}
 		key := strings.TrimPrefix(prefix+"."+name, ".")
 		if isTable(v.Type().Field(i).Type) {
 			all = append(all, settings(key, v.Field(i))...)
@@ -127,7 +131,7 @@ func placesIn(data []byte) map[string]place {
 func bareTables(t reflect.Type) reflect.Type {
 	var tables []reflect.StructField
 	for f := range t.Fields() {
-		if isTable(f.Type) && f.Tag.Get("toml") != "-" {
+		if isTable(f.Type) && f.Tag.Get("toml") != "-" && !f.Anonymous {
 			tables = append(tables, reflect.StructField{Name: f.Name, Type: bareTables(f.Type), Tag: f.Tag})
 		}
 	}
@@ -173,20 +177,27 @@ func tableIn(t reflect.Type, name string) reflect.Type {
 
 func (l *loader) unknown(key, section string, t reflect.Type) {
 	name := key[strings.LastIndexByte(key, '.')+1:]
-	var names []string
-	for f := range t.Fields() {
-		if tag := f.Tag.Get("toml"); tag != "-" {
-			names = append(names, tag)
-		}
-	}
+	names := namesIn(t)
 	switch {
 	case section == "":
 		l.complain(key, "unknown section%s", instead(name, names))
-	case name == "password":
-		l.complain(key, "a password does not belong into this file; write it into a file of its own and set password_file, or set %s", variable(key))
+	case name == "password" || slices.Contains(names, name+"_file"):
+		l.complain(key, "a %s does not belong into this file; write it into a file of its own and set %s_file, or set %s", strings.ReplaceAll(name, "_", " "), name, variable(key))
 	default:
 		l.complain(key, "unknown key%s", instead(name, names))
 	}
+}
+
+// namesIn lists the keys of a table.
+func namesIn(t reflect.Type) (names []string) {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			names = append(names, namesIn(f.Type)...)
+		} else if tag := f.Tag.Get("toml"); tag != "-" {
+			names = append(names, tag)
+		}
+	}
+	return names
 }
 
 // instead suggests the nearest name, or lists them all.
@@ -249,7 +260,12 @@ func (l *loader) fromEnvironment(c *Config, all []setting) {
 			l.unread[s.key] = true
 		}
 	}
-	for key, s := range map[string]*Secret{"mailbox.password": &c.Mailbox.Password, "smtp.password": &c.SMTP.Password} {
+	for key, s := range map[string]*Secret{
+		"mailbox.password": &c.Mailbox.Password, "smtp.password": &c.SMTP.Password,
+		"mailbox.client_secret": &c.Mailbox.ClientSecret, "smtp.client_secret": &c.SMTP.ClientSecret,
+		"mailbox.service_account": &c.Mailbox.ServiceAccount, "smtp.service_account": &c.SMTP.ServiceAccount,
+		"mailbox.refresh_token": &c.Mailbox.RefreshToken, "smtp.refresh_token": &c.SMTP.RefreshToken,
+	} {
 		known[variable(key)] = true
 		*s = newSecret(l.env[variable(key)])
 	}

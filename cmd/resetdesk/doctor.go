@@ -96,10 +96,14 @@ func subject(path string, cfg Config) *doctor.Subject {
 		Mailbox: watcherConfig(cfg), Folders: cfg.Mailbox.Folders, Addresses: cfg.Mailbox.Addresses, Postman: postmanConfig(cfg),
 		From: cfg.SMTP.Sender.Address, Resolver: cfg.DNS.Resolver, BaseURL: cfg.Server.BaseURL, Trust: cfg.Mailbox.Trust(),
 	}
-	if cfg.Mailbox.Password.IsZero() {
+	s.Secrets = cfg.Mailbox.secretFiles()
+	if cfg.Mailbox.Auth == "password" && cfg.Mailbox.Password.IsZero() {
 		s.Secrets = append(s.Secrets, cfg.Mailbox.PasswordFile)
 	}
-	if cfg.SMTP.User != "" && cfg.SMTP.Password.IsZero() {
+	if cfg.SMTP.Tokens != cfg.Mailbox.Tokens {
+		s.Secrets = append(s.Secrets, cfg.SMTP.secretFiles()...)
+	}
+	if cfg.SMTP.Auth == "password" && cfg.SMTP.User != "" && cfg.SMTP.Password.IsZero() {
 		s.Secrets = append(s.Secrets, cfg.SMTP.PasswordFile)
 	}
 	return s

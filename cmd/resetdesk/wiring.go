@@ -36,11 +36,19 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, h
 
 func watcherConfig(cfg Config) mailbox.WatcherConfig {
 	m := cfg.Mailbox
-	return mailbox.WatcherConfig{Mailbox: m.User, Folders: m.Folders, Host: m.Host, Port: m.Port, Security: m.Security, User: m.User,
+	c := mailbox.WatcherConfig{Mailbox: m.User, Folders: m.Folders, Host: m.Host, Port: m.Port, Security: m.Security, User: m.User,
 		Password: m.SignIn, Dedicated: m.Dedicated}
+	if m.Tokens != nil { // a nil source is no Tokens
+		c.Tokens = m.Tokens
+	}
+	return c
 }
 
 func postmanConfig(cfg Config) mailbox.PostmanConfig {
 	s := cfg.SMTP
-	return mailbox.PostmanConfig{Host: s.Host, Port: s.Port, Security: s.Security, User: s.User, Password: s.SignIn, UncertainWait: s.UncertainWait}
+	c := mailbox.PostmanConfig{Host: s.Host, Port: s.Port, Security: s.Security, User: s.User, Password: s.SignIn, UncertainWait: s.UncertainWait}
+	if s.Tokens != nil {
+		c.Tokens = s.Tokens
+	}
+	return c
 }

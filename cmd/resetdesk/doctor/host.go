@@ -50,7 +50,7 @@ func (s *Subject) checkFiles(context.Context) Finding {
 	look(s.KeyFile, "key file", 0o027, "600")
 	look(s.Database, "database", 0o007, "o=")
 	for _, secret := range s.Secrets {
-		look(secret, "password file", 0o007, "o=")
+		look(secret, "secret file", 0o007, "o=")
 	}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(s.Database), &disk); err == nil {

@@ -43,9 +43,13 @@ func (s *Subject) checkMailbox(ctx context.Context) Finding {
 		case strings.Contains(text, "connect"):
 			fix = "check mailbox.host, mailbox.port and the firewall"
 		}
-		return fail(fix, "%v", err)
+		what, next := mailbox.Advice(err)
+		if next != "" {
+			fix = next
+		}
+		return fail(fix, "%s", what)
 	}
-	found := ok("%s at %s", s.Mailbox.User, s.Mailbox.Host)
+	found := ok("%s at %s%s", s.Mailbox.User, s.Mailbox.Host, by(s.Mailbox.Tokens))
 	for _, folder := range s.Folders {
 		g := seen[folder]
 		found.Text += fmt.Sprintf("; %s has %d %s", folder, g.Mails, plural(int(g.Mails), "mail"))
@@ -93,11 +97,22 @@ func (s *Subject) checkSMTP(ctx context.Context) Finding {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fail("check smtp.host, smtp.port and the firewall", "no answer from %s", c.Host)
 		}
+		if what, next := mailbox.Advice(err); next != "" {
+			return fail(next, "%s", what)
+		}
 		return fail("mend [smtp]: "+map[bool]string{true: "check the user and the password file", false: "check host, port and security"}[strings.Contains(err.Error(), "refused") && strings.Contains(err.Error(), "sign-in")], "%v", err)
 	}
 	who := "without a sign-in"
 	if c.User != "" {
-		who = "signed in as " + c.User
+		who = "signed in as " + c.User + by(c.Tokens)
 	}
 	return ok("%s, %s", c.Host, who)
+}
+
+// by names what a sign-in rests on if that is no password.
+func by(t mailbox.Tokens) string {
+	if t == nil {
+		return ""
+	}
+	return fmt.Sprintf(" by OAuth (%v)", t)
 }
