@@ -24,16 +24,11 @@ func (z Zone) LookupTXT(_ context.Context, name string) ([]string, error) {
 // Serve answers for the zone on a loopback port, by UDP and TCP, until stop is
 // called.
 func (z Zone) Serve() (addr string, stop func(), err error) {
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	udp, tcp, err := listenBoth()
 	if err != nil {
 		return "", nil, fmt.Errorf("serve zone: %w", err)
 	}
 	addr = udp.LocalAddr().String()
-	tcp, err := net.Listen("tcp", addr)
-	if err != nil {
-		udp.Close()
-		return "", nil, fmt.Errorf("serve zone: %w", err)
-	}
 	servers := []*dns.Server{{PacketConn: udp, Handler: z}, {Listener: tcp, Handler: z}}
 	for _, s := range servers {
 		up := make(chan struct{})
@@ -46,6 +41,21 @@ func (z Zone) Serve() (addr string, stop func(), err error) {
 			_ = s.Shutdown()
 		}
 	}, nil
+}
+
+// listenBoth takes one loopback port for UDP and TCP. The port that is free for
+// one may be taken for the other.
+func listenBoth() (udp net.PacketConn, tcp net.Listener, err error) {
+	for range 20 {
+		if udp, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if tcp, err = net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+			return udp, tcp, nil
+		}
+		udp.Close()
+	}
+	return nil, nil, err
 }
 
 // ServeDNS implements dns.Handler.
