@@ -37,33 +37,58 @@ func reminder(day, now time.Time) (stage int, due bool, next time.Time) {
 
 // remind reminds users who have yet to enroll before a factor is mandatory for
 // them. It looks only at users whose time to be looked at has come, so it costs
-// nothing while nothing is due, and a crash leaves it where it was.
+// nothing while nothing is due, and a crash leaves it where it was. Users are
+// taken one by one where a batch fails, and one who cannot be reminded is looked
+// at again in an hour, so that nobody goes unreminded for another's sake.
 func (d *Desk) remind(ctx context.Context) error {
 	for range remindRounds {
 		users, err := d.toRemind(ctx)
 		if err != nil || len(users) == 0 {
 			return err
 		}
-		letters := 0
-		err = d.update(ctx, "remind users", func(tx *sql.Tx) error {
-			now := time.Now()
-			for _, user := range users {
-				n, err := d.remindUser(ctx, tx, user, now)
-				if err != nil {
-					return fmt.Errorf("user %s: %w", user, err)
-				}
-				letters += n
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+		if d.remindThese(ctx, users) == nil {
+			continue
 		}
-		if letters > 0 {
-			d.lettersReady()
+		for _, user := range users {
+			if err := d.remindThese(ctx, []string{user}); err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				d.log.Error("a user cannot be reminded to enroll", "user", user, "error", err)
+				if err := d.remindLater(ctx, user); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// remindThese looks at the users in one transaction.
+func (d *Desk) remindThese(ctx context.Context, users []string) error {
+	letters := 0
+	err := d.update(ctx, "remind users", func(tx *sql.Tx) error {
+		now := time.Now()
+		for _, user := range users {
+			n, err := d.remindUser(ctx, tx, user, now)
+			if err != nil {
+				return fmt.Errorf("user %s: %w", user, err)
+			}
+			letters += n
+		}
+		return nil
+	})
+	if err == nil && letters > 0 {
+		d.lettersReady()
+	}
+	return err
+}
+
+func (d *Desk) remindLater(ctx context.Context, user string) error {
+	return d.update(ctx, "remind a user later", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE panel_user SET remind_at = $2 WHERE id = $1`, user, micros(time.Now().Add(time.Hour)))
+		return err
+	})
 }
 
 // toRemind are users to look at, none while the outbox is full.

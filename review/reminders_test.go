@@ -221,3 +221,27 @@ func TestRemindersWaitTheirTurn(t *testing.T) {
 		}
 	})
 }
+
+// A user whose reminder cannot be made keeps nobody else from theirs, and gets
+// it when it can.
+func TestReminderOfOneFails(t *testing.T) {
+	inHouse(t, mandatory, func(t *testing.T, h *house) {
+		time.Sleep(time.Until(due))
+		if _, err := h.sql().Exec(`CREATE TRIGGER stop BEFORE INSERT ON letter WHEN NEW.user_id = 'U-1' BEGIN SELECT RAISE(ABORT, 'no paper'); END`); err != nil {
+			t.Fatal(err)
+		}
+		h.work()
+		others := h.count(`SELECT count(DISTINCT user_id) FROM letter WHERE kind = 'reminder'`)
+		if others < 2 || h.count(`SELECT count(*) FROM letter WHERE user_id = 'U-1'`) != 0 {
+			t.Errorf("%d others were reminded", others)
+		}
+		if _, err := h.sql().Exec(`DROP TRIGGER stop`); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		h.work()
+		if n := h.count(`SELECT count(*) FROM letter WHERE user_id = 'U-1' AND kind = 'reminder'`); n != 1 {
+			t.Errorf("%d reminders of the one", n)
+		}
+	})
+}
