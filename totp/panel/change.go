@@ -101,12 +101,14 @@ func (v *visit) turnOff() error {
 	return v.redirect("?said=off")
 }
 
-// said is the sentence about what has just been done, "" for none.
-func (v *visit) said() string {
-	if word := v.r.URL.Query().Get("said"); v.r.Method == http.MethodGet && slices.Contains([]string{"added", "removed", "off"}, word) {
-		return v.text("said." + word)
+// said is the sentence about what has just been done, "" for none. An address
+// that was kept says nothing that the state of the factor has overtaken.
+func (v *visit) said(enrolled bool) string {
+	word := v.r.URL.Query().Get("said")
+	if v.r.Method != http.MethodGet || !slices.Contains([]string{"added", "removed", "off"}, word) || enrolled == (word == "off") {
+		return ""
 	}
-	return ""
+	return v.text("said." + word)
 }
 
 // Name is what a device is called.

@@ -53,6 +53,9 @@ func TestDevices(t *testing.T) {
 		b.post(links[1][1], "code", h.wrong()).want(422, "not right", "Remove “Tablet")
 		b.post(links[1][1], "code", h.fresh()).leads(path + "?said=removed")
 		b.get(path+"?said=removed").want(200, "The device is removed", "A device was removed: Tablet &lt;b&gt;")
+		if a := b.get(path + "?said=off").want(200); strings.Contains(a.body, "Two-factor authentication is off") {
+			t.Error("a kept address says that it is off")
+		}
 		b.post(links[1][1], "code", h.fresh()).want(409, "not here any more")
 		b.post(links[0][1], "code", h.fresh()).want(409, "This is the only device")
 		time.Sleep(30 * time.Second)

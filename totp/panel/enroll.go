@@ -22,7 +22,7 @@ func (v *visit) showHome(status int, problem string) error {
 	if err != nil {
 		return err
 	}
-	s.Problem, s.Said = problem, v.said()
+	s.Problem, s.Said = problem, v.said(s.Status.Enrolled)
 	switch {
 	case s.Status.Frozen:
 		s.name = "frozen"
