@@ -13,8 +13,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,6 +218,22 @@ func TestCommand(t *testing.T) {
 		if time.Since(began) > 5*time.Second {
 			t.Errorf("%s: took %v", script, time.Since(began))
 		}
+	}
+	// What the command started ends with it.
+	if _, err := run(`sleep 60 & echo $! > "$1"; wait`, 300*time.Millisecond).Token(t.Context()); err == nil {
+		t.Error("a token from nowhere")
+	}
+	b, err := os.ReadFile(counter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child)); err == nil && !strings.Contains(string(stat), ") Z ") {
+		t.Errorf("process %d lives on", child)
+		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
 	missing := source(t, oauth.Config{Kind: oauth.Command, Command: []string{filepath.Join(dir, "none")}})
 	if _, err := missing.Token(t.Context()); err == nil || !strings.Contains(err.Error(), "token_command") {
