@@ -279,6 +279,9 @@ CREATE TABLE backup_code (
     PRIMARY KEY (set_id, hash)
 ) STRICT;
 
+-- How many are left is said at every login.
+CREATE INDEX backup_code_unused ON backup_code (set_id) WHERE used_at IS NULL;
+
 CREATE TRIGGER backup_code_new BEFORE INSERT ON backup_code
 WHEN NEW.used_at IS NOT NULL
     OR NOT EXISTS (SELECT 1 FROM backup_set WHERE id = NEW.set_id AND state = 'active')
