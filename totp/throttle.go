@@ -17,10 +17,11 @@ import (
 //
 // A right code does not give a guesser who waits for it new guesses: there are
 // 50 wrong codes a day, then the user is locked until that day ends. One that is
-// compared with two authenticators counts twice, so that it does not matter when
-// one comes or goes. A day begins with the first code after the last one ended,
-// so that any 24 hours touch two of them at most: 100 guesses, a chance below
-// 3e-4.
+// compared with two authenticators counts twice, so that one that comes or goes
+// gains nothing, but for one comparison when it is added right before the last
+// guess of a day. A day begins with the first code after the last one ended, so
+// that any 24 hours touch two of them at most: 100 guesses, a chance below 3e-4,
+// or of 3.03e-4 in that one case.
 const (
 	freeFailures  = 5
 	dayFailures   = 50
