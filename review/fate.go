@@ -1,0 +1,135 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+)
+
+// giveFate decides what becomes of the mail, in the caller's transaction. It
+// reports whether letters were queued.
+func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued bool, err error) {
+	if first, err := seenBefore(ctx, tx, r); err != nil || first > 0 {
+		if err != nil {
+			return false, err
+		}
+		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("The same bytes as mail %d, read before the mailbox was rebuilt.", first))
+	}
+	if err := checkReplay(ctx, tx, r); err != nil {
+		return false, err
+	}
+	if r.verdict.State() == sender.Deferred {
+		wait := min(time.Minute<<min(r.attempts, 6), time.Hour)
+		_, err := tx.ExecContext(ctx, `UPDATE inbound SET attempts = attempts + 1, retry_at = $2 WHERE id = $1`, r.id, micros(time.Now().Add(wait)))
+		return false, err
+	}
+	if err := saveAssessment(ctx, tx, r); err != nil {
+		return false, err
+	}
+	switch {
+	case r.verdict.State() == sender.Automated:
+		return false, setFate(ctx, tx, r.id, "automatic", because(r, "An automatic mail: never a request, never answered."))
+	case r.verdict.State() == sender.Quarantine && r.copyOf > 0:
+		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("A second copy of mail %d: the same signed mail, delivered twice.", r.copyOf))
+	case r.verdict.State() == sender.Quarantine:
+		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
+	case !r.fromRegistered():
+		return false, d.passBy(ctx, tx, r)
+	case r.backlog && !d.cfg.OpenBacklog:
+		return false, setFate(ctx, tx, r.id, "parked", "It was in the mailbox before resetdesk first looked; nobody was mailed.")
+	}
+	if attached, err := d.attachByToken(ctx, tx, r); attached || err != nil {
+		return false, err
+	}
+	if !r.intent.Request {
+		return false, setFate(ctx, tx, r.id, "parked", "It comes from a registered address but asks for no reset.")
+	}
+	return d.openCases(ctx, tx, r)
+}
+
+// passBy gives a mail from an unregistered address its fate. Nobody is answered
+// and nothing is told; one that asks for a reset stays readable for staff, and so
+// does one that answers a letter of ours: it may be an objection.
+func (d *Desk) passBy(ctx context.Context, tx *sql.Tx, r *reading) error {
+	if r.intent.Request {
+		return setFate(ctx, tx, r.id, "passed", "It asks for a reset, but its sender is no registered admin address of any account. Nobody was answered.")
+	}
+	if answer, err := answersLetter(ctx, tx, r); err != nil || answer {
+		if err != nil {
+			return err
+		}
+		return setFate(ctx, tx, r.id, "parked", "It answers a letter of ours, but its sender is no registered admin address of any account. Read it: it may object.")
+	}
+	if err := setFate(ctx, tx, r.id, "passed", "Not from a registered address and no request; its body was not kept."); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL WHERE id = $1`, r.id)
+	return err
+}
+
+func because(r *reading, general string) string {
+	var words []string
+	for _, code := range r.verdict.Reasons {
+		if staff, _ := sender.Describe(code); staff != "" {
+			words = append(words, staff)
+		}
+	}
+	if len(words) == 0 {
+		return general
+	}
+	return general + " " + strings.Join(words, " ")
+}
+
+func setFate(ctx context.Context, tx *sql.Tx, id int64, fate, reason string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE inbound SET fate = $2, reason = $3, fated_at = $4 WHERE id = $1`, id, fate, reason, micros(time.Now()))
+	if err != nil {
+		return fmt.Errorf("set fate %s: %w", fate, err)
+	}
+	return nil
+}
+
+// seenBefore finds the same bytes under an earlier UIDVALIDITY of the same
+// folder: the mailbox was rebuilt, and this is the mail we know (promises 3.1).
+func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
+	var id int64
+	err := tx.QueryRowContext(ctx, `SELECT o.id FROM inbound n JOIN inbound o ON o.sha256 = n.sha256
+		WHERE n.id = $1 AND o.id < n.id AND o.mailbox = n.mailbox AND o.folder = n.folder
+			AND o.uidvalidity <> n.uidvalidity AND o.internal_date = n.internal_date AND o.size = n.size
+		ORDER BY o.id LIMIT 1`, r.id).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, err
+}
+
+func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
+	text, err := json.Marshal(evidence{r.verdict, r.intent, r.message.Problems})
+	if err != nil {
+		return fmt.Errorf("save assessment: %w", err)
+	}
+	subject, words := clip(r.message.Subject, 300), excerpt(r.message.Text)
+	if r.verdict.Registered == "" && !r.intent.Request { // none of our business
+		subject, words = "", ""
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO assessment (inbound_id, verdict, match, from_addr, claimed, message_id, subject, excerpt,
+			request, score, language, evidence, assessed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		r.id, string(r.verdict.State()), string(r.verdict.Match), r.verdict.From, strings.ToLower(r.verdict.Registered), r.verdict.MessageID,
+		subject, words, flag(r.intent.Request), r.intent.Score, r.intent.Language,
+		string(text), micros(time.Now()))
+	if err != nil {
+		return fmt.Errorf("save assessment: %w", err)
+	}
+	return nil
+}
+
+// excerpt is the beginning of the writer's words on one line.
+func excerpt(text string) string {
+	return clip(strings.Join(strings.Fields(clip(text, 2000)), " "), 160)
+}
