@@ -19,6 +19,7 @@ var common = set(`info admin administrator support reset mail email post office 
 	boutique facturation comptabilité accueil vente ventes achat achats contabilidad ventas compras tienda facturación soporte
 	contabilità vendite acquisti negozio assistenza fatture sklep biuro księgowość sprzedaż pomoc zakupy loja vendas compras suporte
 	faturação contabilidade escritório prueba prova teste essai
+	max min bill rich art hope grant joy june april august rose page star sky dean angel summer miles chance
 	mai morgen heute gestern vandaag gisteren today tomorrow yesterday monday friday montag freitag maandag vrijdag`)
 
 // isCommon tells whether a lower-case login or name counts only when marked, in a
@@ -84,9 +85,10 @@ const (
 	closeQuotes = "\"'`“”‘’«»‹›]"
 )
 
+// A space inside the marks, as the French write them, is no matter.
 func quoted(text string, start, end int) bool {
-	before, _ := utf8.DecodeLastRuneInString(text[:start])
-	after, _ := utf8.DecodeRuneInString(text[end:])
+	before, _ := utf8.DecodeLastRuneInString(strings.TrimRight(text[:start], " \u00a0\u202f"))
+	after, _ := utf8.DecodeRuneInString(strings.TrimLeft(text[end:], " \u00a0\u202f"))
 	return before != utf8.RuneError && after != utf8.RuneError &&
 		strings.ContainsRune(openQuotes, before) && strings.ContainsRune(closeQuotes, after)
 }

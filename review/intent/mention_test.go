@@ -50,6 +50,7 @@ func TestMentions(t *testing.T) {
 		"gebruikersnaam is info":              "U2 login info",
 		"Benutzer info bitte":                 "U2 login info",
 		"mein Benutzername lautet: info":      "U2 login info",
+		"l'utilisateur « info » svp":          "U2 login info",
 		"for “info” please":                   "U2 login info",
 		"für „reset“ bitte":                   "U4 login reset",
 		"users: info, reset and 1234":         "U2 login info, U4 login reset, U7 login 1234",

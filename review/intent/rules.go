@@ -43,6 +43,7 @@ var rules = []rule{
 	{"says-not", -5, 0, nil, ""},
 	{"no-longer-needed", -4, 0, []string{"<found> [3] <device>"}, Withdraw},
 	{"works-again", -4, 0, []string{"<works> [3] <again>", "<again> [2] <works>"}, Thanks},
+	{"thanks-it-works", 0, 0, []string{"<thanks> [16] <works>", "<works> [10] <thanks>"}, Thanks},
 	{"thanks-for-reset", -6, 0, nil, Thanks},
 	{"still-has-factor", -3, 0, nil, ""},
 	{"asks-setup", -3, 0, []string{"<how> [8] <enable>", "<ask> [8] <enable> [6] <factor>", "<ask> [4] <factor> [8] <enable>"}, ""},
