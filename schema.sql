@@ -423,6 +423,7 @@ CREATE TABLE cursor (
     uid         INTEGER NOT NULL CHECK (uid >= 0),
     backlog     INTEGER NOT NULL,  -- mails up to this UID were there before the first look
     moved_at    INTEGER NOT NULL,
+    looked_at   INTEGER NOT NULL DEFAULT 0, -- when everything in it was last seen to be received
     PRIMARY KEY (mailbox, folder)
 ) STRICT;
 

@@ -101,6 +101,8 @@ func (s *sieve) Missing(context.Context, mailbox.Source, uint32, []uint32) ([]ui
 	return nil, nil
 }
 
+func (s *sieve) Looked(context.Context, mailbox.Source) error { return nil }
+
 func (s *sieve) Concerns(_ context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {
 	yes := make([]bool, len(headers))
 	for i, h := range headers {

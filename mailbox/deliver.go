@@ -371,7 +371,14 @@ func (f *folder) received(p *place, mails []Mail) {
 		}
 	}
 	if len(mails) > 0 {
-		f.set(func(s *FolderStatus) { s.LastMail = time.Now() })
+		f.set(func(s *FolderStatus) {
+			s.LastMail = time.Now()
+			for i := range mails {
+				if !mails[i].Backlog && s.Waiting > 0 {
+					s.Waiting--
+				}
+			}
+		})
 		f.log.Info("mails received", "count", len(mails), "through", p.through)
 	}
 }

@@ -43,6 +43,7 @@ type folder struct {
 	deaths  int     // connections that broke in a FETCH since one last succeeded
 	again   []again // mails that were unfetchable, to be asked for again
 	first   boundary
+	toldAt  time.Time // when the Inbox last heard of a look
 
 	sweepTrouble trouble // what trouble is while a sweep reads
 
@@ -60,7 +61,7 @@ func newFolder(c WatcherConfig, name string, in Inbox, log *slog.Logger, d *door
 	return &folder{
 		c: c, source: s, inbox: in, door: d, dial: dial, kick: make(chan struct{}, 1),
 		log:   log.With("folder", name),
-		state: FolderStatus{Source: s, State: "connecting"},
+		state: FolderStatus{Source: s, State: "connecting", Started: time.Now()},
 	}
 }
 
@@ -161,7 +162,7 @@ func (f *folder) watch(ctx context.Context, s *session, hint chan struct{}) erro
 		}
 		stuck = 0
 		f.set(func(fs *FolderStatus) {
-			fs.State, fs.LastPoll, fs.LastError, fs.ErrorAt, fs.Alarm = "waiting for mail", time.Now(), "", time.Time{}, false
+			fs.State, fs.LastError, fs.ErrorAt, fs.Alarm = "waiting for mail", "", time.Time{}, false
 		})
 		if time.Now().After(old) {
 			return nil
@@ -182,7 +183,9 @@ func (f *folder) set(change func(*FolderStatus)) {
 func (f *folder) status() FolderStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.state
+	s := f.state
+	s.Alarm = s.Alarm || s.Overdue(time.Now()) != ""
+	return s
 }
 
 // failed shows and logs err.

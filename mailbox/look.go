@@ -44,13 +44,17 @@ func (f *folder) look(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	f.found(&p, unread)
 	if err := f.scan(ctx, s, &p, unread); err != nil {
 		return err
 	}
 	if err := f.lookAgain(ctx, s, &p); err != nil {
 		return err
 	}
-	return f.sweep(ctx, s, &p)
+	if err := f.sweep(ctx, s, &p); err != nil {
+		return err
+	}
+	return f.looked(ctx)
 }
 
 // plan compares the folder with the cursor: where this look starts, where it ends and which UIDs lie between.
@@ -125,6 +129,7 @@ func (f *folder) scan(ctx context.Context, s *session, p *place, unread *uidQueu
 		if err != nil {
 			return err
 		}
+		f.dated(mails)
 		unread.putBack(dropped)
 		end := p.upper
 		if !unread.empty() {

@@ -75,6 +75,9 @@ type Inbox interface {
 	// Missing returns those of uids (ascending, all at or below the cursor) that were never received under this
 	// UIDVALIDITY, ascending.
 	Missing(ctx context.Context, s Source, uidvalidity uint32, uids []uint32) ([]uint32, error)
+	// Looked records that a look at s was completed just now: everything that it holds has been received. It is called
+	// at most once a minute, so that another process can tell a quiet folder from one that nobody reads.
+	Looked(ctx context.Context, s Source) error
 }
 
 // Letter is one mail to one recipient, rendered once: every attempt sends the same bytes.

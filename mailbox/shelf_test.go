@@ -40,6 +40,8 @@ type shelf struct {
 	fault     func(n int) (done bool, err error) // before the n-th Receive takes effect; n counts from 1
 	after     func(b mailbox.Batch)              // once it is on the shelf
 	news      chan struct{}
+	looked    []time.Time // when Looked was called
+	deaf      error       // what Looked returns
 }
 
 func newShelf(t testing.TB) *shelf {
@@ -72,6 +74,13 @@ func (s *shelf) Missing(_ context.Context, src mailbox.Source, validity uint32, 
 	}
 	s.questions++
 	return slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { _, known := s.mails[id{src, validity, uid}]; return known }), nil
+}
+
+func (s *shelf) Looked(_ context.Context, src mailbox.Source) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = append(s.looked, time.Now())
+	return s.deaf
 }
 
 // lose forgets mails of the INBOX, as a database that was damaged by force.

@@ -62,6 +62,12 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+func (p *pipes) setDown(down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down = down
+}
+
 func (p *pipes) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -63,6 +63,15 @@ func (d *Desk) Missing(ctx context.Context, s mailbox.Source, uidvalidity uint32
 	return append(missing, uids...), nil
 }
 
+// Looked records that a folder was looked at, for those who only see the
+// database: a report, the doctor.
+func (d *Desk) Looked(ctx context.Context, s mailbox.Source) error {
+	return d.update(ctx, "record a look at the mailbox", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE cursor SET looked_at = $3 WHERE mailbox = $1 AND folder = $2`, s.Mailbox, s.Folder, micros(time.Now()))
+		return err
+	})
+}
+
 // headersAtOnce is how many headers are looked up in one snapshot: a long one
 // would keep the database from forgetting old pages.
 const headersAtOnce = 16

@@ -23,6 +23,7 @@ type MailReport struct {
 	Days     []MailDay      `json:"days"`
 	Faults   []string       `json:"faults"`       // why the books do not balance, in words
 	Unfated  []UnfatedMail  `json:"without_fate"` // those that wait longest, at most 100, of whatever day
+	Looks    []MailLook     `json:"looks"`        // every folder that was ever read
 }
 
 // MailDay is what one folder received on one day, and what became of it.
@@ -67,11 +68,24 @@ func ReadMailReport(ctx context.Context, path string, days int) (MailReport, err
 		return r, fmt.Errorf("report mail: %w", err)
 	}
 	defer db.Close()
+	return (&Desk{db: &database{read: db}}).mailReport(ctx, days)
+}
+
+// MailReport is ReadMailReport of the desk's own database.
+func (d *Desk) MailReport(ctx context.Context, _ Session, days int) (MailReport, error) {
+	return d.mailReport(ctx, days)
+}
+
+func (d *Desk) mailReport(ctx context.Context, days int) (MailReport, error) {
+	var r MailReport
 	now := time.Now()
 	first := micros(now)/dayMicros - int64(max(days, 1)) + 1
-	err = (&Desk{db: &database{read: db}}).snapshot(ctx, "report mail", func(tx *sql.Tx) error {
+	err := d.snapshot(ctx, "report mail", func(tx *sql.Tx) (err error) {
 		r = MailReport{Since: dayOf(first), Fates: map[string]int{}, Days: []MailDay{}, Faults: []string{}, Unfated: []UnfatedMail{}}
 		if err := r.count(ctx, tx, first); err != nil {
+			return err
+		}
+		if r.Looks, err = looks(ctx, tx); err != nil {
 			return err
 		}
 		return r.listUnfated(ctx, tx, now)

@@ -162,7 +162,10 @@ func (d *Dovecot) Log() string {
 }
 
 // Deliver puts mails into the INBOX by APPEND, as another client would.
-func (d *Dovecot) Deliver(mails ...[]byte) (err error) {
+func (d *Dovecot) Deliver(mails ...[]byte) error { return d.DeliverTo("INBOX", mails...) }
+
+// DeliverTo is Deliver into any folder, which is made when it is not there.
+func (d *Dovecot) DeliverTo(folder string, mails ...[]byte) (err error) {
 	c, err := imapclient.DialInsecure(d.addr, nil)
 	if err != nil {
 		return fmt.Errorf("deliver: %w", err)
@@ -171,8 +174,11 @@ func (d *Dovecot) Deliver(mails ...[]byte) (err error) {
 	if err := c.Login(d.User, d.Password).Wait(); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
+	if folder != "INBOX" {
+		_ = c.Create(folder, nil).Wait() // it may be there
+	}
 	for _, raw := range mails {
-		a := c.Append("INBOX", int64(len(raw)), nil)
+		a := c.Append(folder, int64(len(raw)), nil)
 		if _, err := a.Write(raw); err != nil {
 			return fmt.Errorf("deliver: %w", err)
 		}

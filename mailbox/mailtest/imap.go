@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -103,7 +104,12 @@ func (s *IMAP) Close() error {
 // Append puts a mail into folder and returns its UID. The server repairs a mail that is none (no header, no bytes at
 // all): for such mails use Dovecot.
 func (s *IMAP) Append(folder string, raw []byte) (uint32, error) {
-	data, err := s.mem.Append(folder, literal{bytes.NewReader(raw)}, &imap.AppendOptions{})
+	return s.AppendAt(folder, raw, time.Time{})
+}
+
+// AppendAt is Append with an INTERNALDATE of the caller's choice; the zero time is now.
+func (s *IMAP) AppendAt(folder string, raw []byte, date time.Time) (uint32, error) {
+	data, err := s.mem.Append(folder, literal{bytes.NewReader(raw)}, &imap.AppendOptions{Time: date})
 	if err != nil {
 		return 0, fmt.Errorf("append: %w", err)
 	}

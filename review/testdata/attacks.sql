@@ -1133,7 +1133,7 @@ UPDATE cursor SET folder = 'Trash';
 
 -- 1: overwrite a cursor
 --! a cursor is never deleted
-INSERT OR REPLACE INTO cursor SELECT mailbox, folder, uidvalidity, 0, 0, moved_at FROM cursor;
+INSERT OR REPLACE INTO cursor SELECT mailbox, folder, uidvalidity, 0, 0, moved_at, 0 FROM cursor;
 
 -- 1: give a mail another identity
 --! keeps its identity and its bytes
