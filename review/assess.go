@@ -210,10 +210,11 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 			r.verdict.Lower("X_PANIC")
 		}
 	}()
+	rules := d.cfg.rules(r.mailbox)
 	r.verdict = sender.Verify(ctx, sender.Request{
 		Raw: r.raw, Truncated: r.truncated, Registered: r.registered, Nonces: r.nonces,
 		Mailboxes: append(slices.Clone(d.cfg.Addresses), d.cfg.From.Address), // who answers a letter writes to its sender
-		Received:  r.internal, Now: time.Now(), Trust: d.cfg.Trust, Relaxed: d.cfg.Relaxed,
+		Received:  r.internal, Now: time.Now(), Trust: rules.Trust, Relaxed: rules.Relaxed,
 		Resolver: d.cfg.Resolver, LastTry: time.Since(r.received) > deferLimit,
 	})
 	r.message = message.Read(r.raw)

@@ -29,15 +29,10 @@ type Config struct {
 	From    mail.Address  // the support identity that writes the letters
 	// Addresses are our own addresses: the ones that requests are written to.
 	Addresses []string
-	// OpenBacklog lets mails that were in the mailbox before the first look open
-	// cases. By default they are only listed, and nobody is mailed.
-	OpenBacklog bool
-	// Trust says what of our own mail servers' work can be told from claims
-	// (sender-verification 5.1), Relaxed whether a customer's mail may be signed
-	// by a parent or child of its domain (4.4, D_RELAXED).
-	Trust    sender.Trust
-	Relaxed  bool
-	Resolver sender.Resolver // default: the system's
+	MailRules
+	// Mailboxes are the rules of those mailboxes that have their own, by name.
+	Mailboxes map[string]MailRules
+	Resolver  sender.Resolver // default: the system's
 	// LettersReady is called after a commit that queued letters, so that they
 	// go out at once. It must not block.
 	LettersReady func()
@@ -55,6 +50,26 @@ type Config struct {
 	KeepBodies, KeepParked time.Duration
 	TOTP                   totp.Policy
 	Passwords              Argon2 // of reviewers
+}
+
+// MailRules are what the desk goes by for the mails of a mailbox.
+type MailRules struct {
+	// OpenBacklog lets mails that were in the mailbox before the first look open
+	// cases. By default they are only listed, and nobody is mailed.
+	OpenBacklog bool
+	// Trust says what of our own mail servers' work can be told from claims
+	// (sender-verification 5.1), Relaxed whether a customer's mail may be signed
+	// by a parent or child of its domain (4.4, D_RELAXED).
+	Trust   sender.Trust
+	Relaxed bool
+}
+
+// rules are those of a mailbox.
+func (c *Config) rules(mailbox string) MailRules {
+	if r, own := c.Mailboxes[mailbox]; own {
+		return r
+	}
+	return c.MailRules
 }
 
 // A Desk is the whole of the review side, on one database. Its methods are safe

@@ -41,7 +41,7 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
 	case !r.fromRegistered():
 		return false, d.passBy(ctx, tx, r)
-	case r.backlog && !d.cfg.OpenBacklog:
+	case r.backlog && !d.cfg.rules(r.mailbox).OpenBacklog:
 		return false, setFate(ctx, tx, r.id, "parked", "It was in the mailbox before resetdesk first looked; nobody was mailed.")
 	}
 	if attached, err := d.attachByToken(ctx, tx, r); attached || err != nil {

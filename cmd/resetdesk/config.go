@@ -19,17 +19,20 @@ import (
 // with units: "90s", "2h", "14d". Relative paths start at the folder of the
 // file. README and ExampleConfig explain the keys to operators.
 type Config struct {
-	Server    ServerConfig    `toml:"server"`
-	Database  DatabaseConfig  `toml:"database"`
-	Keys      KeysConfig      `toml:"keys"`
-	Mailbox   MailboxConfig   `toml:"mailbox"`
-	SMTP      SMTPConfig      `toml:"smtp"`
-	DNS       DNSConfig       `toml:"dns"`
-	Accounts  AccountsConfig  `toml:"accounts"`
-	Policy    PolicyConfig    `toml:"policy"`
-	TOTP      TOTPConfig      `toml:"totp"`
-	API       APIConfig       `toml:"api"`
-	Retention RetentionConfig `toml:"retention"`
+	Server   ServerConfig   `toml:"server"`
+	Database DatabaseConfig `toml:"database"`
+	Keys     KeysConfig     `toml:"keys"`
+	Mailbox  MailboxConfig  `toml:"mailbox"`
+	// Mailboxes are further ones, [mailboxes.NAME]. What one does not say is as in
+	// [mailbox], but for its user, password, folders and addresses.
+	Mailboxes map[string]*MailboxConfig `toml:"mailboxes"`
+	SMTP      SMTPConfig                `toml:"smtp"`
+	DNS       DNSConfig                 `toml:"dns"`
+	Accounts  AccountsConfig            `toml:"accounts"`
+	Policy    PolicyConfig              `toml:"policy"`
+	TOTP      TOTPConfig                `toml:"totp"`
+	API       APIConfig                 `toml:"api"`
+	Retention RetentionConfig           `toml:"retention"`
 	// Given counts the keys that the file and the environment set.
 	Given int `toml:"-"`
 }

@@ -5,7 +5,6 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +18,9 @@ import (
 // check looks at what the values mean, all of them, and completes them.
 func (l *loader) check(c *Config) {
 	l.checkServer(&c.Server)
-	l.checkMailbox(&c.Mailbox)
-	l.inherit(&c.SMTP, c.Mailbox)
+	l.checkMailboxes(c)
+	own := c.SMTP.PasswordFile != "" || !c.SMTP.Password.IsZero()
+	l.inherit("smtp", &c.SMTP.SignInConfig, c.SMTP.User, own, c.Mailbox)
 	l.checkSMTP(&c.SMTP)
 	if r := c.DNS.Resolver; r != "" && !hostPort(r) {
 		l.complain("dns.resolver", "is %q, write host:port such as 127.0.0.1:53, or nothing for the system's", r)
@@ -110,71 +110,6 @@ func (l *loader) networks(key string, texts []string, all string) (read []netip.
 		read = append(read, prefix.Masked())
 	}
 	return read
-}
-
-func (l *loader) checkMailbox(m *MailboxConfig) {
-	l.endpoint("mailbox", m.Host, &m.Port, m.Security, 993, 143, "imap.example.net")
-	l.required("mailbox.user", m.User, "support@example.net")
-	l.checkSignIn("mailbox", &m.SignInConfig, m.User)
-	if m.Auth == "password" && m.PasswordFile == "" && m.Password.IsZero() {
-		l.complain("mailbox.password_file", "is missing, write the file that holds the password, or set RESETDESK_MAILBOX_PASSWORD")
-	}
-	m.PasswordFile = l.expand("mailbox.password_file", m.PasswordFile)
-	if len(m.Folders) == 0 || slices.Contains(m.Folders, "") {
-		l.complain("mailbox.folders", `is empty, write at least ["INBOX"]`)
-	}
-	if len(m.Addresses) == 0 {
-		l.complain("mailbox.addresses", `is missing, write the addresses that requests are sent to: ["support@example.net"]`)
-	}
-	for _, a := range m.Addresses {
-		if _, _, err := sender.ParseAddrSpec(a); err != nil {
-			l.complain("mailbox.addresses", "holds %q, which is %v", a, err)
-		}
-	}
-	if m.Backlog != "park" && m.Backlog != "open" {
-		l.complain("mailbox.backlog", "is %q, write park (old mails are listed) or open (old mails open cases)", m.Backlog)
-	}
-	if m.Boundary < 0 || m.Boundary > 20 {
-		l.complain("mailbox.boundary", "is %d, write how many Received fields from the top are your own, 0 to 20", m.Boundary)
-	}
-	l.checkTrust(m)
-}
-
-// checkTrust checks what the sender check may believe of our own servers.
-func (l *loader) checkTrust(m *MailboxConfig) {
-	for _, name := range m.BoundaryBy {
-		if !sender.ValidHost(name) {
-			l.complain("mailbox.boundary_by", "holds %q, write host names as they stand behind “by” in Received", name)
-		}
-	}
-	for _, id := range m.AuthservIDs {
-		if !sender.ValidAuthservID(id) {
-			l.complain("mailbox.trusted_authserv_ids", "holds %q, write the name with which Authentication-Results begins, such as mx.example.net", id)
-		}
-	}
-	switch m.TrustPosition {
-	case sender.AboveBoundary, sender.BelowBoundary:
-	default:
-		l.complain("mailbox.trust_position", "is %q, write above-boundary or below-boundary", string(m.TrustPosition))
-	}
-	switch m.TrustMode {
-	case sender.TrustOff:
-		return
-	case sender.TrustRFC8601:
-		if len(m.AuthservIDs) == 0 {
-			l.complain("mailbox.trusted_authserv_ids", "is missing though trust_mode is rfc8601, write the name with which your server's Authentication-Results begins")
-		}
-	case sender.TrustExchange:
-	default:
-		l.complain("mailbox.trust_mode", "is %q, write off, rfc8601 or exchange-online", string(m.TrustMode))
-		return
-	}
-	if m.Boundary < 1 {
-		l.complain("mailbox.boundary", "is %d though trust_mode is %s, write which Received field from the top your own server wrote", m.Boundary, m.TrustMode)
-	}
-	if m.TrustPosition == sender.BelowBoundary && !m.StripVerified {
-		l.complain("mailbox.strip_verified", "is false though trust_position is below-boundary, see with resetdesk doctor that your server deletes forged Authentication-Results, then write true")
-	}
 }
 
 func (l *loader) checkSMTP(s *SMTPConfig) {

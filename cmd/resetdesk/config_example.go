@@ -101,6 +101,12 @@ addresses = [ADDRESS]    # all addresses that requests are sent to
 # strip_verified = false               # true once you saw your server delete forged ones
 # relaxed_alignment = false            # true: a parent or child domain may sign for a customer
 
+# [mailboxes.sales]                    # a further mailbox; what is not said here is as in [mailbox]
+# user = "sales@example.net"
+# password_file = "sales.password"
+# folders = ["INBOX", "Junk"]
+# addresses = ["sales@example.net"]
+
 [smtp]
 host = SMTP_HOST
 # port = 465                           # 587 with starttls

@@ -109,18 +109,17 @@ func (l *loader) source(section string, a *SignInConfig, user string) {
 	}
 }
 
-// inherit lets [smtp] sign in as [mailbox] does, when it has a user and no way of
+// inherit lets section sign in as [mailbox] does, when it has a user and no way of
 // its own to sign in. Tokens are shared, unless they are for one address only.
-func (l *loader) inherit(s *SMTPConfig, m MailboxConfig) {
-	own := l.given["smtp.auth"] || s.PasswordFile != "" || !s.Password.IsZero() ||
-		s.Tenant+s.ClientID+s.TokenURL+s.Scope != "" || len(s.secretFiles())+len(s.TokenCommand) > 0
-	if own || s.User == "" || m.Tokens == nil {
-		l.checkSignIn("smtp", &s.SignInConfig, s.User)
+func (l *loader) inherit(section string, a *SignInConfig, user string, password bool, m MailboxConfig) {
+	own := l.given[section+".auth"] || password || a.Tenant+a.ClientID+a.TokenURL+a.Scope != "" || len(a.secretFiles())+len(a.TokenCommand) > 0
+	if own || user == "" || m.Tokens == nil {
+		l.checkSignIn(section, a, user)
 		return
 	}
-	s.SignInConfig = m.SignInConfig
-	if s.User != m.User && m.Auth == string(oauth.Google) {
-		l.source("smtp", &s.SignInConfig, s.User)
+	*a = m.SignInConfig
+	if user != m.User && m.Auth == string(oauth.Google) {
+		l.source(section, a, user)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestOAuthFromTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, p := watcherConfig(c), postmanConfig(c)
+	w, p := c.Mailbox.watcher(), postmanConfig(c)
 	token, err := w.Tokens.Token(t.Context())
 	if err != nil || !i.Good("support@example.net", token) || p.Tokens != w.Tokens {
 		t.Errorf("%v, shared %v", err, p.Tokens == w.Tokens)

@@ -57,9 +57,14 @@ func settings(prefix string, v reflect.Value) []setting {
 			continue
 		}
 		key := strings.TrimPrefix(prefix+"."+name, ".")
-		if isTable(v.Type().Field(i).Type) {
+		switch t := v.Type().Field(i).Type; {
+		case isNamed(t):
+			for _, name := range v.Field(i).MapKeys() {
+				all = append(all, settings(key+"."+name.String(), v.Field(i).MapIndex(name).Elem())...)
+			}
+		case isTable(t):
 			all = append(all, settings(key, v.Field(i))...)
-		} else {
+		default:
 			all = append(all, setting{key, v.Field(i)})
 		}
 	}
@@ -67,8 +72,11 @@ func settings(prefix string, v reflect.Value) []setting {
 }
 
 func isTable(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]()
+	return t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() || isNamed(t)
 }
+
+// isNamed is for tables that the operator names: [mailboxes.NAME].
+func isNamed(t reflect.Type) bool { return t.Kind() == reflect.Map }
 
 // load fills c from the file, then the environment, then checks it.
 func (l *loader) load(c *Config) {
@@ -79,6 +87,7 @@ func (l *loader) load(c *Config) {
 		return
 	}
 	l.places = placesIn(l.data)
+	l.nameMailboxes(c, tree)
 	all := settings("", reflect.ValueOf(c).Elem())
 	known := map[string]setting{}
 	for _, s := range all {
@@ -129,6 +138,9 @@ func placesIn(data []byte) map[string]place {
 
 // bareTables is the type t with its tables only.
 func bareTables(t reflect.Type) reflect.Type {
+	if isNamed(t) {
+		return reflect.MapOf(t.Key(), bareTables(t.Elem().Elem()))
+	}
 	var tables []reflect.StructField
 	for f := range t.Fields() {
 		if isTable(f.Type) && f.Tag.Get("toml") != "-" && !f.Anonymous {
@@ -167,6 +179,9 @@ func (l *loader) fromFile(prefix string, tree map[string]any, t reflect.Type, kn
 }
 
 func tableIn(t reflect.Type, name string) reflect.Type {
+	if isNamed(t) {
+		return t.Elem().Elem()
+	}
 	for f := range t.Fields() {
 		if f.Tag.Get("toml") == name && isTable(f.Type) {
 			return f.Type
@@ -260,12 +275,15 @@ func (l *loader) fromEnvironment(c *Config, all []setting) {
 			l.unread[s.key] = true
 		}
 	}
-	for key, s := range map[string]*Secret{
-		"mailbox.password": &c.Mailbox.Password, "smtp.password": &c.SMTP.Password,
-		"mailbox.client_secret": &c.Mailbox.ClientSecret, "smtp.client_secret": &c.SMTP.ClientSecret,
-		"mailbox.service_account": &c.Mailbox.ServiceAccount, "smtp.service_account": &c.SMTP.ServiceAccount,
-		"mailbox.refresh_token": &c.Mailbox.RefreshToken, "smtp.refresh_token": &c.SMTP.RefreshToken,
-	} {
+	secrets := map[string]*Secret{"smtp.password": &c.SMTP.Password, "mailbox.password": &c.Mailbox.Password}
+	signIns := map[string]*SignInConfig{"smtp": &c.SMTP.SignInConfig, "mailbox": &c.Mailbox.SignInConfig}
+	for name, m := range c.Mailboxes {
+		secrets[furtherMailbox+name+".password"], signIns[furtherMailbox+name] = &m.Password, &m.SignInConfig
+	}
+	for section, a := range signIns {
+		secrets[section+".client_secret"], secrets[section+".service_account"], secrets[section+".refresh_token"] = &a.ClientSecret, &a.ServiceAccount, &a.RefreshToken
+	}
+	for key, s := range secrets {
 		known[variable(key)] = true
 		*s = newSecret(l.env[variable(key)])
 	}

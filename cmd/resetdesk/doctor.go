@@ -93,13 +93,18 @@ func runDoctor(c *cobra.Command, config string, only []string, asJSON, detail bo
 func subject(path string, cfg Config) *doctor.Subject {
 	s := &doctor.Subject{
 		Config: path, Keys: cfg.Given, KeyFile: cfg.Keys.File, Database: cfg.Database.Path, Accounts: cfg.Accounts.File,
-		Mailbox: watcherConfig(cfg), Folders: cfg.Mailbox.Folders, Addresses: cfg.Mailbox.Addresses, Postman: postmanConfig(cfg),
-		From: cfg.SMTP.Sender.Address, Resolver: cfg.DNS.Resolver, BaseURL: cfg.Server.BaseURL, Trust: cfg.Mailbox.Trust(),
+		Addresses: cfg.addresses(), Postman: postmanConfig(cfg), From: cfg.SMTP.Sender.Address, Resolver: cfg.DNS.Resolver, BaseURL: cfg.Server.BaseURL,
 	}
-	s.Secrets = cfg.Mailbox.secretFiles()
-	if cfg.Mailbox.Auth == "password" && cfg.Mailbox.Password.IsZero() {
-		s.Secrets = append(s.Secrets, cfg.Mailbox.PasswordFile)
+	for _, m := range cfg.boxes() {
+		s.Boxes = append(s.Boxes, doctor.Box{Section: m.Section, Mailbox: m.watcher(), Folders: m.Folders, Trust: m.Trust()})
+		if m.Section == "mailbox" || m.Tokens != cfg.Mailbox.Tokens {
+			s.Secrets = append(s.Secrets, m.secretFiles()...)
+		}
+		if m.Auth == "password" && m.Password.IsZero() {
+			s.Secrets = append(s.Secrets, m.PasswordFile)
+		}
 	}
+	s.Box = s.Boxes[0]
 	if cfg.SMTP.Tokens != cfg.Mailbox.Tokens {
 		s.Secrets = append(s.Secrets, cfg.SMTP.secretFiles()...)
 	}

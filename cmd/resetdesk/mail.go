@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/spf13/cobra"
@@ -18,7 +19,8 @@ func mailCommand() *cobra.Command {
 		Use:   "report",
 		Short: "Hold the mails that came against what became of them; works while serve runs",
 		Long: "Hold the mails that came against what became of them, by day and folder. Every mail must have one fate,\n" +
-			"or wait for its assessment, and not for long. Ends with code 1 when the books do not balance.",
+			"or wait for its assessment, and not for long. Ends with code 1 when the books do not balance,\n" +
+			"or when a watched folder was not looked at for 15 minutes.",
 		Example: "  resetdesk mail report -days 7 -config /etc/resetdesk/resetdesk.toml",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -33,15 +35,24 @@ func mailCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			late := lateFolders(cfg, r.Looks, time.Now())
 			if asJSON {
-				err = printJSON(c, r)
+				err = printJSON(c, struct {
+					review.MailReport
+					Late []string `json:"late"` // folders that nobody reads, in words
+				}{r, late})
 			} else {
-				err = printMailReport(c.OutOrStdout(), r)
+				err = printMailReport(c.OutOrStdout(), r, late)
 			}
-			if err == nil && !r.Balanced {
-				err = fmt.Errorf("the books do not balance: %d faults", len(r.Faults))
+			switch {
+			case err != nil:
+				return err
+			case !r.Balanced:
+				return fmt.Errorf("the books do not balance: %d faults", len(r.Faults))
+			case len(late) > 0:
+				return fmt.Errorf("%d of the watched folders are not read", len(late))
 			}
-			return err
+			return nil
 		},
 	}
 	configFlag(report, &config)
@@ -50,7 +61,27 @@ func mailCommand() *cobra.Command {
 	return group("mail", "The mails that were taken in, and what became of them", report)
 }
 
-func printMailReport(w io.Writer, r review.MailReport) error {
+// lateFolders says which of the configured folders were not looked at for a
+// quarter of an hour.
+func lateFolders(cfg Config, looks []review.MailLook, now time.Time) []string {
+	late := []string{}
+	for _, m := range cfg.boxes() {
+		for _, folder := range m.Folders {
+			look := review.MailLook{Mailbox: m.User, Folder: folder}
+			for _, l := range looks {
+				if l.Mailbox == look.Mailbox && l.Folder == folder {
+					look = l
+				}
+			}
+			if words := look.Late(now); words != "" {
+				late = append(late, words)
+			}
+		}
+	}
+	return late
+}
+
+func printMailReport(w io.Writer, r review.MailReport, late []string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(where string, received int, fates map[string]int, waiting int) {
 		fmt.Fprintf(t, "%s\t%d\t", where, received)
@@ -75,6 +106,9 @@ func printMailReport(w io.Writer, r review.MailReport) error {
 		if !m.Overdue {
 			fmt.Fprintf(w, "mail %d (%s/%s, UID %d) has no fate yet: %s\n", m.ID, m.Mailbox, m.Folder, m.UID, m.Why)
 		}
+	}
+	for _, l := range late {
+		fmt.Fprintf(w, "%s\n", l)
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(w, "%s\n", f)

@@ -47,17 +47,21 @@ func TestMailReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer desk.Close()
-	if got := report(0); !strings.Contains(got, "the books balance: of 0 mails") {
+	if got := report(1); !strings.Contains(got, "the books balance: of 0 mails") || !strings.Contains(got, "support@example.net/INBOX was never looked at: does serve run") {
 		t.Errorf("an empty desk:\n%s", got)
 	}
+	source := mailbox.Source{Mailbox: "support@example.net", Folder: "INBOX"}
 	batch := func(through uint32, mails ...mailbox.Mail) {
 		t.Helper()
-		b := mailbox.Batch{Source: mailbox.Source{Mailbox: "support", Folder: "INBOX"}, UIDValidity: 7, Through: through, Mails: mails}
+		b := mailbox.Batch{Source: source, UIDValidity: 7, Through: through, Mails: mails}
 		if err := desk.Receive(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 	}
 	batch(1, mailbox.Mail{UID: 1, InternalDate: time.Now(), Header: []byte("Subject: x\r\n\r\n")})
+	if err := desk.Looked(t.Context(), source); err != nil {
+		t.Fatal(err)
+	}
 	batch(2, mailbox.Mail{UID: 2, InternalDate: time.Now(), Header: []byte("Subject: 2FA\r\n\r\n"), Raw: []byte("Subject: 2FA\r\n\r\n")})
 	if got := report(0); !strings.Contains(got, "of 2 mails received") || !strings.Contains(got, "has no fate yet: it came just now") {
 		t.Errorf("one waits:\n%s", got)

@@ -56,12 +56,15 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 	}
 	defer desk.Close()
 	postman.Outbox, courier.Outbox = desk, desk
-	watcher := &mailbox.Watcher{Config: watcherConfig(cfg), Inbox: desk, Log: log}
+	watching := watchers(cfg, desk, log)
 
 	parts := map[string]func(context.Context) error{"desk": desk.Run}
 	if only != "web" {
-		parts["watcher"], parts["postman"] = watcher.Run, postman.Run
-		go sweepOnSignal(ctx, watcher)
+		for i, m := range cfg.boxes() {
+			parts["watcher of ["+m.Section+"]"] = watching[i].Run
+		}
+		parts["postman"] = postman.Run
+		go sweepOnSignal(ctx, watching)
 	}
 	if cfg.API.Enabled {
 		parts["webhooks"] = courier.Run
@@ -70,7 +73,7 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 		parts["accounts"] = func(ctx context.Context) error { return watchAccounts(ctx, desk, cfg.Accounts.File, log) }
 	}
 	if only != "mail" {
-		server, err := webServer(cfg, desk, watcher, postman, log)
+		server, err := webServer(cfg, desk, watching, postman, log)
 		if err != nil {
 			return err
 		}
@@ -96,15 +99,17 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 	return nil
 }
 
-// sweepOnSignal compares the mailbox with the database when the process gets SIGHUP.
-func sweepOnSignal(ctx context.Context, watcher *mailbox.Watcher) {
+// sweepOnSignal compares the mailboxes with the database when the process gets SIGHUP.
+func sweepOnSignal(ctx context.Context, watching []*mailbox.Watcher) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	for {
 		select {
 		case <-hup:
-			watcher.Sweep()
+			for _, w := range watching {
+				w.Sweep()
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -113,9 +118,9 @@ func sweepOnSignal(ctx context.Context, watcher *mailbox.Watcher) {
 
 // webServer listens at once, so that a taken port is an error at start, and
 // returns the function that serves.
-func webServer(cfg Config, desk *review.Desk, watcher *mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
+func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
 	pages := ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
-		Status: func() []ui.Line { return mailLights(watcher, postman) }, Trusted: cfg.Server.Trusted}
+		Status: func() []ui.Line { return mailLights(watching, postman) }, Trusted: cfg.Server.Trusted}
 	var err error
 	if pages.API, err = openAPI(cfg, desk, log); err != nil {
 		return nil, err
@@ -153,25 +158,6 @@ func openAPI(cfg Config, desk *review.Desk, log *slog.Logger) (http.Handler, err
 		return nil, nil
 	}
 	return api.New(api.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Log: log, Trusted: cfg.Server.Trusted, Rate: cfg.API.Rate})
-}
-
-// mailLights says in words how the mail is doing.
-func mailLights(watcher *mailbox.Watcher, postman *mailbox.Postman) []ui.Line {
-	w, p := watcher.Status(), postman.Status()
-	in := ui.Line{OK: w.Connected && !w.Alarm, Text: "Mailbox connected"}
-	switch {
-	case w.LastError != "":
-		in.Text = "Mailbox: " + w.LastError
-	case !w.Connected:
-		in.Text = "Mailbox: connecting"
-	case !w.LastPoll.IsZero():
-		in.Text = "Mailbox connected, last looked " + w.LastPoll.UTC().Format("15:04 UTC")
-	}
-	out := ui.Line{OK: !p.Alarm && p.LastError == "", Text: "Outgoing mail works"}
-	if p.LastError != "" {
-		out.Text = "Outgoing mail: " + p.LastError
-	}
-	return []ui.Line{in, out}
 }
 
 // watchAccounts imports the accounts file at start and whenever it changes. A

@@ -19,11 +19,14 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, h
 	}
 	rc := review.Config{
 		Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
-		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.Mailbox.Addresses,
-		OpenBacklog: cfg.Mailbox.Backlog == "open", Trust: cfg.Mailbox.Trust(), Relaxed: cfg.Mailbox.Relaxed,
+		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.addresses(),
+		MailRules: cfg.Mailbox.rules(), Mailboxes: map[string]review.MailRules{},
 		LettersReady: lettersReady, HooksReady: hooksReady, WebhookPlain: len(cfg.API.WebhookPrivate) > 0, UncertainWait: cfg.SMTP.UncertainWait,
 		KeepBodies: cfg.Retention.MailBodies, KeepParked: cfg.Retention.Parked,
 		TOTP: cfg.TOTP.Policy(),
+	}
+	for _, m := range cfg.Mailboxes {
+		rc.Mailboxes[m.User] = m.rules()
 	}
 	if len(rc.Addresses) == 0 {
 		rc.Addresses = []string{strings.ToLower(cfg.SMTP.Sender.Address)}
@@ -34,8 +37,20 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, h
 	return review.Open(ctx, rc)
 }
 
-func watcherConfig(cfg Config) mailbox.WatcherConfig {
-	m := cfg.Mailbox
+// rules are what the desk goes by for the mails of this mailbox.
+func (m MailboxConfig) rules() review.MailRules {
+	return review.MailRules{OpenBacklog: m.Backlog == "open", Trust: m.Trust(), Relaxed: m.Relaxed}
+}
+
+// watchers are one for each mailbox.
+func watchers(cfg Config, in mailbox.Inbox, log *slog.Logger) (all []*mailbox.Watcher) {
+	for _, m := range cfg.boxes() {
+		all = append(all, &mailbox.Watcher{Config: m.watcher(), Inbox: in, Log: log.With("mailbox", m.Section)})
+	}
+	return all
+}
+
+func (m MailboxConfig) watcher() mailbox.WatcherConfig {
 	c := mailbox.WatcherConfig{Mailbox: m.User, Folders: m.Folders, Host: m.Host, Port: m.Port, Security: m.Security, User: m.User,
 		Password: m.SignIn, Dedicated: m.Dedicated}
 	if m.Tokens != nil { // a nil source is no Tokens

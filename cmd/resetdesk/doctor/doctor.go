@@ -41,46 +41,59 @@ type Finding struct {
 
 // Subject is what is examined: the configuration, as far as the checks need it.
 type Subject struct {
-	Config     string   // the configuration file
-	Keys       int      // how many keys it sets
-	Secrets    []string // password files
-	KeyFile    string
-	Database   string
-	Mailbox    mailbox.WatcherConfig
-	Folders    []string
-	Addresses  []string
-	Postman    mailbox.PostmanConfig
-	From       string // the address that letters come from
-	Resolver   string // host:port, "" for the system's
-	BaseURL    string
-	Trust      sender.Trust
-	Accounts   string // the accounts file, "" if there is none
-	Now        func() time.Time
-	glimpses   map[string]mailbox.Glimpse
-	glimpseErr error
+	Config    string   // the configuration file
+	Keys      int      // how many keys it sets
+	Secrets   []string // password files
+	KeyFile   string
+	Database  string
+	Boxes     []Box // all mailboxes, the first is that of the canary
+	Box             // the one that is being looked at
+	Addresses []string
+	Postman   mailbox.PostmanConfig
+	From      string // the address that letters come from
+	Resolver  string // host:port, "" for the system's
+	BaseURL   string
+	Accounts  string // the accounts file, "" if there is none
+	Now       func() time.Time
+}
+
+// Box is one mailbox.
+type Box struct {
+	Section string // of the configuration
+	Mailbox mailbox.WatcherConfig
+	Folders []string
+	Trust   sender.Trust
+	seen    *sight
+}
+
+// sight is what a look into all folders of a mailbox showed.
+type sight struct {
+	glimpses map[string]mailbox.Glimpse
+	err      error
 }
 
 // check is one of the doctor's questions.
 type check struct {
 	name, title string
 	look        func(*Subject, context.Context) Finding
+	each        bool // asked of every mailbox
 }
 
 // checks are the questions in their order; their numbers are stable, so that
 // people can speak of them.
 var checks = []check{
-	{"config", "Configuration", (*Subject).checkConfig},
-	{"files", "File modes", (*Subject).checkFiles},
-	{"keys", "Keys", (*Subject).checkKeys},
-	{"database", "Database", (*Subject).checkDatabase},
-	{"audit", "Audit chain", (*Subject).checkAudit},
-	{"mailbox", "Mailbox sign-in", (*Subject).checkMailbox},
-	{"clock", "Clock", (*Subject).checkClock},
-	{"trust", "Sender checks", (*Subject).checkTrust},
-	{"smtp", "SMTP sign-in", (*Subject).checkSMTP},
-	{"domain", "From domain", (*Subject).checkDomain},
-	{"web", "Base URL", (*Subject).checkWeb},
-	{"outbox", "Waiting letters", (*Subject).checkOutbox},
+	{"config", "Configuration", (*Subject).checkConfig, false},
+	{"files", "File modes", (*Subject).checkFiles, false},
+	{"keys", "Keys", (*Subject).checkKeys, false},
+	{"database", "Database", (*Subject).checkDatabase, false},
+	{"audit", "Audit chain", (*Subject).checkAudit, false},
+	{"mailbox", "Mailbox sign-in", (*Subject).checkMailbox, true},
+	{"clock", "Clock", (*Subject).checkClock, true},
+	{"trust", "Sender checks", (*Subject).checkTrust, true},
+	{"smtp", "SMTP sign-in", (*Subject).checkSMTP, false},
+	{"domain", "From domain", (*Subject).checkDomain, false},
+	{"web", "Base URL", (*Subject).checkWeb, false},
+	{"outbox", "Waiting letters", (*Subject).checkOutbox, false},
 }
 
 // Names lists the checks that Examine knows.
@@ -106,7 +119,7 @@ func Examine(ctx context.Context, s *Subject, only []string, tell func(Finding) 
 			continue
 		}
 		bounded, cancel := context.WithTimeout(ctx, patience)
-		f := c.look(s, bounded)
+		f := c.ask(bounded, s)
 		cancel()
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -120,6 +133,36 @@ func Examine(ctx context.Context, s *Subject, only []string, tell func(Finding) 
 		}
 	}
 	return nil
+}
+
+// ask looks at the subject; with several mailboxes, at each of them where that
+// makes a difference, and the worst counts.
+func (c check) ask(ctx context.Context, s *Subject) Finding {
+	if !c.each || len(s.Boxes) < 2 {
+		return c.look(s, ctx)
+	}
+	var all Finding
+	var texts, fixes, details []string
+	for i := range s.Boxes {
+		s.Box = s.Boxes[i]
+		f := c.look(s, ctx)
+		s.Boxes[i] = s.Box // with what was seen
+		where := "[" + s.Section + "] "
+		texts = append(texts, where+f.Text)
+		if f.Fix != "" {
+			fixes = append(fixes, where+f.Fix)
+		}
+		for _, d := range f.Detail {
+			details = append(details, where+d)
+		}
+		if i == 0 {
+			all = f
+		}
+		all = worse(all, f)
+	}
+	s.Box = s.Boxes[0]
+	all.Text, all.Fix, all.Detail = strings.Join(texts, "; "), strings.Join(fixes, "\n"), details
+	return all
 }
 
 // Print writes a finding for people. Text of servers and mails cannot write to

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/review"
 )
 
 // sample is how many of the newest mails are looked at.
@@ -15,19 +16,19 @@ const sample = 50
 
 // look reads the newest mails of every folder once, for all checks.
 func (s *Subject) look(ctx context.Context) (map[string]mailbox.Glimpse, error) {
-	if s.glimpses != nil || s.glimpseErr != nil {
-		return s.glimpses, s.glimpseErr
+	if s.seen != nil {
+		return s.seen.glimpses, s.seen.err
 	}
 	all := map[string]mailbox.Glimpse{}
 	for _, folder := range s.Folders {
 		g, err := mailbox.Peek(ctx, s.Mailbox, folder, sample, nil)
 		if err != nil {
-			s.glimpseErr = err
+			s.seen = &sight{err: err}
 			return nil, err
 		}
 		all[folder] = g
 	}
-	s.glimpses = all
+	s.seen = &sight{glimpses: all}
 	return all, nil
 }
 
@@ -59,6 +60,35 @@ func (s *Subject) checkMailbox(ctx context.Context) Finding {
 	}
 	if len(s.Folders) > 0 && !seen[s.Folders[0]].Idle {
 		found.Text += "; no IDLE, so it is looked at every 3 minutes"
+	}
+	return worse(found, s.late(ctx, seen))
+}
+
+// late holds what the mailbox shows against what the database says was read.
+// Before the first start there is nothing to compare.
+func (s *Subject) late(ctx context.Context, seen map[string]mailbox.Glimpse) Finding {
+	looks, err := review.ReadLooks(ctx, s.Database)
+	if err != nil {
+		return warn("see check 4", "what was read is not known: %v", err)
+	}
+	found := ok("")
+	for _, l := range looks {
+		g, watched := seen[l.Folder]
+		if l.Mailbox != s.Mailbox.Mailbox || !watched {
+			continue
+		}
+		waiting, since := 0, time.Time{}
+		for _, m := range g.Newest {
+			if g.UIDValidity == l.UIDValidity && m.UID > max(l.UID, l.Backlog) && s.Now().Sub(m.Received) >= mailbox.Late {
+				waiting, since = waiting+1, m.Received // the newest come first
+			}
+		}
+		switch {
+		case waiting > 0:
+			found = worse(found, fail("start serve, or look into its log for the folder", "%s: %d %s not read, the oldest since %s", l.Folder, waiting, plural(waiting, "mail"), since.UTC().Format("2006-01-02 15:04 UTC")))
+		case l.Late(s.Now()) != "":
+			found = worse(found, warn("start serve, or look into its log", "%s, but no mail waits there", l.Late(s.Now())))
+		}
 	}
 	return found
 }
