@@ -571,10 +571,14 @@ CREATE TABLE audit (
     object TEXT NOT NULL,   -- case number, user id, …
     detail TEXT NOT NULL,   -- JSON, no secrets
     prev   BLOB NOT NULL CHECK (length(prev) = 32),
-    hash   BLOB NOT NULL UNIQUE CHECK (length(hash) = 32)
+    hash   BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+    ip      TEXT NOT NULL DEFAULT '',  -- where the actor was, '' if nowhere
+    request TEXT NOT NULL DEFAULT ''   -- which request of a page or program it was
 ) STRICT;
 
 CREATE INDEX audit_by_object ON audit (object, seq);
+CREATE INDEX audit_by_actor ON audit (actor, seq);
+CREATE INDEX audit_by_action ON audit (action, seq);
 
 CREATE TRIGGER audit_chain BEFORE INSERT ON audit
 WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit)
@@ -586,6 +590,22 @@ CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'an audit event is never changed'); END;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'an audit event is never deleted'); END;
+
+-- The Merkle tree over the hashes of the audit (RFC 6962), in the order in which
+-- golang.org/x/mod/sumdb/tlog stores one. It follows the audit at some distance
+-- and can be computed from it anew; a signed head says what it must be.
+CREATE TABLE audit_node (
+    id   INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE TRIGGER audit_node_new BEFORE INSERT ON audit_node
+WHEN NEW.id IS NOT (SELECT coalesce(max(id), -1) + 1 FROM audit_node)
+BEGIN SELECT RAISE(ABORT, 'a node follows the last one'); END;
+CREATE TRIGGER audit_node_fixed BEFORE UPDATE ON audit_node
+BEGIN SELECT RAISE(ABORT, 'a node is never changed'); END;
+CREATE TRIGGER audit_node_kept BEFORE DELETE ON audit_node
+BEGIN SELECT RAISE(ABORT, 'a node is never deleted'); END;
 
 ---------------------------------------------------------------------------
 -- People of the desk

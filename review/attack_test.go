@@ -100,7 +100,7 @@ func (m macros) of(name, column string) string {
 
 func (m macros) event(action, name string, more ...string) string {
 	a := m.args(more, map[string]string{"at": fmt.Sprint(m.now), "actor": "desk"})
-	return fmt.Sprintf(`INSERT INTO audit SELECT seq + 1, %s, '%s', '%s', %s, '{}', hash, randomblob(32) FROM audit ORDER BY seq DESC LIMIT 1;`,
+	return fmt.Sprintf(`INSERT INTO audit SELECT seq + 1, %s, '%s', '%s', %s, '{}', hash, randomblob(32), '', '' FROM audit ORDER BY seq DESC LIMIT 1;`,
 		a["at"], a["actor"], action, m.of(name, "number"))
 }
 

@@ -2,16 +2,35 @@ package review
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
+
+	"github.com/resetdesk/resetdesk/review/chain"
 )
+
+// An Origin is where a request came from. The events of acts done with a context
+// that has one carry it (ASVS 16.2.1: who, what, when and where).
+type Origin struct {
+	IP      string
+	Request string // a reference that the log has too
+}
+
+type originKey struct{}
+
+// WithOrigin returns a context whose acts come from o.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginOf is what [WithOrigin] put into the context.
+func OriginOf(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}
 
 // record appends one event to the audit, inside the transaction of the act it
 // tells of, and returns its number. detail must hold no secret.
@@ -20,37 +39,33 @@ func record(ctx context.Context, tx *sql.Tx, at time.Time, actor, action, object
 	if err != nil {
 		return 0, fmt.Errorf("record %s: %w", action, err)
 	}
-	var seq int64
-	prev := make([]byte, sha256.Size)
-	err = tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`).Scan(&seq, &prev)
+	from := OriginOf(ctx)
+	e := chain.Event{At: micros(at), Actor: actor, Action: action, Object: object, Detail: string(text), IP: clip(from.IP, 64), Request: clip(from.Request, 64)}
+	var prev []byte
+	err = tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`).Scan(&e.Seq, &prev)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("record %s: %w", action, err)
 	}
-	seq++
-	hash := auditHash(seq, micros(at), actor, action, object, string(text), prev)
-	_, err = tx.ExecContext(ctx, `INSERT INTO audit (seq, at, actor, action, object, detail, prev, hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, seq, micros(at), actor, action, object, string(text), prev, hash)
+	e.Seq++
+	copy(e.Prev[:], prev)
+	e.Hash = e.Sum()
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit (seq, at, actor, action, object, detail, ip, request, prev, hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, e.Seq, e.At, e.Actor, e.Action, e.Object, e.Detail, e.IP, e.Request, e.Prev[:], e.Hash[:])
 	if err != nil {
 		return 0, fmt.Errorf("record %s: %w", action, err)
 	}
-	return seq, nil
+	return e.Seq, nil
 }
 
-// auditHash is SHA-256 over the length-prefixed fields of an event and the hash
-// of the event before it.
-func auditHash(seq, at int64, actor, action, object, detail string, prev []byte) []byte {
-	h := sha256.New()
-	part := func(b []byte) {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
-		h.Write(b)
-	}
-	part(binary.BigEndian.AppendUint64(nil, uint64(seq)))
-	part(binary.BigEndian.AppendUint64(nil, uint64(at)))
-	for _, s := range []string{actor, action, object, detail} {
-		part([]byte(s))
-	}
-	part(prev)
-	return h.Sum(nil)
+const eventSelect = `SELECT seq, at, actor, action, object, detail, ip, request, prev, hash FROM audit `
+
+func scanEvent(rows *sql.Rows) (chain.Event, error) {
+	var e chain.Event
+	var prev, hash []byte
+	err := rows.Scan(&e.Seq, &e.At, &e.Actor, &e.Action, &e.Object, &e.Detail, &e.IP, &e.Request, &prev, &hash)
+	copy(e.Prev[:], prev)
+	copy(e.Hash[:], hash)
+	return e, err
 }
 
 // An AuditHead is the end of the verified chain.
@@ -59,118 +74,60 @@ type AuditHead struct {
 	Hash string // hex
 }
 
-// VerifyAudit recomputes the whole chain and returns its head. The error names
-// the first event that does not fit, or the approval or reset that has no event.
-func (d *Desk) VerifyAudit(ctx context.Context) (AuditHead, error) {
+// VerifyAudit recomputes the whole chain and returns its head. Each signed head,
+// kept outside, must be a moment of this very chain: without one, whoever can
+// write the file can cut its end off or write it anew, and nothing here can tell.
+// The error names the first event that does not fit, or a decision whose event
+// is missing or says something else.
+func (d *Desk) VerifyAudit(ctx context.Context, heads ...chain.Head) (AuditHead, error) {
 	var head AuditHead
 	err := d.snapshot(ctx, "verify audit", func(tx *sql.Tx) error {
-		var err error
-		if head, err = verifyChain(ctx, tx); err != nil {
+		f := &chain.Follower{}
+		if err := follow(ctx, tx, f, heads); err != nil {
 			return err
 		}
-		return verifyAnchors(ctx, tx)
+		last := f.Head()
+		head = AuditHead{Seq: last.Size, Hash: last.Last.String()}
+		return verifyDecisions(ctx, tx)
 	})
-	return head, err
-}
-
-func verifyChain(ctx context.Context, tx *sql.Tx) (AuditHead, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT seq, at, actor, action, object, detail, prev, hash FROM audit ORDER BY seq`)
 	if err != nil {
 		return AuditHead{}, err
 	}
-	defer rows.Close()
-	last, want := make([]byte, sha256.Size), int64(1)
-	for ; rows.Next(); want++ {
-		var seq, at int64
-		var actor, action, object, detail string
-		var prev, hash []byte
-		if err := rows.Scan(&seq, &at, &actor, &action, &object, &detail, &prev, &hash); err != nil {
-			return AuditHead{}, err
-		}
-		switch {
-		case seq != want:
-			return AuditHead{}, fmt.Errorf("event %d is missing", want)
-		case string(prev) != string(last):
-			return AuditHead{}, fmt.Errorf("event %d does not follow event %d", seq, seq-1)
-		case string(hash) != string(auditHash(seq, at, actor, action, object, detail, prev)):
-			return AuditHead{}, fmt.Errorf("event %d was changed", seq)
-		}
-		last = hash
-	}
-	return AuditHead{Seq: want - 1, Hash: encodeBytes(last)}, rows.Err()
+	return head, nil
 }
 
-// verifyAnchors checks what SQL cannot: that the decisions say what their events
-// say. It catches a truncated chain whose decisions still stand.
-func verifyAnchors(ctx context.Context, tx *sql.Tx) error {
-	var orphans int
-	err := tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM approval a LEFT JOIN audit e ON e.seq = a.audit_seq AND e.action = 'case.approved'
-			AND e.actor = 'reviewer:' || a.reviewer_id WHERE e.seq IS NULL) +
-		(SELECT count(*) FROM reset r LEFT JOIN audit e ON e.seq = r.audit_seq AND e.action = 'case.cleared' WHERE e.seq IS NULL) +
-		(SELECT count(*) FROM undo u LEFT JOIN audit e ON e.seq = u.audit_seq AND e.action = 'case.undone' WHERE e.seq IS NULL) +
-		(SELECT count(*) FROM answer a JOIN reset_case c ON c.id = a.case_id WHERE NOT EXISTS (
-			SELECT 1 FROM audit WHERE object = c.number AND action = 'owner.' || a.answer AND at = a.at)) +
-		(SELECT count(*) FROM reset_case c WHERE closed_at IS NOT NULL AND NOT EXISTS (
-			SELECT 1 FROM audit WHERE object = c.number AND action = 'case.' || c.state))`).Scan(&orphans)
+// follow takes the events after those that f has, and holds f against the signed
+// heads on its way.
+func follow(ctx context.Context, tx *sql.Tx, f *chain.Follower, heads []chain.Head) error {
+	rows, err := tx.QueryContext(ctx, eventSelect+`WHERE seq > $1 ORDER BY seq`, f.Head().Size)
 	if err != nil {
 		return err
 	}
-	if orphans > 0 {
-		return fmt.Errorf("%d decisions have no audit event", orphans)
-	}
-	return nil
-}
-
-// Audit lists events, newest first, at most 100, before the given number (0:
-// from the newest).
-func (d *Desk) Audit(ctx context.Context, _ Session, before int64) ([]Event, error) {
-	if before <= 0 {
-		before = 1 << 62
-	}
-	var events []Event
-	err := d.snapshot(ctx, "list audit", func(tx *sql.Tx) error {
-		var err error
-		events, err = readEvents(ctx, tx, `WHERE seq < $1 ORDER BY seq DESC LIMIT 100`, before)
-		return err
-	})
-	return events, err
-}
-
-func readEvents(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]Event, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT seq, at, actor, action, object, detail FROM audit `+where, args...)
-	if err != nil {
-		return nil, err
-	}
 	defer rows.Close()
-	var events []Event
+	bySize := map[int64][]chain.Head{}
+	for _, h := range heads {
+		bySize[h.Size] = append(bySize[h.Size], h)
+	}
 	for rows.Next() {
-		var e Event
-		var at int64
-		if err := rows.Scan(&e.Seq, &at, &e.Actor, &e.Action, &e.Object, &e.Detail); err != nil {
-			return nil, err
+		e, err := scanEvent(rows)
+		if err != nil {
+			return err
 		}
-		e.At = fromMicros(at)
-		events = append(events, e)
+		if err := f.Take(e); err != nil {
+			return err
+		}
+		for _, h := range bySize[e.Seq] {
+			if at := f.Head(); at.Last != h.Last || at.Root != h.Root {
+				return fmt.Errorf("the first %d events are not those of the head that was signed at %s: the audit was written anew", h.Size, stamp(h.At))
+			}
+		}
 	}
 	if err := rows.Err(); err != nil {
-		return nil, err
+		return err
 	}
-	return events, nameReviewers(ctx, tx, events)
-}
-
-// nameReviewers puts the names of people and API keys into events for display; the record
-// itself has their numbers.
-func nameReviewers(ctx context.Context, tx *sql.Tx, events []Event) error {
-	for i, e := range events {
-		kind, id, _ := strings.Cut(e.Actor, ":")
-		query := map[string]string{"reviewer": `SELECT name FROM reviewer WHERE id = $1`, "api": `SELECT 'API key ' || name FROM api_key WHERE id = $1`}[kind]
-		if query == "" {
-			continue
-		}
-		err := tx.QueryRowContext(ctx, query, id).Scan(&events[i].Actor)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
+	for _, h := range heads {
+		if have := f.Head().Size; h.Size > have {
+			return fmt.Errorf("events %d to %d are cut off: the head that was signed at %s has them", have+1, h.Size, stamp(h.At))
 		}
 	}
 	return nil
@@ -178,14 +135,23 @@ func nameReviewers(ctx context.Context, tx *sql.Tx, events []Event) error {
 
 // VerifyAuditFile verifies the audit of the database at path, by its own
 // read-only connection: it takes no lock and works beside a running desk.
-func VerifyAuditFile(ctx context.Context, path string) (AuditHead, error) {
-	if _, err := os.Stat(path); err != nil {
-		return AuditHead{}, fmt.Errorf("verify audit: %w", err)
-	}
-	db, err := sql.Open("sqlite", dsn(path, "&_pragma=query_only(on)"))
+func VerifyAuditFile(ctx context.Context, path string, heads ...chain.Head) (AuditHead, error) {
+	d, err := readOnly(path)
 	if err != nil {
 		return AuditHead{}, fmt.Errorf("verify audit: %w", err)
 	}
-	defer db.Close()
-	return (&Desk{db: &database{read: db}}).VerifyAudit(ctx)
+	defer d.Close()
+	return d.VerifyAudit(ctx, heads...)
+}
+
+// readOnly is a desk that can only read, without the lock.
+func readOnly(path string) (*Desk, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn(path, "&_pragma=query_only(on)"))
+	if err != nil {
+		return nil, err
+	}
+	return &Desk{db: &database{read: db}}, nil
 }

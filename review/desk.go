@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/review/chain"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -49,7 +50,8 @@ type Config struct {
 	// the case was closed, and of mails without a case. 0: for ever.
 	KeepBodies, KeepParked time.Duration
 	TOTP                   totp.Policy
-	Passwords              Argon2 // of reviewers
+	AuditKey               *chain.Key // signs heads of the audit; nil: nothing is signed
+	Passwords              Argon2     // of reviewers
 }
 
 // MailRules are what the desk goes by for the mails of a mailbox.
@@ -85,6 +87,7 @@ type Desk struct {
 	assessing chan struct{} // held by who assesses
 	decoy     string        // the hash of a password that nobody has
 	tries     signInTries
+	watch     auditWatch
 }
 
 // keptKeys is how many DNS records are remembered, each for its TTL.
@@ -159,6 +162,7 @@ func (d *Desk) Run(ctx context.Context) error {
 			return err
 		})
 	})
+	clock.Go(func() { d.watchAudits(ctx) })
 	d.repeat(ctx, "the assessor pauses", d.mail, func() error { return d.assessWaiting(ctx) })
 	clock.Wait()
 	return ctx.Err()

@@ -131,7 +131,7 @@ func (h *house) dull(n int) {
 	tx, err := h.sql().Begin()
 	for range n {
 		if err == nil {
-			_, err = tx.Exec(`INSERT INTO audit SELECT seq + 1, at, 'host', 'accounts.imported', 'csv', '{}', hash, randomblob(32) FROM audit ORDER BY seq DESC LIMIT 1`)
+			_, err = tx.Exec(`INSERT INTO audit SELECT seq + 1, at, 'host', 'accounts.imported', 'csv', '{}', hash, randomblob(32), '', '' FROM audit ORDER BY seq DESC LIMIT 1`)
 		}
 	}
 	if err == nil {

@@ -276,6 +276,7 @@ type Event struct {
 	Actor, Action string
 	Object        string
 	Detail        string
+	IP, Request   string // where it came from, "" if from no request
 }
 
 // An OwnerView is the page behind a link of a letter. Found is false for an

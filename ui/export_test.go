@@ -35,3 +35,6 @@ var (
 	Clip    = clip
 	Detail  = detail
 )
+
+// Inert is inert.
+func Inert(cell string) string { return inert(cell) }

@@ -2,11 +2,9 @@ package ui
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/resetdesk/resetdesk/review"
@@ -96,9 +94,10 @@ func explain(err error) *refusal {
 // internal gives an error a reference. The log has the route, never the path: a
 // path may hold a token.
 func internal(r *http.Request, log func(...any), err error) *refusal {
-	b := make([]byte, 4)
-	rand.Read(b)
-	ref := strings.ToUpper(hex.EncodeToString(b))
+	ref := review.OriginOf(r.Context()).Request
+	if ref == "" { // refused before it got one
+		ref = rand.Text()[:8]
+	}
 	route := ""
 	if c := chi.RouteContext(r.Context()); c != nil {
 		route = c.RoutePattern()

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"crypto/rand"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -107,6 +108,14 @@ func ip(r *http.Request) string {
 		return "unknown"
 	}
 	return host
+}
+
+// origin lets the audit say from where, and in which request, an act came.
+func origin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o := review.Origin{IP: ip(r), Request: rand.Text()[:8]}
+		next.ServeHTTP(w, r.WithContext(review.WithOrigin(r.Context(), o)))
+	})
 }
 
 type reviewerKey struct{}

@@ -120,21 +120,3 @@ func (s *site) openParked(w http.ResponseWriter, r *http.Request, who review.Ses
 	http.Redirect(w, r, "/cases/"+url.PathEscape(number), http.StatusSeeOther)
 	return nil
 }
-
-type auditPage struct {
-	Events []review.Event
-	Older  int64 // where the next page begins, 0 at the end
-}
-
-func (s *site) showAudit(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // 0: from the newest
-	events, err := s.Desk.Audit(r.Context(), who, max(before, 0))
-	if err != nil {
-		return err
-	}
-	p := auditPage{Events: events}
-	if n := len(events); n >= 100 {
-		p.Older = events[n-1].Seq
-	}
-	return s.render(w, r, http.StatusOK, "audit", view{Title: "Audit", Body: p})
-}

@@ -18,6 +18,7 @@ const (
 	looks                     // any signed-in reviewer
 	decides                   // a role that may vote
 	leads                     // lead or admin
+	audits                    // auditor, lead or admin
 	administers               // admin
 )
 
@@ -28,6 +29,8 @@ func (a access) allows(r review.Role) bool {
 		return true
 	case decides:
 		return r.Decides()
+	case audits:
+		return r.Audits()
 	case administers:
 		return r == review.Admin
 	default:
@@ -62,6 +65,8 @@ func (s *site) routes() []route {
 		{"POST", "/sign-out", looks, s.signOut},
 		{"GET", "/", looks, s.showQueue},
 		{"GET", "/audit", looks, s.showAudit},
+		{"GET", "/audit/export", audits, s.showAuditExport},
+		{"POST", "/audit/export", audits, s.exportAudit},
 		{"GET", "/cases/{number}", looks, s.showCase},
 		{"GET", "/cases/{number}/mails/{id}", looks, s.showCaseSource},
 		{"GET", "/mails/{id}", looks, s.showMail},
@@ -85,7 +90,7 @@ func (s *site) routes() []route {
 // the outside to the inside.
 func (s *site) handler() http.Handler {
 	mux := chi.NewRouter()
-	mux.Use(s.recovered, s.headers, s.ourHost, s.clientIP, s.sameOrigin, limited, middleware.GetHead)
+	mux.Use(s.recovered, s.headers, s.ourHost, s.clientIP, origin, s.sameOrigin, limited, middleware.GetHead)
 	for _, t := range s.routes() {
 		mux.Method(t.method, t.path, s.guard(t))
 	}

@@ -114,35 +114,6 @@ func invite(ctx context.Context, cfg Config, d *review.Desk, email, name string,
 	return strings.TrimRight(cfg.Server.BaseURL, "/") + "/invite/" + token, nil
 }
 
-func auditCommand() *cobra.Command {
-	var config string
-	var asJSON bool
-	verify := &cobra.Command{
-		Use:     "verify",
-		Short:   "Recompute the whole chain; works while serve runs",
-		Example: "  resetdesk audit verify -config /etc/resetdesk/resetdesk.toml",
-		Args:    usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := LoadConfig(config, os.Environ())
-			if err != nil {
-				return err
-			}
-			head, err := review.VerifyAuditFile(c.Context(), cfg.Database.Path)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(c, head)
-			}
-			fmt.Fprintf(c.OutOrStdout(), "the chain of %d events is whole; head %s\n", head.Seq, head.Hash)
-			return nil
-		},
-	}
-	configFlag(verify, &config)
-	verify.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return group("audit", "The append-only record of everything the desk did", verify)
-}
-
 func versionCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{

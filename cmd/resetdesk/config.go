@@ -22,6 +22,7 @@ type Config struct {
 	Server   ServerConfig   `toml:"server"`
 	Database DatabaseConfig `toml:"database"`
 	Keys     KeysConfig     `toml:"keys"`
+	Audit    AuditConfig    `toml:"audit"`
 	Mailbox  MailboxConfig  `toml:"mailbox"`
 	// Mailboxes are further ones, [mailboxes.NAME]. What one does not say is as in
 	// [mailbox], but for its user, password, folders and addresses.
@@ -57,6 +58,12 @@ type DatabaseConfig struct {
 // KeysConfig is [keys].
 type KeysConfig struct {
 	File string `toml:"file"`
+}
+
+// AuditConfig is [audit].
+type AuditConfig struct {
+	KeyFile   string `toml:"key_file"`   // signs heads of the audit; nothing is signed without it
+	HeadsFile string `toml:"heads_file"` // serve appends signed heads; "" for nowhere
 }
 
 // MailboxConfig is [mailbox].
@@ -178,6 +185,7 @@ func defaultConfig() Config {
 		Server:   ServerConfig{Listen: "127.0.0.1:8080"},
 		Database: DatabaseConfig{Path: "resetdesk.db"},
 		Keys:     KeysConfig{File: "resetdesk.keys"},
+		Audit:    AuditConfig{KeyFile: "audit.key"},
 		Mailbox: MailboxConfig{Security: mailbox.TLS, Folders: []string{"INBOX"}, Backlog: "park",
 			TrustMode: sender.TrustOff, TrustPosition: sender.AboveBoundary},
 		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},

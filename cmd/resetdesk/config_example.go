@@ -74,6 +74,10 @@ path = "resetdesk.db"
 [keys]
 file = "resetdesk.keys"                # keep a copy of it apart from the database
 
+[audit]
+key_file = "audit.key"                 # signs what the audit is at a moment: its heads
+heads_file = "audit.heads"             # where serve appends one a day and after every reset; best on another machine
+
 [mailbox]                              # only read: no mail is changed or marked
 host = IMAP
 # port = 993                           # 143 with starttls

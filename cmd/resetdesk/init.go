@@ -41,8 +41,13 @@ func initCommand() *cobra.Command {
 			if err := writeKeys(cfg.Keys.File); err != nil {
 				return err
 			}
+			public, err := writeAuditKey(cfg)
+			if err != nil {
+				return err
+			}
 			if admin == "" {
 				fmt.Fprintf(out, "keys are in %s; keep a copy of it apart from the database's backups\n", cfg.Keys.File)
+				fmt.Fprintf(out, "the audit is signed with %s; keep its public half apart, heads and evidence packs are checked with it:\n%s\n", cfg.Audit.KeyFile, public)
 				fmt.Fprintf(out, "next: edit %s, then: resetdesk init -dir %s -admin you@your.domain\n", path, dir)
 				return nil
 			}

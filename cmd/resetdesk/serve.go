@@ -66,6 +66,9 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 		parts["postman"] = postman.Run
 		go sweepOnSignal(ctx, watching)
 	}
+	if cfg.Audit.HeadsFile != "" {
+		parts["heads"] = func(ctx context.Context) error { return keepHeads(ctx, desk, cfg, log) }
+	}
 	if cfg.API.Enabled {
 		parts["webhooks"] = courier.Run
 	}

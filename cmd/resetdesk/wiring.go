@@ -17,8 +17,12 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, h
 	if err != nil {
 		return nil, err
 	}
+	auditKey, err := loadAuditKey(cfg, log)
+	if err != nil {
+		return nil, err
+	}
 	rc := review.Config{
-		Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
+		AuditKey: auditKey, Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.addresses(),
 		MailRules: cfg.Mailbox.rules(), Mailboxes: map[string]review.MailRules{},
 		LettersReady: lettersReady, HooksReady: hooksReady, WebhookPlain: len(cfg.API.WebhookPrivate) > 0, UncertainWait: cfg.SMTP.UncertainWait,

@@ -1072,27 +1072,41 @@ UPDATE audit SET actor = 'owner' WHERE action = 'case.approved';
 
 -- 9: insert an event into the past
 --! follows the last one
-INSERT INTO audit SELECT 1, at, actor, action, object, detail, prev, zeroblob(32) FROM audit WHERE seq = 1;
+INSERT INTO audit SELECT 1, at, actor, action, object, detail, prev, zeroblob(32), '', '' FROM audit WHERE seq = 1;
 
 -- 9: overwrite an event
 --! follows the last one
-INSERT OR REPLACE INTO audit SELECT seq, at, 'owner', action, object, detail, prev, hash FROM audit WHERE seq = 2;
+INSERT OR REPLACE INTO audit SELECT seq, at, 'owner', action, object, detail, prev, hash, ip, request FROM audit WHERE seq = 2;
 
 -- 9: write over an event, politely
 --! follows the last one
-INSERT INTO audit SELECT seq, at, actor, action, object, detail, prev, hash FROM audit WHERE seq = 2 ON CONFLICT (seq) DO UPDATE SET actor = 'owner';
+INSERT INTO audit SELECT seq, at, actor, action, object, detail, prev, hash, ip, request FROM audit WHERE seq = 2 ON CONFLICT (seq) DO UPDATE SET actor = 'owner';
 
 -- 9: leave a gap in the audit
 --! follows the last one
-INSERT INTO audit SELECT seq + 2, at, actor, action, object, detail, hash, zeroblob(32) FROM audit ORDER BY seq DESC LIMIT 1;
+INSERT INTO audit SELECT seq + 2, at, actor, action, object, detail, hash, zeroblob(32), '', '' FROM audit ORDER BY seq DESC LIMIT 1;
 
 -- 9: begin a second chain
 --! follows the last one
-INSERT INTO audit SELECT seq + 1, at, actor, action, object, detail, zeroblob(32), zeroblob(32) FROM audit ORDER BY seq DESC LIMIT 1;
+INSERT INTO audit SELECT seq + 1, at, actor, action, object, detail, zeroblob(32), zeroblob(32), '', '' FROM audit ORDER BY seq DESC LIMIT 1;
 
 -- 9: an event with an old number and a hash that stands already
 --! an audit event is never deleted
-INSERT OR REPLACE INTO audit SELECT (SELECT max(seq) + 1 FROM audit), at, actor, action, object, detail, (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), hash FROM audit WHERE seq = 3;
+INSERT OR REPLACE INTO audit SELECT (SELECT max(seq) + 1 FROM audit), at, actor, action, object, detail, (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), hash, ip, request FROM audit WHERE seq = 3;
+
+-- 9: a node of the tree out of order
+--! a node follows the last one
+INSERT INTO audit_node (id, hash) VALUES ((SELECT coalesce(max(id), -1) + 2 FROM audit_node), zeroblob(32));
+
+-- 9: change a node of the tree
+--! a node is never changed
+INSERT INTO audit_node (id, hash) VALUES ((SELECT coalesce(max(id), -1) + 1 FROM audit_node), zeroblob(32));
+UPDATE audit_node SET hash = randomblob(32);
+
+-- 9: delete nodes of the tree
+--! a node is never deleted
+INSERT INTO audit_node (id, hash) VALUES ((SELECT coalesce(max(id), -1) + 1 FROM audit_node), zeroblob(32));
+DELETE FROM audit_node;
 
 -- 1: take in a mail that no day counts
 --! mail_tally
@@ -1438,7 +1452,7 @@ DELETE FROM signal;
 
 -- 9: forget what the panel saw a day too early
 --! a signal is kept for 90 days
-INSERT INTO audit SELECT a.seq + 1, (SELECT min(received_at) + 89 * 86400000000 FROM signal), 'clock', 'signals.forgotten', 'signals', '{}', a.hash, randomblob(32)
+INSERT INTO audit SELECT a.seq + 1, (SELECT min(received_at) + 89 * 86400000000 FROM signal), 'clock', 'signals.forgotten', 'signals', '{}', a.hash, randomblob(32), '', ''
     FROM audit a ORDER BY a.seq DESC LIMIT 1;
 DELETE FROM signal;
 

@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -194,6 +195,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, t route) (answer,
 	if err != nil {
 		return answer{}, err
 	}
+	r = r.WithContext(review.WithOrigin(r.Context(), review.Origin{IP: address(r).String(), Request: rand.Text()[:8]}))
 	c := &call{Request: r, key: key}
 	if err := c.checkQuery(t.query); err != nil {
 		return answer{}, err

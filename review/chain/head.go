@@ -1,0 +1,151 @@
+package chain
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// A Hash is a SHA-256, hex in text.
+type Hash [32]byte
+
+// MarshalText is hex.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText is strict: 64 digits and nothing else.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if len(text) != 2*len(h) {
+		return fmt.Errorf("a hash has %d digits, not %d", 2*len(h), len(text))
+	}
+	_, err := hex.Decode(h[:], text)
+	return err
+}
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// A Head says what the audit was at one moment: how many events, the root of the
+// tree over them, and the hash of the last one.
+type Head struct {
+	Size int64     `json:"size"`
+	Root Hash      `json:"root"`
+	Last Hash      `json:"last"`
+	At   time.Time `json:"at"` // when it was signed
+}
+
+// text is the head as a checkpoint of a transparency log (c2sp.org/tlog-checkpoint):
+// origin, size, root, and two lines of our own.
+func (h Head) text(origin string) string {
+	return fmt.Sprintf("%s\n%d\n%s\nlast %s\nat %s\n", origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]),
+		h.Last, h.At.UTC().Format(time.RFC3339))
+}
+
+func parseHead(text, origin string) (Head, error) {
+	var h Head
+	lines := strings.Split(text, "\n")
+	if len(lines) != 6 || lines[5] != "" {
+		return h, errors.New("a head has five lines")
+	}
+	if lines[0] != origin {
+		return h, fmt.Errorf("the head is of %q, not of %q", lines[0], origin)
+	}
+	var err error
+	if h.Size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || h.Size < 0 {
+		return h, errors.New("the head has no size")
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != len(h.Root) {
+		return h, errors.New("the head has no root")
+	}
+	h.Root = Hash(root)
+	last, ok := strings.CutPrefix(lines[3], "last ")
+	if err := h.Last.UnmarshalText([]byte(last)); err != nil || !ok {
+		return h, errors.New("the head has no last hash")
+	}
+	at, ok := strings.CutPrefix(lines[4], "at ")
+	if h.At, err = time.Parse(time.RFC3339, at); err != nil || !ok {
+		return h, errors.New("the head has no time")
+	}
+	if h.text(origin) != text {
+		return h, errors.New("the head is not written as we write heads")
+	}
+	return h, nil
+}
+
+// A Key signs heads (Ed25519, golang.org/x/mod/sumdb/note).
+type Key struct {
+	signer note.Signer
+	public string
+}
+
+// ParseKey reads what [NewKey] wrote.
+func ParseKey(text []byte) (*Key, error) {
+	private, public, ok := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	s, err := note.NewSigner(strings.TrimSpace(private))
+	if err != nil || !ok {
+		return nil, errors.New("this is no audit key: resetdesk init writes one")
+	}
+	k := &Key{s, strings.TrimSpace(public)}
+	v, err := note.NewVerifier(k.public)
+	if err != nil || v.KeyHash() != s.KeyHash() || v.Name() != s.Name() {
+		return nil, errors.New("the two lines of the audit key do not belong together")
+	}
+	return k, nil
+}
+
+// Public is the line with which everybody can check heads.
+func (k *Key) Public() string { return k.public }
+
+// Sign signs a head.
+func (k *Key) Sign(h Head) ([]byte, error) {
+	b, err := note.Sign(&note.Note{Text: h.text(k.signer.Name())}, k.signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign head: %w", err)
+	}
+	return b, nil
+}
+
+// Open checks a signed head against a public key.
+func Open(signed []byte, public string) (Head, error) {
+	v, err := note.NewVerifier(strings.TrimSpace(public))
+	if err != nil {
+		return Head{}, errors.New("this is no public key of an audit: it looks like name+01234567+AbCd…")
+	}
+	n, err := note.Open(signed, note.VerifierList(v))
+	if err != nil {
+		var unknown *note.UnverifiedNoteError
+		if errors.As(err, &unknown) {
+			return Head{}, errors.New("the head was signed by another key")
+		}
+		return Head{}, errors.New("the head is not signed by this key, or was changed")
+	}
+	return parseHead(n.Text, v.Name())
+}
+
+// Split takes a file of heads apart, one after the other as they were appended.
+// It does not check them.
+func Split(file []byte) [][]byte {
+	var heads [][]byte
+	var head []byte
+	signed := false
+	for line := range bytes.Lines(bytes.ReplaceAll(file, []byte("\r\n"), []byte("\n"))) {
+		if signed && !bytes.HasPrefix(line, []byte("— ")) {
+			heads, head, signed = append(heads, head), nil, false
+		}
+		if head == nil && len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		head = append(head, line...)
+		signed = signed || bytes.HasPrefix(line, []byte("— "))
+	}
+	if len(head) > 0 {
+		heads = append(heads, head)
+	}
+	return heads
+}
