@@ -770,6 +770,8 @@ CREATE UNIQUE INDEX case_one_open_unresolved ON reset_case (requester, coalesce(
 CREATE INDEX case_due ON reset_case (due_at) WHERE state IN ('open', 'held');
 CREATE INDEX case_by_state ON reset_case (state, id);
 CREATE INDEX case_of_account ON reset_case (account_id, id);
+CREATE INDEX case_of_user ON reset_case (user_id, id);
+CREATE INDEX case_of_requester ON reset_case (requester, id);
 
 CREATE TRIGGER case_new BEFORE INSERT ON reset_case
 WHEN NEW.state <> 'open' OR NEW.version <> 1 OR NEW.round <> 1
@@ -1291,3 +1293,158 @@ BEGIN SELECT RAISE(ABORT, 'a delivery keeps its event and its bytes'); END;
 CREATE TRIGGER webhook_delivery_kept BEFORE DELETE ON webhook_delivery
 WHEN OLD.state = 'waiting'
 BEGIN SELECT RAISE(ABORT, 'a delivery that waits is not deleted'); END;
+
+---------------------------------------------------------------------------
+-- The queue: what the lists of the desk show, so that no list has to judge
+---------------------------------------------------------------------------
+
+-- A case as the lists show it. It is written by the transaction that changes
+-- the case, from the judgement of that moment; nothing is decided by it. A closed
+-- case keeps the risk that it was closed with.
+CREATE TABLE case_summary (
+    case_id    INTEGER PRIMARY KEY REFERENCES reset_case (id),
+    tab        TEXT NOT NULL CHECK (tab IN ('review', 'owner', 'waiting', 'held', 'closed')),
+    place      INTEGER NOT NULL,  -- lists are in this order: the deadline; of a closed case minus the time of closing
+    rank       INTEGER NOT NULL CHECK (rank IN (0, 1, 2)), -- High, Medium, Low
+    reason     TEXT NOT NULL,     -- the first one of the risk
+    verdict    TEXT NOT NULL,
+    match      TEXT NOT NULL,
+    waits_for  TEXT NOT NULL,
+    due_at     INTEGER NOT NULL,
+    approvals  INTEGER NOT NULL,
+    needed     INTEGER NOT NULL,
+    entered_at INTEGER NOT NULL,  -- when it came into its tab
+    moves_at   INTEGER            -- when time alone may change this row; NULL: never
+) STRICT;
+
+CREATE INDEX case_summary_listed ON case_summary (tab, place, rank, case_id);
+CREATE INDEX case_summary_entered ON case_summary (tab, entered_at);
+CREATE INDEX case_summary_moves ON case_summary (moves_at) WHERE moves_at IS NOT NULL;
+
+-- By which words a case is found: number, account, user, address, Message-ID; in
+-- lower case, found by their beginnings.
+CREATE TABLE case_word (
+    word    TEXT NOT NULL CHECK (word <> ''),
+    case_id INTEGER NOT NULL REFERENCES reset_case (id),
+    PRIMARY KEY (word, case_id)
+) STRICT;
+
+CREATE INDEX case_word_of_case ON case_word (case_id, word);
+
+-- Mails without a case that a person may want to read, by the list they stand in.
+CREATE TABLE mail_shelf (
+    inbound_id INTEGER PRIMARY KEY REFERENCES inbound (id),
+    tab        TEXT NOT NULL CHECK (tab IN ('parked', 'quarantine'))
+) STRICT;
+
+CREATE INDEX mail_shelf_listed ON mail_shelf (tab, inbound_id);
+
+-- How many stand in each list.
+CREATE TABLE queue_tally (
+    tab TEXT PRIMARY KEY,
+    n   INTEGER NOT NULL CHECK (n >= 0)
+) STRICT;
+
+CREATE TRIGGER case_summary_came AFTER INSERT ON case_summary
+BEGIN INSERT INTO queue_tally (tab, n) VALUES (NEW.tab, 1) ON CONFLICT (tab) DO UPDATE SET n = n + 1; END;
+
+CREATE TRIGGER case_summary_moved AFTER UPDATE OF tab ON case_summary WHEN NEW.tab <> OLD.tab
+BEGIN
+    UPDATE queue_tally SET n = n - 1 WHERE tab = OLD.tab;
+    INSERT INTO queue_tally (tab, n) VALUES (NEW.tab, 1) ON CONFLICT (tab) DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER mail_shelf_came AFTER INSERT ON mail_shelf
+BEGIN INSERT INTO queue_tally (tab, n) VALUES (NEW.tab, 1) ON CONFLICT (tab) DO UPDATE SET n = n + 1; END;
+
+CREATE TRIGGER mail_shelf_left AFTER DELETE ON mail_shelf
+BEGIN UPDATE queue_tally SET n = n - 1 WHERE tab = OLD.tab; END;
+
+-- Parked has all that a person may want to look at: mail from registered
+-- addresses, requests of strangers, and what the server would not hand out.
+CREATE TRIGGER mail_shelf_new AFTER INSERT ON inbound WHEN NEW.fate = 'unfetchable'
+BEGIN INSERT INTO mail_shelf (inbound_id, tab) VALUES (NEW.id, 'parked'); END;
+
+CREATE TRIGGER mail_shelf_fate AFTER UPDATE OF fate ON inbound WHEN NEW.fate IS NOT OLD.fate
+BEGIN
+    DELETE FROM mail_shelf WHERE inbound_id = OLD.id;
+    INSERT INTO mail_shelf (inbound_id, tab)
+        SELECT NEW.id, CASE NEW.fate WHEN 'quarantined' THEN 'quarantine' ELSE 'parked' END
+        WHERE NEW.fate IN ('parked', 'unfetchable', 'quarantined')
+            OR (NEW.fate = 'passed' AND EXISTS (SELECT 1 FROM assessment WHERE inbound_id = NEW.id AND request = 1));
+END;
+
+-- Cases whose summary is to be written anew, before the commit of whatever
+-- changed what it rests on. Each table that a judgement reads has a trigger here.
+CREATE TABLE case_stale (
+    case_id INTEGER PRIMARY KEY REFERENCES reset_case (id)
+) STRICT;
+
+CREATE TRIGGER case_stale_new AFTER INSERT ON reset_case
+BEGIN INSERT INTO case_stale VALUES (NEW.id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_case AFTER UPDATE OF state, version, round, account_id, user_id, held_reason ON reset_case
+BEGIN INSERT INTO case_stale VALUES (NEW.id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_mail AFTER INSERT ON case_mail
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_request AFTER INSERT ON panel_request
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_letter AFTER INSERT ON letter WHEN NEW.kind IN ('acknowledgement', 'notice')
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_sent AFTER UPDATE OF state, attempt ON letter WHEN NEW.kind IN ('acknowledgement', 'notice')
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_answer AFTER INSERT ON answer
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_approval AFTER INSERT ON approval
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_reset AFTER INSERT ON reset
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE user_id = NEW.user_id AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_generation AFTER UPDATE OF generation ON holder
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE user_id = NEW.id AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_signal AFTER INSERT ON signal
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE user_id = NEW.user_id AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_imitation AFTER INSERT ON assessment WHEN NEW.verdict = 'quarantine' AND NEW.claimed <> ''
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE requester = NEW.claimed AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_address AFTER INSERT ON address
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE state IN ('open', 'held', 'clearing')
+        AND (account_id = NEW.account_id OR requester = NEW.lookup)
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_address_ended AFTER UPDATE OF until ON address
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE state IN ('open', 'held', 'clearing')
+        AND (account_id = NEW.account_id OR requester = NEW.lookup)
+    ON CONFLICT DO NOTHING;
+END;
+
+-- A new name finds the old cases too.
+CREATE TRIGGER case_stale_account AFTER UPDATE OF name ON account WHEN NEW.name <> OLD.name
+BEGIN INSERT INTO case_stale SELECT id FROM reset_case WHERE account_id = NEW.id ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_user AFTER UPDATE OF login, full_name ON panel_user WHEN NEW.login <> OLD.login OR NEW.full_name <> OLD.full_name
+BEGIN INSERT INTO case_stale SELECT id FROM reset_case WHERE user_id = NEW.id ON CONFLICT DO NOTHING; END;

@@ -48,7 +48,7 @@ func BenchmarkConcerns(b *testing.B) {
 func BenchmarkQueue(b *testing.B) {
 	h, _ := crowded(b, 1000)
 	for b.Loop() {
-		page, err := h.desk.Queue(b.Context(), h.rita, review.TabReview, "", "")
+		page, err := h.desk.Queue(b.Context(), h.rita, review.QueueFilter{Tab: review.TabReview})
 		if err != nil || len(page.Cases) != 50 {
 			b.Fatalf("%d cases, %v", len(page.Cases), err)
 		}

@@ -85,7 +85,7 @@ func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, ge
 // happened to second factors is told, and users are reminded to enroll. What
 // fails does not stop the rest.
 func (d *Desk) Tick(ctx context.Context) error {
-	return errors.Join(d.tickCases(ctx), d.tellFactors(ctx), d.remind(ctx))
+	return errors.Join(d.tickCases(ctx), d.tellFactors(ctx), d.remind(ctx), d.tickSummaries(ctx))
 }
 
 // tickCases takes each case that is due in one transaction.

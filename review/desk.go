@@ -88,6 +88,7 @@ type Desk struct {
 	decoy     string        // the hash of a password that nobody has
 	tries     signInTries
 	watch     auditWatch
+	news      news
 }
 
 // keptKeys is how many DNS records are remembered, each for its TTL.
@@ -135,6 +136,10 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	if err := d.policyChanged(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	err = d.update(ctx, "refresh lists", func(tx *sql.Tx) error { return judgeAnew(ctx, tx) })
+	if err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	return d, nil
@@ -226,9 +231,13 @@ func (d *Desk) update(ctx context.Context, what string, f func(tx *sql.Tx) error
 		}
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	if err := d.settle(ctx, tx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	d.news.tell()
 	if d.cfg.HooksReady != nil {
 		d.cfg.HooksReady()
 	}

@@ -118,7 +118,7 @@ func TestOwnersNo(t *testing.T) {
 		if _, err := h.desk.Book().Verify(ctx, "U-2", h.codeAt("U-2", time.Now()), totp.Web); err != nil {
 			t.Errorf("the factor: %v", err)
 		}
-		page, err := h.desk.Queue(ctx, h.rita, review.TabHeld, "", "")
+		page, err := h.desk.Queue(ctx, h.rita, review.QueueFilter{Tab: review.TabHeld})
 		if err != nil || len(page.Cases) != 1 {
 			t.Errorf("reviewers see %+v, %v", page.Cases, err)
 		}

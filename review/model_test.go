@@ -262,6 +262,7 @@ func TestRandomCourses(t *testing.T) {
 				}
 				reached[string(before)+" "+e.name] = true
 				w.check()
+				w.checkLists()
 				if v := w.row(); v.State.Closed() && (v.State != review.StateCleared || w.rng.IntN(4) == 0) {
 					break
 				}

@@ -106,7 +106,7 @@ func (h *house) panelOrigin(v review.CaseView) {
 	if e := v.Timeline[0]; e.Action != "case.opened" || e.Actor != "api:1" {
 		h.t.Errorf("the timeline begins with %+v", e)
 	}
-	page, err := h.desk.Queue(h.t.Context(), h.rita, review.TabClosed, "", v.Number)
+	page, err := h.desk.Queue(h.t.Context(), h.rita, review.QueueFilter{Query: v.Number})
 	if err != nil || len(page.Cases) != 1 || page.Cases[0].Verdict != "panel" || page.Cases[0].Excerpt != "stolen on the train" {
 		h.t.Errorf("the queue has %+v, %v", page.Cases, err)
 	}

@@ -3,7 +3,9 @@ package review
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,78 +16,92 @@ import (
 
 const pageSize = 50
 
-// Queue reads one page of a tab, with the counts of all tabs. after is the Next
-// of the page before; search finds case numbers, accounts, logins and addresses.
-func (d *Desk) Queue(ctx context.Context, s Session, tab Tab, after, search string) (QueuePage, error) {
-	page := QueuePage{Tab: tab, Counts: map[Tab]int{}}
-	if tab == TabQuarantine && !seesQuarantine(s) {
+// scanned is how many rows a filtered page looks at before it gives way to the
+// next one; foundMost how many cases a search finds.
+const scanned, foundMost = 2000, 200
+
+// Queue reads one page of the queue, with the counts of all tabs. Nothing is
+// judged and nothing counted here: the rows stand as the transactions that
+// changed the cases left them.
+func (d *Desk) Queue(ctx context.Context, s Session, f QueueFilter) (QueuePage, error) {
+	page := QueuePage{QueueFilter: f, Counts: map[Tab]int{}, At: time.Now()}
+	if f.Tab == TabQuarantine && !seesQuarantine(s) {
 		return page, fail(Denied, "Quarantined mail is for leads and admins.")
 	}
 	err := d.snapshot(ctx, "read queue", func(tx *sql.Tx) error {
-		open, err := d.openRows(ctx, tx, search)
-		if err != nil {
+		if err := readTally(ctx, tx, s, page.Counts); err != nil {
 			return err
 		}
-		for _, o := range open {
-			page.Counts[o.tab]++
+		switch {
+		case f.Found():
+			return foundRows(ctx, tx, s, &page)
+		case f.Tab == TabParked || f.Tab == TabQuarantine:
+			return mailRows(ctx, tx, &page)
 		}
-		if err := mailCounts(ctx, tx, s, page.Counts); err != nil {
-			return err
-		}
-		switch tab {
-		case TabParked, TabQuarantine:
-			return d.mailRows(ctx, tx, &page, after)
-		case TabClosed:
-			return d.closedRows(ctx, tx, &page, after, search)
-		}
-		pageOpen(&page, open, after)
-		return nil
+		return caseRows(ctx, tx, s, &page)
 	})
 	return page, err
 }
 
 func seesQuarantine(s Session) bool { return s.Reviewer.Role == Lead || s.Reviewer.Role == Admin }
 
-// mailCounts counts what stands in the tabs of mails and of closed cases, up to
-// 100.
-func mailCounts(ctx context.Context, tx *sql.Tx, s Session, counts map[Tab]int) error {
-	for tab, where := range mailTabs {
-		if tab == TabQuarantine && !seesQuarantine(s) {
-			continue
-		}
+func readTally(ctx context.Context, tx totp.Querier, s Session, counts map[Tab]int) error {
+	rows, err := tx.QueryContext(ctx, tallySQL)
+	if err != nil {
+		return fmt.Errorf("read tally: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var tab Tab
 		var n int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM inbound i LEFT JOIN assessment s ON s.inbound_id = i.id
-			WHERE `+where+` LIMIT 100) few`).Scan(&n); err != nil {
-			return fmt.Errorf("count mails: %w", err)
+		if err := rows.Scan(&tab, &n); err != nil {
+			return fmt.Errorf("read tally: %w", err)
 		}
-		counts[tab] = n
+		if tab != TabQuarantine || seesQuarantine(s) {
+			counts[tab] = n
+		}
 	}
-	var closed int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM reset_case
-		WHERE state IN ('cleared', 'undone', 'rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired') LIMIT 100) few`).Scan(&closed); err != nil {
-		return fmt.Errorf("count closed cases: %w", err)
-	}
-	counts[TabClosed] = closed
-	return nil
+	return rows.Err()
 }
 
-// mailTabs says which mails without a case a tab shows. Parked has all that a
-// person may want to look at: mail from registered addresses, requests of
-// strangers, and what the server would not hand out.
-var mailTabs = map[Tab]string{
-	TabParked:     `i.fate IN ('parked', 'unfetchable', 'passed') AND (i.fate <> 'passed' OR s.request = 1)`,
-	TabQuarantine: `i.fate = 'quarantined'`,
-}
+const (
+	tallySQL = `SELECT tab, n FROM queue_tally`
 
-func (d *Desk) mailRows(ctx context.Context, tx *sql.Tx, page *QueuePage, after string) error {
-	before, err := strconv.ParseInt(after, 10, 64)
+	mailsSQL = `SELECT i.id, i.received_at, i.fate, i.reason, coalesce(s.from_addr, ''), coalesce(s.subject, ''),
+			coalesce(s.excerpt, ''), coalesce(s.verdict, '')
+		FROM (SELECT inbound_id FROM mail_shelf WHERE tab = $1 AND inbound_id < $2 ORDER BY inbound_id DESC LIMIT $3) m
+			JOIN inbound i ON i.id = m.inbound_id LEFT JOIN assessment s ON s.inbound_id = i.id
+		ORDER BY m.inbound_id DESC`
+
+	// A page of a list: the next rows of the tab.
+	listSQL = `SELECT case_id, tab, place, rank, reason, verdict, match, waits_for, due_at, approvals, needed FROM case_summary
+		WHERE tab = $1 AND (place, rank, case_id) > ($2, $3, $4) ORDER BY place, rank, case_id LIMIT $5`
+
+	// What is shown of the rows of such a page.
+	rowsSQL = `SELECT s.case_id, s.tab, s.place, s.rank, s.reason, s.verdict, s.match, s.waits_for, s.due_at, s.approvals, s.needed,
+			c.number, c.version, c.state, coalesce(c.account_id, ''), coalesce(a.name, ''), coalesce(u.login, ''), c.requester, c.opened_at,
+			c.opener_mail IS NULL, coalesce(m.subject, ''), coalesce(m.excerpt, p.note, '')
+		FROM page s JOIN reset_case c ON c.id = s.case_id
+			LEFT JOIN account a ON a.id = c.account_id LEFT JOIN panel_user u ON u.id = c.user_id
+			LEFT JOIN assessment m ON m.inbound_id = c.opener_mail
+			LEFT JOIN panel_request p ON p.case_id = c.id AND p.serial = 1
+		ORDER BY s.place, s.rank, s.case_id`
+
+	wordSQL = `SELECT case_id FROM case_word WHERE word = $1 ORDER BY case_id DESC LIMIT $2`
+
+	beginningSQL = `SELECT case_id FROM case_word WHERE word >= $1 AND word < $2 LIMIT $3`
+
+	hasWordSQL = `SELECT EXISTS (SELECT 1 FROM case_word WHERE case_id = $1 AND word >= $2 AND word < $3)`
+
+	accountSQL = `SELECT id FROM reset_case WHERE account_id = $1 ORDER BY id DESC LIMIT $2`
+)
+
+func mailRows(ctx context.Context, tx totp.Querier, page *QueuePage) error {
+	before, err := strconv.ParseInt(page.After, 10, 64)
 	if err != nil {
 		before = 1 << 62
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT i.id, i.received_at, i.fate, i.reason, coalesce(s.from_addr, ''), coalesce(s.subject, ''),
-			coalesce(s.excerpt, ''), coalesce(s.verdict, '')
-		FROM inbound i LEFT JOIN assessment s ON s.inbound_id = i.id
-		WHERE i.id < $1 AND `+mailTabs[page.Tab]+` ORDER BY i.id DESC LIMIT $2`, before, pageSize+1)
+	rows, err := tx.QueryContext(ctx, mailsSQL, page.Tab, before, pageSize+1)
 	if err != nil {
 		return fmt.Errorf("read mails: %w", err)
 	}
@@ -106,145 +122,191 @@ func (d *Desk) mailRows(ctx context.Context, tx *sql.Tx, page *QueuePage, after 
 	return rows.Err()
 }
 
-// An openRow is an open case with the tab it belongs to.
-type openRow struct {
-	QueueRow
-	tab Tab
-	id  int64
+// A place is where a case stands in its list: the cursor behind it.
+type place struct{ place, rank, id int64 }
+
+func (p place) String() string { return fmt.Sprintf("%d_%d_%d", p.place, p.rank, p.id) }
+
+// placeOf reads a cursor. One that is none begins the list.
+func placeOf(s string) place {
+	p := place{place: -1 << 62}
+	var q place
+	if n, err := fmt.Sscanf(s, "%d_%d_%d", &q.place, &q.rank, &q.id); n == 3 && err == nil {
+		return q
+	}
+	return p
 }
 
-// openRows reads and judges every open case. There are as many as staff can
-// have on the desk; closed ones are paged from the index instead.
-func (d *Desk) openRows(ctx context.Context, tx *sql.Tx, search string) ([]openRow, error) {
-	cases, err := casesWhere(ctx, tx, `state IN ('open', 'held', 'clearing') ORDER BY id LIMIT 2000`)
+// caseRows reads a page of a list of cases. A filter thins the rows out on the
+// way; where it leaves few, the page ends after so many rows and the next one
+// goes on there, so that no page costs more than its bound.
+func caseRows(ctx context.Context, tx totp.Querier, s Session, page *QueuePage) error {
+	after, limit := placeOf(page.After), pageSize+1
+	conditions, args := filters(page.QueueFilter, s, 5)
+	if conditions != "" {
+		limit = scanned
+	}
+	args = append([]any{page.Tab, after.place, after.rank, after.id, limit}, args...)
+	passed, err := readRows(ctx, tx, pageSQL(conditions), args, page)
+	if err != nil || passed != (place{}) || conditions == "" {
+		if passed != (place{}) {
+			page.Next = passed.String()
+		}
+		return err
+	}
+	// All rows that were looked at are on the page; there may be more behind them.
+	var last place
+	err = tx.QueryRowContext(ctx, `SELECT place, rank, case_id FROM (`+listSQL+`) listed ORDER BY place DESC, rank DESC, case_id DESC LIMIT 1 OFFSET 0`,
+		page.Tab, after.place, after.rank, after.id, limit).Scan(&last.place, &last.rank, &last.id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read queue: %w", err)
+	}
+	var more bool
+	err = tx.QueryRowContext(ctx, `SELECT EXISTS (`+listSQL+`)`, page.Tab, last.place, last.rank, last.id, 1).Scan(&more)
+	if more {
+		page.Next = last.String()
+	}
+	return err
+}
+
+// pageSQL is listSQL, thinned out by the conditions, with what is shown of it.
+func pageSQL(conditions string) string {
+	return `WITH listed AS (` + listSQL + `), page AS (SELECT * FROM listed WHERE 1 = 1` + conditions +
+		` ORDER BY place, rank, case_id LIMIT ` + strconv.Itoa(pageSize+1) + `) ` + rowsSQL
+}
+
+// foundSQL is the cases with these ids, the open ones first.
+func foundSQL(ids []int64, conditions string) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = strconv.FormatInt(id, 10)
+	}
+	return `WITH page AS (SELECT * FROM case_summary WHERE case_id IN (` + strings.Join(list, ", ") + `)` + conditions + `) ` +
+		strings.Replace(rowsSQL, "ORDER BY ", "ORDER BY s.tab = 'closed', ", 1)
+}
+
+// filters are the conditions on the rows of a list, numbered from after.
+func filters(f QueueFilter, _ Session, after int) (conditions string, args []any) {
+	add := func(condition string, value any) {
+		args = append(args, value)
+		conditions += fmt.Sprintf(` AND `+condition, after+len(args))
+	}
+	if i := slices.Index(ranks, f.Risk); i >= 0 {
+		add(`rank = $%d`, i)
+	}
+	if f.Verdict != "" {
+		add(`verdict = $%d`, f.Verdict)
+	}
+	return conditions, args
+}
+
+// readRows reads the rows of a query into the page, up to its size, and returns
+// the place of the last one if there are more.
+func readRows(ctx context.Context, tx totp.Querier, query string, args []any, page *QueuePage) (next place, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return next, fmt.Errorf("read queue: %w", err)
+	}
+	defer rows.Close()
+	var last place
+	for rows.Next() {
+		var r QueueRow
+		var at place
+		var due, opened int64
+		var panel bool
+		if err := rows.Scan(&at.id, &r.Tab, &at.place, &at.rank, &r.Reason, &r.Verdict, &r.Match, &r.WaitsFor, &due, &r.Approvals, &r.Needed,
+			&r.Number, &r.Version, &r.State, &r.AccountID, &r.AccountName, &r.UserLogin, &r.Requester, &opened, &panel, &r.Subject, &r.Excerpt); err != nil {
+			return next, fmt.Errorf("read queue: %w", err)
+		}
+		if len(page.Cases) == pageSize {
+			next = last
+			break
+		}
+		r.Risk, r.Due, r.Opened = ranks[at.rank], fromMicros(due), fromMicros(opened)
+		if panel {
+			r.Match, r.Subject, r.Excerpt = "", "Asked for in the control panel", excerpt(r.Excerpt)
+		}
+		last, page.Cases = at, append(page.Cases, r)
+	}
+	return next, rows.Err()
+}
+
+// foundRows finds cases by words or by account, in all lists: the open ones
+// first. It finds the newest of very many; then the query should say more.
+func foundRows(ctx context.Context, tx *sql.Tx, s Session, page *QueuePage) error {
+	ids, err := findCases(ctx, tx, page)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	conditions, args := filters(page.QueueFilter, s, 0)
+	next, err := readRows(ctx, tx, foundSQL(ids, conditions), args, page)
+	page.More = page.More || next != place{}
+	return err
+}
+
+// findCases returns the newest cases that have all words of the query, by their
+// beginnings, and the account.
+func findCases(ctx context.Context, tx *sql.Tx, page *QueuePage) ([]int64, error) {
+	words := searchWords(page.Query)
+	if len(words) == 0 && page.Account == "" {
+		return nil, nil
+	}
+	var ids []int64
+	var err error
+	if page.Account != "" {
+		ids, err = numbers(ctx, tx, accountSQL, page.Account, foundMost+1)
+	} else {
+		slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+		ids, err = beginning(ctx, tx, words[0])
+		words = words[1:]
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find cases: %w", err)
+	}
+	page.More = len(ids) > foundMost
+	queries := compiled(tx)
+	var kept []int64
+	for _, id := range ids[:min(len(ids), foundMost)] {
+		ok := true
+		for _, w := range words {
+			if err := queries.QueryRowContext(ctx, hasWordSQL, id, w, after(w)).Scan(&ok); err != nil {
+				return nil, fmt.Errorf("find cases: %w", err)
+			}
+			if !ok {
+				break
+			}
+		}
+		if ok {
+			kept = append(kept, id)
+		}
+	}
+	return kept, nil
+}
+
+// beginning finds cases with a word that begins so: those with the very word
+// first, the newest before all others.
+func beginning(ctx context.Context, tx totp.Querier, word string) ([]int64, error) {
+	ids, err := numbers(ctx, tx, wordSQL, word, foundMost+1)
+	if err != nil || len(ids) > foundMost {
+		return ids, err
+	}
+	more, err := numbers(ctx, tx, beginningSQL, word, after(word), 2*foundMost)
 	if err != nil {
 		return nil, err
 	}
-	var all []openRow
-	queries := compiled(tx)
-	for _, c := range cases {
-		row, err := d.queueRow(ctx, queries, c)
-		if err != nil {
-			return nil, err
-		}
-		if matches(row.QueueRow, search) {
-			all = append(all, row)
+	for _, id := range more {
+		if !slices.Contains(ids, id) && len(ids) <= foundMost {
+			ids = append(ids, id)
 		}
 	}
-	return all, nil
+	return ids, nil
 }
 
-func casesWhere(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]caseRow, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE `+where, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read cases: %w", err)
-	}
-	defer rows.Close()
-	var all []caseRow
-	for rows.Next() {
-		c, err := scanCase(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read cases: %w", err)
-		}
-		all = append(all, c)
-	}
-	return all, rows.Err()
-}
-
-func (d *Desk) queueRow(ctx context.Context, tx totp.Querier, c caseRow) (openRow, error) {
-	f, _, err := readFacts(ctx, tx, c)
-	if err != nil {
-		return openRow{}, err
-	}
-	j := Judge(f, d.cfg.Policy, time.Now())
-	r := openRow{id: c.id, QueueRow: QueueRow{Number: c.number, State: c.state, AccountID: c.account, Requester: c.requester,
-		Verdict: f.Verdict, Match: f.Match, Risk: j.Risk, Opened: c.opened, Due: c.expires, Approvals: f.Votes, Needed: j.Approvals}}
-	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT name FROM account WHERE id = $2), ''), coalesce((SELECT login FROM panel_user WHERE id = $3), ''),
-			coalesce(s.subject, ''), coalesce(s.excerpt, p.note, '')
-		FROM (SELECT 1) one LEFT JOIN assessment s ON s.inbound_id = $1
-			LEFT JOIN panel_request p ON p.case_id = $4 AND p.serial = 1`,
-		c.mail, c.account, c.user, c.id).Scan(&r.AccountName, &r.UserLogin, &r.Subject, &r.Excerpt)
-	if err != nil {
-		return r, fmt.Errorf("read case: %w", err)
-	}
-	if c.mail == 0 {
-		r.Match, r.Subject, r.Excerpt = "", "Asked for in the control panel", excerpt(r.Excerpt)
-	}
-	r.tab, r.WaitsFor = waitsFor(c, f, j)
-	if r.tab == TabWaiting {
-		r.Due = j.WaitUntil
-	}
-	return r, nil
-}
-
-// waitsFor says whose turn it is.
-func waitsFor(c caseRow, f Facts, j Judgement) (Tab, string) {
-	switch {
-	case c.state.Closed():
-		return TabClosed, strings.ReplaceAll(string(c.state), "_", " ")
-	case c.state == StateHeld:
-		return TabHeld, "On hold: " + c.heldReason
-	case f.Votes < j.Approvals:
-		return TabReview, fmt.Sprintf("%d of %d approvals", f.Votes, j.Approvals)
-	case f.ConfirmedAt.IsZero():
-		return TabOwner, "The owner has not confirmed"
-	}
-	return TabWaiting, "Waiting period"
-}
-
-func matches(r QueueRow, search string) bool {
-	search = strings.ToLower(strings.TrimSpace(search))
-	if search == "" {
-		return true
-	}
-	for _, s := range []string{r.Number, r.AccountID, r.AccountName, r.UserLogin, r.Requester} {
-		if strings.Contains(strings.ToLower(s), search) {
-			return true
-		}
-	}
-	return false
-}
-
-func pageOpen(page *QueuePage, open []openRow, after string) {
-	for _, o := range open {
-		if o.tab != page.Tab || (after != "" && o.Number != after) {
-			continue
-		}
-		after = ""
-		if len(page.Cases) == pageSize {
-			page.Next = o.Number
-			return
-		}
-		page.Cases = append(page.Cases, o.QueueRow)
-	}
-}
-
-func (d *Desk) closedRows(ctx context.Context, tx *sql.Tx, page *QueuePage, after, search string) error {
-	before, err := strconv.ParseInt(after, 10, 64)
-	if err != nil {
-		before = 1 << 62
-	}
-	search = strings.ToUpper(strings.TrimSpace(search))
-	cases, err := casesWhere(ctx, tx, `id < $1 AND state NOT IN ('open', 'held', 'clearing')
-		AND ($2 = '' OR number = $2 OR upper(account_id) = $2 OR upper(requester) = $2) ORDER BY id DESC LIMIT $3`, before, search, pageSize+1)
-	if err != nil {
-		return err
-	}
-	queries := compiled(tx)
-	for i, c := range cases {
-		if i == pageSize {
-			page.Next = strconv.FormatInt(cases[i-1].id, 10)
-			break
-		}
-		row, err := d.queueRow(ctx, queries, c)
-		if err != nil {
-			return err
-		}
-		row.Due = c.closed
-		page.Cases = append(page.Cases, row.QueueRow)
-	}
-	return nil
-}
+// after is the first text behind all that begin with the word, whatever sorts them.
+func after(word string) string { return word + "\U0010ffff" }
 
 // Mail reads a mail that has no case.
 func (d *Desk) Mail(ctx context.Context, s Session, id int64) (MailView, error) {

@@ -111,7 +111,7 @@ func TestUnfetchableThenFetched(t *testing.T) {
 		if fate, reason := h.fate(); fate != "unfetchable" || reason != "the server sent nothing" {
 			t.Fatalf("%s: %s", fate, reason)
 		}
-		page, err := h.desk.Queue(t.Context(), h.rita, review.TabParked, "", "")
+		page, err := h.desk.Queue(t.Context(), h.rita, review.QueueFilter{Tab: review.TabParked})
 		if err != nil || len(page.Mails) != 1 {
 			t.Errorf("people see %+v, %v", page.Mails, err)
 		}

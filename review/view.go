@@ -65,47 +65,70 @@ func (s State) Closed() bool { return s != StateOpen && s != StateHeld && s != S
 // Tab is one list of the queue page.
 type Tab string
 
-// The tabs of the queue page. Review, Owner and Waiting divide the open cases
-// by what they wait for; Closed are decided cases; Parked and Quarantine are
-// mails without a case.
+// The tabs of the queue page. Review, Owner, Waiting and Held divide the open
+// cases by what they wait for; Closed are decided cases; Parked and Quarantine
+// are mails without a case. Mine are the open cases that the reviewer claimed.
 const (
 	TabReview     Tab = "review"
 	TabOwner      Tab = "owner"
 	TabWaiting    Tab = "waiting"
 	TabHeld       Tab = "held"
+	TabMine       Tab = "mine"
 	TabClosed     Tab = "closed"
 	TabParked     Tab = "parked"
 	TabQuarantine Tab = "quarantine"
 )
 
-// A QueuePage is one page of one tab. Cases is filled for the tabs of cases,
-// Mails for the tabs of mails. Counts are capped at 100 ("99+").
+// A QueueFilter chooses what one page of the queue shows; empty parts choose all.
+// Query and Account look through all lists, whatever the tab.
+type QueueFilter struct {
+	Tab     Tab
+	Risk    RiskLevel
+	Verdict string // of the sender check, or "panel"
+	Claim   string // "none", "mine" or "any"
+	Account string // its number
+	Query   string // words: beginnings of case number, account, user, address, Message-ID
+	After   string // the Next of the page before
+}
+
+// Found reports whether the filter looks through all lists.
+func (f QueueFilter) Found() bool { return f.Query != "" || f.Account != "" }
+
+// A QueuePage is one page of the queue. Cases is filled for lists of cases, Mails
+// for lists of mails.
 type QueuePage struct {
-	Tab    Tab
+	QueueFilter
 	Counts map[Tab]int
 	Cases  []QueueRow
 	Mails  []MailRow
-	Next   string // cursor of the next page; "" at the end
+	Next   string    // cursor of the next page; "" at the end
+	More   bool      // more were found than can be shown: the query should say more
+	At     time.Time // when it was read, for [Desk.Pulse]
 }
 
 // A QueueRow is one case in the queue.
 type QueueRow struct {
 	Number      string
+	Version     int64
 	State       State
+	Tab         Tab
 	AccountID   string // "" while unresolved
 	AccountName string
 	UserLogin   string // "" while unresolved
 	Requester   string
 	Verdict     string // sender verdict of the mail that opened it; "panel" if none did
-	Match       string
+	Match       string // "" if none did
 	Subject     string
 	Excerpt     string
-	Risk        Risk
+	Risk        RiskLevel
+	Reason      string // the first one of the risk
 	Opened      time.Time
-	Due         time.Time // end of the waiting period, or expiry
+	Due         time.Time // end of the waiting period, or expiry; of a closed case when it was closed
 	WaitsFor    string    // in words
 	Approvals   int
 	Needed      int
+	ClaimedBy   string // a reviewer's name; "" if nobody's
+	Mine        bool   // claimed by who looks
 }
 
 // A MailRow is one mail that has no case.

@@ -47,7 +47,7 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, who review.Sess
 		}
 	}
 	var err error
-	p.QueuePage, err = s.Desk.Queue(r.Context(), who, p.Here.Key, clip(200, q.Get("after")), p.Search)
+	p.QueuePage, err = s.Desk.Queue(r.Context(), who, review.QueueFilter{Tab: p.Here.Key, After: clip(200, q.Get("after")), Query: p.Search})
 	if err != nil {
 		return err
 	}
