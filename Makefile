@@ -7,7 +7,7 @@ KILLS  ?= 200
 FUZZ   ?= 10m
 RACE   := -race -shuffle=on
 
-.PHONY: build demo test bench lint soak needs
+.PHONY: build demo test bench lint soak sabotage needs
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/resetdesk ./cmd/resetdesk
@@ -34,8 +34,13 @@ lint:
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-# The same tests, longer: more kills, and minutes of fuzzing each parser.
+# Breaks the promises on purpose, each in a copy, and wants a test to turn red.
+sabotage:
+	$(GO) run .ci/sabotage/main.go
+
+# The same tests, longer: more kills, every byte, and minutes of fuzzing each parser.
 soak: needs
+	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox
 	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk
 	sh .ci/fuzz $(FUZZ)
 	cd mailbox/sender/oracle && sh ../../../.ci/fuzz $(FUZZ)

@@ -83,3 +83,31 @@ func TestPragmas(t *testing.T) {
 		}
 	})
 }
+
+// A panel may share the database. Whoever comes second waits and is not told that
+// the database is locked: a transaction begins IMMEDIATE, before it reads what
+// it will rest on.
+func TestWaitsForAnotherWriter(t *testing.T) {
+	h := newHouse(t, t.TempDir(), nil)
+	v, _ := h.ask("anna@acme.example", forUser("jane"))
+	other, err := h.sql().Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(`UPDATE panel_user SET remind_at = remind_at + 1 WHERE id = 'U-1'`); err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan error, 1)
+	go func() { held <- h.desk.Hold(t.Context(), h.sam, decision(v, "", "to be called")) }()
+	select {
+	case err := <-held:
+		t.Fatalf("the desk did not wait: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if err := other.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-held; err != nil {
+		t.Errorf("behind another writer: %v", err)
+	}
+}
