@@ -743,12 +743,13 @@ CREATE TABLE reset_case (
     opener_request INTEGER,         -- the request of the panel that did (panel_request)
     account_id  TEXT REFERENCES account (id),
     user_id     TEXT REFERENCES panel_user (id),
+    previous_id INTEGER REFERENCES reset_case (id), -- the closed case that this one comes back to
     locale      TEXT NOT NULL,
     opened_at   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
     watched_from INTEGER NOT NULL,  -- a code accepted after this is contrary evidence
     due_at      INTEGER NOT NULL,   -- when the clock looks at it next
-    held_by     TEXT NOT NULL DEFAULT '' CHECK (held_by IN ('', 'reviewer', 'owner', 'verified', 'bounce')),
+    held_by     TEXT NOT NULL DEFAULT '' CHECK (held_by IN ('', 'reviewer', 'owner', 'verified', 'bounce', 'mail')),
     held_reason TEXT NOT NULL DEFAULT '',
     closed_at   INTEGER,
     closed_by   TEXT NOT NULL DEFAULT '',
@@ -772,6 +773,7 @@ CREATE INDEX case_by_state ON reset_case (state, id);
 CREATE INDEX case_of_account ON reset_case (account_id, id);
 CREATE INDEX case_of_user ON reset_case (user_id, id);
 CREATE INDEX case_of_requester ON reset_case (requester, id);
+CREATE INDEX case_after ON reset_case (previous_id) WHERE previous_id IS NOT NULL;
 
 CREATE TRIGGER case_new BEFORE INSERT ON reset_case
 WHEN NEW.state <> 'open' OR NEW.version <> 1 OR NEW.round <> 1
@@ -782,12 +784,17 @@ WHEN NEW.state <> 'open' OR NEW.version <> 1 OR NEW.round <> 1
         SELECT 1 FROM address WHERE account_id = NEW.account_id AND lookup = NEW.requester AND role = 'admin' AND until IS NULL))
 BEGIN SELECT RAISE(ABORT, 'a case begins open, for an account of its requester'); END;
 
+CREATE TRIGGER case_previous BEFORE INSERT ON reset_case
+WHEN NEW.previous_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM reset_case WHERE id = NEW.previous_id
+    AND closed_at IS NOT NULL AND (account_id = NEW.account_id OR requester = NEW.requester))
+BEGIN SELECT RAISE(ABORT, 'a case comes back to a closed case of its account or requester'); END;
+
 CREATE TRIGGER case_kept BEFORE DELETE ON reset_case
 BEGIN SELECT RAISE(ABORT, 'a case is never deleted'); END;
 
 CREATE TRIGGER case_fixed BEFORE UPDATE ON reset_case
 WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.requester OR NEW.opened_at <> OLD.opened_at
-    OR NEW.expires_at <> OLD.expires_at
+    OR NEW.expires_at <> OLD.expires_at OR NEW.previous_id IS NOT OLD.previous_id
     OR NEW.opener_mail IS NOT OLD.opener_mail OR NEW.opener_request IS NOT OLD.opener_request
     OR NEW.version < OLD.version OR NEW.version > OLD.version + 1
     OR (NEW.version = OLD.version AND (NEW.state <> OLD.state OR NEW.round <> OLD.round
@@ -801,9 +808,11 @@ WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.reques
         SELECT 1 FROM address WHERE account_id = NEW.account_id AND lookup = NEW.requester AND role = 'admin' AND until IS NULL))
 BEGIN SELECT RAISE(ABORT, 'a case keeps its identity and counts its versions'); END;
 
--- The owner's no and a code used meanwhile make void what was said before.
+-- The owner's no and a code used meanwhile make void what was said before; so does
+-- a mail that stopped the case after a vote: the vote had not seen it.
 CREATE TRIGGER case_resumed BEFORE UPDATE OF state ON reset_case
-WHEN OLD.state = 'held' AND NEW.state = 'open' AND OLD.held_by IN ('owner', 'verified') AND NEW.round = OLD.round
+WHEN OLD.state = 'held' AND NEW.state = 'open' AND NEW.round = OLD.round AND (OLD.held_by IN ('owner', 'verified')
+    OR OLD.held_by = 'mail' AND EXISTS (SELECT 1 FROM approval WHERE case_id = OLD.id AND round = OLD.round))
 BEGIN SELECT RAISE(ABORT, 'a case goes on after contrary evidence only if it begins a new round'); END;
 
 CREATE TRIGGER case_watched BEFORE UPDATE OF watched_from ON reset_case
@@ -814,6 +823,16 @@ CREATE TRIGGER case_recorded BEFORE UPDATE OF state ON reset_case
 WHEN NEW.state <> OLD.state AND NEW.state IN ('rejected', 'withdrawn', 'duplicate', 'not_a_request', 'expired')
     AND NOT EXISTS (SELECT 1 FROM audit WHERE object = OLD.number AND action = 'case.' || NEW.state)
 BEGIN SELECT RAISE(ABORT, 'a case is not closed without a recorded event'); END;
+
+-- Without a person only a mail withdraws a case, from a registered address that its
+-- domain speaks for: a forged one would keep others out of their account.
+CREATE TRIGGER case_withdrawn BEFORE UPDATE OF state ON reset_case
+WHEN NEW.state = 'withdrawn' AND OLD.state <> 'withdrawn' AND NEW.closed_by NOT LIKE 'reviewer:%' AND NOT EXISTS (
+    SELECT 1 FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
+        JOIN address a ON a.lookup = s.claimed AND a.role = 'admin' AND a.until IS NULL
+    WHERE m.case_id = OLD.id AND m.says = 'withdraw' AND s.verdict IN ('authenticated', 'partial')
+        AND s.match IN ('exact', 'case_variant') AND (a.account_id = OLD.account_id OR OLD.account_id IS NULL AND a.lookup = OLD.requester))
+BEGIN SELECT RAISE(ABORT, 'a case is withdrawn by a person or by the proven mail of an admin'); END;
 
 CREATE TRIGGER case_state BEFORE UPDATE ON reset_case
 WHEN NOT (
@@ -845,14 +864,20 @@ WHEN NEW.state = 'undone' AND NOT EXISTS (
 BEGIN SELECT RAISE(ABORT, 'a case is undone only by an undo'); END;
 
 -- Which mails belong to a case: the one that opened it, those that ask for the
--- same again, and those that reply with the number of the case.
+-- same again, and those that answer a letter. An answer of a contact of the
+-- account is part of the evidence ('replied'); what anybody could have sent
+-- ('attached', 'foreign') is read by people and is none.
 CREATE TABLE case_mail (
     case_id    INTEGER NOT NULL REFERENCES reset_case (id),
     inbound_id INTEGER NOT NULL REFERENCES inbound (id),
-    role       TEXT NOT NULL CHECK (role IN ('opened', 'attached', 'replied')),
+    role       TEXT NOT NULL CHECK (role IN ('opened', 'attached', 'replied', 'foreign')),
+    says       TEXT NOT NULL DEFAULT '' CHECK (says IN ('', 'request', 'object', 'withdraw', 'thanks', 'question', 'facts')),
+    halted     INTEGER NOT NULL DEFAULT 0 CHECK (halted IN (0, 1)), -- it put the case on hold
+    at         INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (case_id, inbound_id)
 ) STRICT;
 
+CREATE INDEX case_mail_objects ON case_mail (case_id, at) WHERE says = 'object';
 CREATE UNIQUE INDEX case_mail_one_opener ON case_mail (case_id) WHERE role = 'opened';
 CREATE INDEX case_mail_of_inbound ON case_mail (inbound_id);
 
@@ -1126,7 +1151,7 @@ CREATE TABLE letter (
     serial     INTEGER NOT NULL DEFAULT 1,  -- counts repeats that a person asked for
     user_id    TEXT REFERENCES panel_user (id),
     topic      TEXT,
-    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone',
+    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn',
                    'enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off', 'codes_renewed', 'code_used',
                    'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder')),
     address_id INTEGER NOT NULL,
@@ -1146,7 +1171,7 @@ CREATE TABLE letter (
     FOREIGN KEY (address_id, recipient) REFERENCES address (id, address),
     UNIQUE (case_id, round, kind, address_id, serial),
     CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL)),
-    CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone'))),
+    CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn'))),
     CHECK ((case_id IS NULL) = (user_id IS NOT NULL) AND (case_id IS NULL) = (topic IS NOT NULL)),
     CHECK (case_id IS NOT NULL OR (round = 0 AND serial = 1)),
     CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' ELSE 'event:_%' END)

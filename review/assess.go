@@ -35,6 +35,8 @@ type reading struct {
 	registered []string
 	nonces     []sender.Nonce // references of its cases
 	byHand     bool           // a person makes it a case
+	previous   int64          // the closed case that it comes back to
+	meant      intent.Whom    // of the writer's accounts, as the words say
 	copyOf     int64          // the mail that this is a second delivery of
 	verdict    sender.Verdict
 	message    message.Message
@@ -52,6 +54,7 @@ type evidence struct {
 	Verdict  sender.Verdict `json:"verdict"`
 	Intent   intent.Result  `json:"intent"`
 	Problems []string       `json:"problems,omitempty"`
+	Places   []intent.Place `json:"places,omitempty"` // where the words name users
 }
 
 // assessors is how many mails are examined at a time: one whose name server is

@@ -20,11 +20,7 @@ type target struct{ account, user string }
 // to the one that is open already, and queues the letters. It reports whether
 // any were queued.
 func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bool, err error) {
-	requester := strings.ToLower(r.verdict.Registered)
-	targets, err := findTargets(ctx, tx, r, requester)
-	if err != nil {
-		return false, err
-	}
+	requester, targets := r.writer(), r.targets()
 	if full, err := d.flooded(ctx, tx, r, requester, targets); full || err != nil {
 		if err == nil {
 			err = setFate(ctx, tx, r.id, "parked", "It asks for a reset, but this account had several requests within a day that nothing proves. Make it a case if it is honest.")
@@ -49,7 +45,7 @@ func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bo
 // mail to it. The unique indexes decide, not a look before the insert.
 func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester string, t target) (number string, fresh bool, err error) {
 	now := time.Now()
-	id, number, fresh, err := d.caseFor(ctx, tx, requester, t, opener{mail: r.id, watched: r.arrived(now)}, now)
+	id, number, fresh, err := d.caseFor(ctx, tx, requester, t, opener{mail: r.id, watched: r.arrived(now), previous: r.previous}, now)
 	if err != nil {
 		return "", false, err
 	}
@@ -57,12 +53,13 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester s
 	if !fresh {
 		role = "attached"
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role) VALUES ($1, $2, $3)`, id, r.id, role)
+	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role, says, at) VALUES ($1, $2, $3, 'request', $4)`, id, r.id, role, micros(now))
 	if err != nil {
 		return "", false, fmt.Errorf("open case: %w", err)
 	}
 	if role == "attached" {
-		if _, err := record(ctx, tx, now, "desk", "mail.attached", number, map[string]any{"mail": r.id}); err != nil {
+		if _, err := record(ctx, tx, now, "desk", "mail.attached", number, map[string]any{"mail": r.id, "from": maskAddress(requester),
+			"sender": string(r.verdict.State()), "says": saysRequest}); err != nil {
 			return "", false, err
 		}
 		return number, false, d.askToo(ctx, tx, id, requester, now)
@@ -77,8 +74,9 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester s
 // An opener is what a case begins with: a mail, or without one the first request
 // of the panel.
 type opener struct {
-	mail    int64
-	watched time.Time // from when on an accepted code speaks against the request
+	mail     int64
+	watched  time.Time // from when on an accepted code speaks against the request
+	previous int64     // the closed case that a mail answers; else the user's last one counts
 }
 
 // caseFor opens a case for the target, or returns the one that is open for it.
@@ -94,10 +92,12 @@ func (d *Desk) caseFor(ctx context.Context, tx *sql.Tx, requester string, t targ
 	}
 	number = "RST-" + randomText(6)
 	err = tx.QueryRowContext(ctx, `INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at,
-			opener_mail, opener_request)
-		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $7, $9, $10) ON CONFLICT DO NOTHING RETURNING id`,
+			opener_mail, opener_request, previous_id)
+		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $7, $9, $10,
+			coalesce((SELECT id FROM reset_case WHERE id = $11 AND closed_at IS NOT NULL AND (account_id = $3 OR requester = $2)),
+				(SELECT max(id) FROM reset_case WHERE account_id = $3 AND user_id = $4 AND closed_at IS NOT NULL))) ON CONFLICT DO NOTHING RETURNING id`,
 		number, requester, null(t.account), null(t.user), locale, micros(now), micros(now.Add(d.cfg.Policy.CaseLifetime)), micros(o.watched),
-		nullID(o.mail), request).Scan(&id)
+		nullID(o.mail), request, o.previous).Scan(&id)
 	fresh = err == nil
 	if errors.Is(err, sql.ErrNoRows) {
 		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE state IN ('open', 'held', 'clearing')
@@ -199,12 +199,24 @@ func language(locale string) string {
 	return locales[0]
 }
 
-// findTargets reads from the words of a mail which account and which users are
-// meant. What the words leave open stays open: the owner or a reviewer answers it.
-func findTargets(ctx context.Context, tx *sql.Tx, r *reading, requester string) ([]target, error) {
-	accounts, err := accountsOf(ctx, tx, requester)
+// targets are the account and the users that the words mean. What they leave open
+// stays open: the owner or a reviewer answers it.
+func (r *reading) targets() (all []target) {
+	if n := len(r.meant.Targets); n == 0 || n > maxNamed {
+		return []target{{account: r.meant.Account}}
+	}
+	for _, t := range r.meant.Targets {
+		all = append(all, target{t.Account, t.User})
+	}
+	return all
+}
+
+// whom reads which of the writer's accounts and of their users the words of a mail
+// name.
+func whom(ctx context.Context, tx *sql.Tx, r *reading) (intent.Whom, error) {
+	accounts, err := accountsOf(ctx, tx, r.writer())
 	if err != nil {
-		return nil, err
+		return intent.Whom{}, err
 	}
 	var all []intent.Account
 	for _, a := range accounts {
@@ -213,18 +225,10 @@ func findTargets(ctx context.Context, tx *sql.Tx, r *reading, requester string) 
 	all = r.intent.AccountsNamed(r.words(), all)
 	for i := range all {
 		if all[i].People, err = peopleOf(ctx, tx, all[i].ID); err != nil {
-			return nil, err
+			return intent.Whom{}, err
 		}
 	}
-	meant := r.intent.Whom(r.words(), all, requester)
-	if n := len(meant.Targets); n == 0 || n > maxNamed {
-		return []target{{account: meant.Account}}, nil
-	}
-	var found []target
-	for _, t := range meant.Targets {
-		found = append(found, target{t.Account, t.User})
-	}
-	return found, nil
+	return r.intent.Whom(r.words(), all, r.writer()), nil
 }
 
 func accountsOf(ctx context.Context, tx *sql.Tx, requester string) ([]AccountChoice, error) {

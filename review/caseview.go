@@ -40,7 +40,7 @@ func (d *Desk) Case(ctx context.Context, _ Session, number string) (CaseView, er
 			ClosedBy: c.closedBy, CloseReason: c.closeReason, Frozen: status.Frozen, Enrolled: status.Enrolled}
 		v.Checks = checks(f, status, c)
 		for _, read := range []func(context.Context, *sql.Tx, caseRow, *CaseView) error{
-			readNames, readCaseMails, readPanel, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset} {
+			readNames, readLinks, readCaseMails, readPanel, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset} {
 			if err := read(ctx, tx, c, &v); err != nil {
 				return err
 			}
@@ -150,35 +150,75 @@ func readNames(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 	return err
 }
 
+// readLinks reads the cases before and after this one.
+func readLinks(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
+	read := func(where string, id int64) (links []CaseLink, err error) {
+		cases, err := casesWhere(ctx, tx, where+` ORDER BY id LIMIT 20`, id)
+		for _, o := range cases {
+			links = append(links, CaseLink{o.number, o.state, o.opened})
+		}
+		return links, err
+	}
+	var err error
+	if v.Earlier, err = read(`id = $1`, c.previous); err != nil {
+		return err
+	}
+	v.Later, err = read(`previous_id = $1`, c.id)
+	return err
+}
+
 func readCaseMails(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 	// The opener, then the newest: replies before repeats, which anybody can send.
-	rows, err := tx.QueryContext(ctx, `SELECT inbound_id, role FROM case_mail WHERE case_id = $1
-		ORDER BY CASE role WHEN 'opened' THEN 0 WHEN 'replied' THEN 1 ELSE 2 END, inbound_id DESC LIMIT 20`, c.id)
+	rows, err := tx.QueryContext(ctx, `SELECT inbound_id, role, says, at FROM case_mail WHERE case_id = $1
+		ORDER BY CASE WHEN role = 'opened' THEN 0 WHEN says = 'object' THEN 1 WHEN role = 'replied' THEN 2 ELSE 3 END, inbound_id DESC LIMIT 20`, c.id)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	roles := map[int64]string{}
-	var ids []int64
+	type member struct {
+		id, at     int64
+		role, says string
+	}
+	var members []member
 	for rows.Next() {
-		var id int64
-		var role string
-		if err := rows.Scan(&id, &role); err != nil {
+		var m member
+		if err := rows.Scan(&m.id, &m.role, &m.says, &m.at); err != nil {
 			return err
 		}
-		ids, roles[id] = append(ids, id), role
+		if m.says == saysObject && m.role != "foreign" && c.state == StateCleared && fromMicros(m.at).After(c.closed) {
+			v.ObjectedAfter = fromMicros(m.at)
+		}
+		members = append(members, m)
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	for _, id := range ids {
-		m, err := mailView(ctx, tx, id, roles[id])
+	for _, m := range members {
+		mail, err := mailView(ctx, tx, m.id, m.role)
 		if err != nil {
 			return err
 		}
-		v.Mails = append(v.Mails, m)
+		mail.Says = m.says
+		v.Mails = append(v.Mails, mail)
 	}
+	v.Checks = append(v.Checks, repliesCheck(v.Mails))
 	return nil
+}
+
+// repliesCheck sums up what later mails say to the case.
+func repliesCheck(mails []MailView) Check {
+	row := Check{"Later mails", "pass", "None speaks against it.", "Who reads the contacts' mail can object by mail. A reply never approves or confirms."}
+	said := map[string]int{}
+	for _, m := range mails {
+		said[m.Says]++
+	}
+	switch {
+	case said[saysObject] > 0:
+		row.Result, row.Evidence = "fail", counted(said[saysObject], "mail")+" to this case read as an objection. Read what they say."
+	case said[saysWithdraw] > 0:
+		row.Result, row.Evidence = "warn", counted(said[saysWithdraw], "mail")+" to this case read as a withdrawal. Read what they say."
+	}
+	return row
 }
 
 // mailView makes a mail readable for staff. Its text is a stranger's: it is

@@ -236,7 +236,7 @@ func (d *Desk) Reject(ctx context.Context, s Session, in Decision) error {
 		if err := d.closeCase(ctx, tx, c, StateRejected, s.actor(), strings.TrimSpace(title+". "+in.Note), now); err != nil {
 			return err
 		}
-		return d.tellRejected(ctx, tx, c, now)
+		return d.tellRequester(ctx, tx, c, "rejected", now)
 	})
 }
 
@@ -269,7 +269,8 @@ func (d *Desk) hold(ctx context.Context, tx *sql.Tx, c caseRow, by, reason strin
 
 // ResumeCase takes a case up again. After the owner's no, or a code that was used
 // meanwhile, a new round begins: every yes and every vote before it is void,
-// and the contacts are told and asked again. Otherwise the round goes on, and so
+// and the contacts are told and asked again; so too after a mail that stopped the
+// case when there were votes, which had not seen it. Otherwise the round goes on, and so
 // does the watch for codes: one that was accepted during the hold still counts.
 func (d *Desk) ResumeCase(ctx context.Context, s Session, in Decision) error {
 	if strings.TrimSpace(in.Note) == "" {
@@ -277,10 +278,14 @@ func (d *Desk) ResumeCase(ctx context.Context, s Session, in Decision) error {
 	}
 	return d.act(ctx, s, in, "resumed", []State{StateHeld}, func(tx *sql.Tx, c caseRow, now time.Time) error {
 		newRound, watched := 0, c.watched
-		if c.heldBy == "owner" || c.heldBy == "verified" {
+		voted, err := voted(ctx, tx, c)
+		if err != nil {
+			return err
+		}
+		if c.heldBy == "owner" || c.heldBy == "verified" || c.heldBy == "mail" && voted {
 			newRound, watched = 1, now
 		}
-		err := changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'open', version = version + 1, round = round + $3,
+		err = changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'open', version = version + 1, round = round + $3,
 				held_by = '', held_reason = '', watched_from = $4, due_at = $5 WHERE id = $1 AND version = $2`,
 			c.id, c.version, newRound, micros(watched), micros(now)))
 		if err != nil || newRound == 0 {

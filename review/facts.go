@@ -16,6 +16,7 @@ import (
 type caseRow struct {
 	id, version, round    int64
 	mail                  int64 // that opened it; 0: a request of the panel did
+	previous              int64 // the closed case that it comes back to; 0: none
 	number, requester     string
 	state                 State
 	account, user, locale string // account and user "" while open
@@ -25,13 +26,13 @@ type caseRow struct {
 	closedBy, closeReason string
 }
 
-const caseColumns = `id, coalesce(opener_mail, 0), version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
+const caseColumns = `id, coalesce(opener_mail, 0), coalesce(previous_id, 0), version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
 	opened_at, expires_at, watched_from, coalesce(closed_at, 0), held_by, held_reason, closed_by, close_reason`
 
 func scanCase(row interface{ Scan(...any) error }) (caseRow, error) {
 	var c caseRow
 	var opened, expires, watched, closed int64
-	err := row.Scan(&c.id, &c.mail, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
+	err := row.Scan(&c.id, &c.mail, &c.previous, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
 		&opened, &expires, &watched, &closed, &c.heldBy, &c.heldReason, &c.closedBy, &c.closeReason)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, fail(NotFound, "There is no such case.")
@@ -178,7 +179,7 @@ func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation i
 // the votes, the owner's answer and the clock, which only ever complete it, and
 // repeats of the request, which a stranger can send at will.
 func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generation int64) ([]byte, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT inbound_id FROM case_mail WHERE case_id = $1 AND role <> 'attached' ORDER BY inbound_id`, c.id)
+	rows, err := tx.QueryContext(ctx, `SELECT inbound_id FROM case_mail WHERE case_id = $1 AND role IN ('opened', 'replied') ORDER BY inbound_id`, c.id)
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)
 	}

@@ -29,6 +29,11 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 		_, err := tx.ExecContext(ctx, `UPDATE inbound SET attempts = attempts + 1, retry_at = $2 WHERE id = $1`, r.id, micros(time.Now().Add(wait)))
 		return false, err
 	}
+	if r.fromRegistered() {
+		if r.meant, err = whom(ctx, tx, r); err != nil {
+			return false, err
+		}
+	}
 	if err := saveAssessment(ctx, tx, r); err != nil {
 		return false, err
 	}
@@ -39,26 +44,55 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("A second copy of mail %d: the same signed mail, delivered twice.", r.copyOf))
 	case r.verdict.State() == sender.Quarantine:
 		return false, setFate(ctx, tx, r.id, "quarantined", because(r, "The sender check found signs of forgery."))
-	case !r.fromRegistered():
+	case r.backlog && !d.cfg.OpenBacklog && !r.fromRegistered():
 		return false, d.passBy(ctx, tx, r)
 	case r.backlog && !d.cfg.rules(r.mailbox).OpenBacklog:
 		return false, setFate(ctx, tx, r.id, "parked", "It was in the mailbox before resetdesk first looked; nobody was mailed.")
 	}
-	if attached, err := d.attachByToken(ctx, tx, r); attached || err != nil {
+	t, tied, err := d.tied(ctx, tx, r)
+	if err != nil {
 		return false, err
 	}
-	if !r.intent.Request {
-		return false, setFate(ctx, tx, r.id, "parked", "It comes from a registered address but asks for no reset.")
+	var done bool
+	if tied {
+		done, queued, err = d.converse(ctx, tx, r, t)
+	} else {
+		done, queued, err = d.unquoted(ctx, tx, r)
 	}
-	return d.openCases(ctx, tx, r)
+	switch {
+	case done || err != nil:
+		return queued, err
+	case !r.fromRegistered():
+		return false, d.passBy(ctx, tx, r)
+	case r.intent.Request:
+		return d.openCases(ctx, tx, r)
+	case tied && t.standing != "" && t.state.Closed():
+		return false, setFate(ctx, tx, r.id, "parked", "It answers a letter of case "+t.number+", which is "+strings.ReplaceAll(string(t.state), "_", " ")+
+			", and asks for no reset. Make it a case if it does.")
+	}
+	return false, setFate(ctx, tx, r.id, "parked", "It comes from a registered address but asks for no reset"+r.kindWords()+".")
 }
+
+// kindWords says what kind of mail it is that asks for no reset.
+func (r *reading) kindWords() string {
+	return map[string]string{saysObject: ": it seems to object to something", saysWithdraw: ": it seems to withdraw something",
+		saysThanks: ": it says that all is well", saysQuestion: ": it asks for news"}[string(r.intent.Reply)]
+}
+
+// maxPlaces is how many places that name users are kept of a mail.
+const maxPlaces = 100
 
 // passBy gives a mail from an unregistered address its fate. Nobody is answered
 // and nothing is told; one that asks for a reset stays readable for staff, and so
 // does one that answers a letter of ours: it may be an objection.
 func (d *Desk) passBy(ctx context.Context, tx *sql.Tx, r *reading) error {
 	if r.intent.Request {
-		return setFate(ctx, tx, r.id, "passed", "It asks for a reset, but its sender is no registered admin address of any account. Nobody was answered.")
+		const why = "It asks for a reset, but its sender is no registered admin address of any account"
+		who, err := knownAs(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		return setFate(ctx, tx, r.id, "passed", why+who+". Nobody was answered.")
 	}
 	if answer, err := answersLetter(ctx, tx, r); err != nil || answer {
 		if err != nil {
@@ -71,6 +105,21 @@ func (d *Desk) passBy(ctx context.Context, tx *sql.Tx, r *reading) error {
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE inbound SET raw = NULL WHERE id = $1`, r.id)
 	return err
+}
+
+// knownAs says, for staff alone, whose address a mail names that is no admin's.
+func knownAs(ctx context.Context, tx *sql.Tx, r *reading) (string, error) {
+	var role, account string
+	err := tx.QueryRowContext(ctx, `SELECT role, account_id FROM address WHERE lookup = $1 AND until IS NULL ORDER BY id LIMIT 1`, r.writer()).Scan(&role, &account)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read sender's role: %w", err)
+	case role == "user":
+		return "; it names the address of a user of " + account + ", who has to ask an admin of the account", nil
+	}
+	return "; it names a notification address of " + account, nil
 }
 
 func because(r *reading, general string) string {
@@ -109,7 +158,7 @@ func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
 }
 
 func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
-	text, err := json.Marshal(evidence{r.verdict, r.intent, r.message.Problems})
+	text, err := json.Marshal(evidence{r.verdict, r.intent, r.message.Problems, r.meant.Places[:min(len(r.meant.Places), maxPlaces)]})
 	if err != nil {
 		return fmt.Errorf("save assessment: %w", err)
 	}

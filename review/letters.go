@@ -375,23 +375,6 @@ func (d *Desk) mailPass(ctx context.Context, tx *sql.Tx, c caseRow, reset, seria
 	return d.queueLetter(ctx, tx, c, "pass", to, reset, serial, w, now)
 }
 
-func (d *Desk) tellRejected(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) error {
-	people, err := contacts(ctx, tx, c)
-	if err != nil {
-		return err
-	}
-	w, err := d.caseWords(ctx, tx, c)
-	if err != nil {
-		return err
-	}
-	for _, to := range people {
-		if to.lookup == c.requester {
-			return d.queueLetter(ctx, tx, c, "rejected", to, 0, 1, w, now)
-		}
-	}
-	return nil // the address is not registered any more: nobody to tell
-}
-
 func (d *Desk) tellUndone(ctx context.Context, tx *sql.Tx, c caseRow, reset int64, now time.Time) error {
 	people, err := contacts(ctx, tx, c)
 	if err != nil {

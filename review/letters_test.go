@@ -42,7 +42,14 @@ func settled(s string) string {
 // everyLetter walks through all that is ever written in one language.
 func everyLetter(t *testing.T, locale string, change func(*review.Config)) map[string]letter {
 	all := map[string]letter{}
-	inHouse(t, change, func(t *testing.T, h *house) {
+	zone, sign := signer(t)
+	configure := func(c *review.Config) {
+		c.Resolver = zone
+		if change != nil {
+			change(c)
+		}
+	}
+	inHouse(t, configure, func(t *testing.T, h *house) {
 		time.Sleep(30 * day) // so that dates have two digits
 		h.importFile(strings.ReplaceAll(accountsFile, "ACME GmbH,de", "ACME GmbH,"+locale))
 		h.rita = h.signIn("rita@host.example", h.rita.Reviewer.Holder)
@@ -73,13 +80,17 @@ func everyLetter(t *testing.T, locale string, change func(*review.Config)) map[s
 			t.Fatal(err)
 		}
 		keep(h.post())
+		time.Sleep(2 * day) // no flood
+		v, _ = h.ask("anna@acme.example", "A phone got lost. Please reset the two-factor authentication.")
+		h.deliver(sign(request("anna@acme.example", "Re: "+v.Number, "Please cancel, we found the phone.")))
+		keep(h.post())
 	})
 	return all
 }
 
 func bare(c *review.Config) { c.Phone, c.Panel = "", "" }
 
-var letterKinds = []string{"acknowledgement", "acknowledgement-open", "cleared", "notice", "pass", "rejected", "undone"}
+var letterKinds = []string{"acknowledgement", "acknowledgement-open", "cleared", "notice", "pass", "rejected", "undone", "withdrawn"}
 
 // The letters as people read them, in each language, with everything configured
 // and with nothing: compare with the golden files, or write them with -update.

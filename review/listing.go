@@ -102,6 +102,14 @@ func (d *Desk) summaryOf(ctx context.Context, tx totp.Querier, c caseRow, now ti
 			Scan(&s.rank, &s.reason, &s.verdict, &s.match, &s.approvals, &s.needed)
 		s.tab, s.waitsFor = string(TabClosed), strings.ReplaceAll(string(c.state), "_", " ")
 		s.place, s.due = -micros(c.closed), micros(c.closed)
+		until, objected := objectedUntil(ctx, tx, c, now)
+		if objected != nil {
+			return s, objected
+		}
+		if !until.IsZero() {
+			s.tab, s.waitsFor = string(TabHeld), "A contact objects to the reset"
+			s.place, s.due, s.moves = micros(until), micros(until), micros(until)
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return s, err
 		}

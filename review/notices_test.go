@@ -525,8 +525,9 @@ func TestReplyToNoticeWaitsForStaff(t *testing.T) {
 	}
 }
 
-// Users, contacts and former ones object by an answer, too: it waits for staff,
-// whoever it comes from, and nothing else from them does.
+// Users, contacts and former ones object by an answer, too: to a case it stops the
+// case, else it waits for staff, whoever it comes from, and nothing else from them
+// does.
 func TestObjectionOfAnybodyTold(t *testing.T) {
 	inHouse(t, bare, func(t *testing.T, h *house) {
 		h.importFile(strings.Replace(accountsFile, "it@acme.example;", "", 1))
@@ -541,7 +542,8 @@ func TestObjectionOfAnybodyTold(t *testing.T) {
 			for _, header := range []string{"In-Reply-To", "References"} {
 				plain := request(l.to, "Re: "+l.subject, "That was not me!")
 				h.deliver(strings.Replace(plain, "Message-ID", header+": <other@host.example> "+headerOf(t, l.raw, "Message-Id")+"\nMessage-ID", 1))
-				if fate, reason := h.fate(); fate != "parked" && (fate != "attached" || l.to != anna) {
+				want := map[bool]string{true: "parked", false: "attached"}[i < len(letters)] // to a case: it stops it
+				if fate, reason := h.fate(); fate != want {
 					t.Errorf("%d: the answer of %s is %s: %s", i, l.to, fate, reason)
 				}
 			}

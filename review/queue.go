@@ -332,6 +332,9 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 	if err != nil {
 		return "", fail(NotFound, "There is no such mail.")
 	}
+	if r.raw == nil {
+		return "", fail(Conflict, "The text of this mail was deleted when its time was over. Its sender has to write again.")
+	}
 	r.byHand = true
 	d.examine(ctx, &r)
 	var number string
@@ -345,6 +348,16 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 		}
 		if _, err := record(ctx, tx, time.Now(), s.actor(), "mail.opened", fmt.Sprintf("mail:%d", id), nil); err != nil {
 			return err
+		}
+		if r.meant, err = whom(ctx, tx, &r); err != nil {
+			return err
+		}
+		t, tied, err := d.tied(ctx, tx, &r)
+		if err != nil {
+			return err
+		}
+		if tied && t.standing != "" && t.state.Closed() {
+			r.previous = t.id
 		}
 		if _, err := d.openCases(ctx, tx, &r); err != nil {
 			return err

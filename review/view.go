@@ -213,13 +213,22 @@ type CaseView struct {
 	HeldBy, HeldReason     string
 	ClosedAt               time.Time
 	ClosedBy, CloseReason  string
-	HoldUntil              time.Time // of a cleared case: until then it can be undone
-	Frozen                 bool      // the user is locked since an undo
-	PassOpen               bool      // a pass was mailed and not used yet
-	Enrolled               bool      // the user has an active factor now
-	Contacts               []string  // masked, who is told
-	PreviewSubject         string    // the "cleared" mail as it would go out
+	HoldUntil              time.Time  // of a cleared case: until then it can be undone
+	Frozen                 bool       // the user is locked since an undo
+	PassOpen               bool       // a pass was mailed and not used yet
+	Enrolled               bool       // the user has an active factor now
+	Contacts               []string   // masked, who is told
+	Earlier, Later         []CaseLink // the closed case that this one comes back to; those that came back to this one
+	ObjectedAfter          time.Time  // of a cleared case: a contact objected by mail since
+	PreviewSubject         string     // the "cleared" mail as it would go out
 	PreviewText            string
+}
+
+// A CaseLink names another case.
+type CaseLink struct {
+	Number string
+	State  State
+	Opened time.Time
 }
 
 // An AccountChoice is a candidate while the account is open.
@@ -231,7 +240,8 @@ type UserChoice struct{ ID, Login, Name string }
 // A MailView is a mail as the reviewer reads it. All text is untrusted.
 type MailView struct {
 	ID                          int64
-	Role                        string // opened, attached, or the fate of a mail without a case
+	Role                        string // opened, attached, replied or foreign, or the fate of a mail without a case
+	Says                        string // what it says to its case: object, withdraw, thanks, question, facts, request, or ""
 	Received                    time.Time
 	FromLine, From, Registered  string // From is the address, Registered what it is compared with
 	FromPoints                  string // non-ASCII characters of the From line by code point

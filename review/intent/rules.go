@@ -66,7 +66,7 @@ var rules = []rule{
 	{"about-the-api", -2.5, 0, nil, ""},
 	{"password-only", -1.5, 0, nil, ""},
 	{"cancels-contract", -3, 0, nil, ""},
-	{"objects", -4, 0, nil, Object},
+	{"objects", -7, 0, nil, Object},
 }
 
 // compiled is a pattern of a rule.

@@ -950,7 +950,24 @@ UPDATE case_mail SET inbound_id = (SELECT max(inbound_id) FROM assessment) WHERE
 
 -- 3: overwrite the opener of a case
 --! the opener that it names
-INSERT OR REPLACE INTO case_mail SELECT {{id "open"}}, min(id), 'opened' FROM inbound;
+INSERT OR REPLACE INTO case_mail (case_id, inbound_id, role) SELECT {{id "open"}}, min(id), 'opened' FROM inbound;
+
+-- 3: withdraw a case by a mail that nothing proves
+--! proven mail of an admin
+{{event "case.withdrawn" "open"}}
+INSERT INTO case_mail (case_id, inbound_id, role, says) SELECT {{id "open"}}, max(inbound_id), 'replied', 'withdraw' FROM assessment
+    WHERE claimed = 'anna@acme.example' AND verdict = 'unverified' AND inbound_id NOT IN (SELECT inbound_id FROM case_mail WHERE case_id = {{id "open"}});
+UPDATE reset_case SET state = 'withdrawn', version = version + 1, closed_at = {{now}}, closed_by = 'owner', held_by = '' WHERE id = {{id "open"}};
+
+-- 3: let a case come back to a closed one of somebody else
+--! comes back to a closed case
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail, previous_id)
+    VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'A-4004', 'U-8', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1, {{id "rejected"}});
+
+-- 3: let a case come back to a live one
+--! comes back to a closed case
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail, previous_id)
+    SELECT 'RST-ZZZZZZ', 'open', requester, account_id, NULL, 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1, id FROM reset_case WHERE id = {{id "open"}};
 
 -- 1: take a mail away from its case
 --! a mail stays with its case
@@ -1375,7 +1392,7 @@ INSERT INTO case_mail (case_id, inbound_id, role) VALUES ({{id "panel"}}, 1, 'op
 --! the opener that it names
 INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_mail)
     VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'A-4004', 'U-8', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 1);
-INSERT INTO case_mail SELECT id, 1, 'attached' FROM reset_case WHERE number = 'RST-ZZZZZZ';
+INSERT INTO case_mail (case_id, inbound_id, role) SELECT id, 1, 'attached' FROM reset_case WHERE number = 'RST-ZZZZZZ';
 
 -- 3: a request of the panel by a user of another account
 --! the user asks, or an admin
