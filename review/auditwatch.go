@@ -51,22 +51,10 @@ func (d *Desk) watchAudit(ctx context.Context) error {
 	if whole {
 		f = &chain.Follower{}
 	}
+	var fault error
 	err := d.snapshot(ctx, "watch audit", func(tx *sql.Tx) error {
-		if err := follow(ctx, tx, f, nil); err != nil {
-			return err
-		}
-		t, err := openTree(ctx, tx, allEvents-1)
-		if err != nil {
-			return err
-		}
-		head, err := t.head()
-		if err == nil && head.Root != f.Head().Root {
-			err = errors.New("the stored tree of the audit is not that of its events")
-		}
-		if err != nil || !whole {
-			return err
-		}
-		return verifyDecisions(ctx, tx)
+		fault = d.lookAt(ctx, tx, f, whole)
+		return fault
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -78,10 +66,30 @@ func (d *Desk) watchAudit(ctx context.Context) error {
 	if whole {
 		w.whole = now
 	}
-	if err != nil {
-		w.found.Fault, w.follower = err.Error(), nil
+	if fault != nil {
+		w.found.Fault, w.follower = fault.Error(), nil
 	}
 	return err
+}
+
+// lookAt takes the events that f does not have, and holds the stored tree, and of
+// the whole the decisions, against them.
+func (d *Desk) lookAt(ctx context.Context, tx *sql.Tx, f *chain.Follower, whole bool) error {
+	if err := follow(ctx, tx, f, nil); err != nil {
+		return err
+	}
+	t, err := openTree(ctx, tx, allEvents-1)
+	if err != nil {
+		return err
+	}
+	head, err := t.head()
+	if err == nil && head.Root != f.Head().Root {
+		err = errors.New("the stored tree of the audit is not that of its events")
+	}
+	if err != nil || !whole {
+		return err
+	}
+	return verifyDecisions(ctx, tx)
 }
 
 // watchAudits watches until ctx ends.

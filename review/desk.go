@@ -97,7 +97,14 @@ const keptKeys = 4096
 // Open opens the desk: it takes the lock on the database, checks its pragmas and
 // schema, checks that the keys are the right ones, and makes ready whatever an
 // earlier run left undone.
-func Open(ctx context.Context, cfg Config) (*Desk, error) {
+func Open(ctx context.Context, cfg Config) (*Desk, error) { return open(ctx, cfg, true) }
+
+// OpenBeside opens the desk of a database that another process may own, for one
+// act of a person on the host. Each method is one transaction, so both may write;
+// but [Desk.Run] belongs to the owner.
+func OpenBeside(ctx context.Context, cfg Config) (*Desk, error) { return open(ctx, cfg, false) }
+
+func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 	if cfg.Keys == nil || cfg.Path == "" {
 		return nil, errors.New("open desk: a database path and keys are needed")
 	}
@@ -121,7 +128,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 		cfg.Passwords = rfc9106
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	db, err := openDatabase(ctx, cfg.Path)
+	db, err := openDatabase(ctx, cfg.Path, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +141,9 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d.cfg.TOTP.Noted = func() { wake(d.clock) }
 	if d.book, err = totp.Open(db.write, cfg.Keys, d.cfg.TOTP); err != nil {
 		return nil, errors.Join(err, db.close())
+	}
+	if !owner {
+		return d, nil
 	}
 	if err := d.policyChanged(ctx); err != nil {
 		return nil, errors.Join(err, db.close())

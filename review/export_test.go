@@ -136,3 +136,11 @@ func HotSQL() map[string]string {
 		"cases of a user":   summarySelect + ` WHERE user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $1`,
 	}
 }
+// GrowTree stores the nodes of all events, as Run does.
+func (d *Desk) GrowTree(ctx context.Context) error { return d.growTree(ctx) }
+
+// WatchAudit looks at what is new, as Run does every ten minutes.
+func (d *Desk) WatchAudit(ctx context.Context) error { return d.watchAudit(ctx) }
+
+// ForgetWatch makes the next look one at the whole audit.
+func (d *Desk) ForgetWatch() { d.watch.follower = nil }

@@ -37,16 +37,21 @@ var pragmas = []struct{ name, set, want string }{
 	{"secure_delete", "on", "1"},
 }
 
-// openDatabase locks and opens the file at path, creates the schema in a fresh
+// openDatabase locks (if owner) and opens the file at path, creates the schema in a fresh
 // one, and refuses a file whose pragmas or schema are not ours.
-func openDatabase(ctx context.Context, path string) (_ *database, err error) {
+func openDatabase(ctx context.Context, path string, owner bool) (_ *database, err error) {
 	d := &database{}
 	defer func() {
 		if err != nil {
 			d.close()
 		}
 	}()
-	if d.lock, err = lockFile(path + ".lock"); err != nil {
+	if owner {
+		d.lock, err = lockFile(path + ".lock")
+	} else {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	// SQLite would make the file readable for everybody; its side files take

@@ -69,6 +69,8 @@ func (s *site) routes() []route {
 		{"POST", "/audit/export", audits, s.exportAudit},
 		{"GET", "/cases/{number}", looks, s.showCase},
 		{"GET", "/cases/{number}/mails/{id}", looks, s.showCaseSource},
+		{"GET", "/cases/{number}/pack", audits, s.showPack},
+		{"POST", "/cases/{number}/pack", audits, s.takePack},
 		{"GET", "/mails/{id}", looks, s.showMail},
 		{"GET", "/mails/{id}/source", looks, s.showMailSource},
 		{"POST", "/mails/{id}/case", decides, s.openParked},

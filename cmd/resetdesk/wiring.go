@@ -13,15 +13,32 @@ import (
 
 // openDesk opens the desk that cfg describes. lettersReady and hooksReady may be nil.
 func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, hooksReady func()) (*review.Desk, error) {
-	keys, err := totp.LoadKeyring(cfg.Keys.File)
+	rc, err := reviewConfig(cfg, log, lettersReady, hooksReady)
 	if err != nil {
 		return nil, err
+	}
+	return review.Open(ctx, rc)
+}
+
+// openBeside opens it for one act, whether serve runs or not.
+func openBeside(ctx context.Context, cfg Config) (*review.Desk, error) {
+	rc, err := reviewConfig(cfg, slog.New(slog.DiscardHandler), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return review.OpenBeside(ctx, rc)
+}
+
+func reviewConfig(cfg Config, log *slog.Logger, lettersReady, hooksReady func()) (rc review.Config, err error) {
+	keys, err := totp.LoadKeyring(cfg.Keys.File)
+	if err != nil {
+		return rc, err
 	}
 	auditKey, err := loadAuditKey(cfg, log)
 	if err != nil {
-		return nil, err
+		return rc, err
 	}
-	rc := review.Config{
+	rc = review.Config{
 		AuditKey: auditKey, Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.addresses(),
 		MailRules: cfg.Mailbox.rules(), Mailboxes: map[string]review.MailRules{},
@@ -38,7 +55,7 @@ func openDesk(ctx context.Context, cfg Config, log *slog.Logger, lettersReady, h
 	if cfg.DNS.Resolver != "" {
 		rc.Resolver = &sender.DNS{Server: cfg.DNS.Resolver}
 	}
-	return review.Open(ctx, rc)
+	return rc, nil
 }
 
 // rules are what the desk goes by for the mails of this mailbox.

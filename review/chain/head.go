@@ -113,19 +113,27 @@ func (k *Key) Sign(h Head) ([]byte, error) {
 
 // Open checks a signed head against a public key.
 func Open(signed []byte, public string) (Head, error) {
+	n, name, err := open(signed, public)
+	if err != nil {
+		return Head{}, err
+	}
+	return parseHead(n.Text, name)
+}
+
+func open(signed []byte, public string) (*note.Note, string, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(public))
 	if err != nil {
-		return Head{}, errors.New("this is no public key of an audit: it looks like name+01234567+AbCd…")
+		return nil, "", errors.New("this is no public key of an audit: it looks like name+01234567+AbCd…")
 	}
 	n, err := note.Open(signed, note.VerifierList(v))
-	if err != nil {
-		var unknown *note.UnverifiedNoteError
-		if errors.As(err, &unknown) {
-			return Head{}, errors.New("the head was signed by another key")
-		}
-		return Head{}, errors.New("the head is not signed by this key, or was changed")
+	var unknown *note.UnverifiedNoteError
+	switch {
+	case errors.As(err, &unknown):
+		return nil, "", errors.New("it was signed by another key")
+	case err != nil:
+		return nil, "", errors.New("it is not signed by this key, or was changed")
 	}
-	return parseHead(n.Text, v.Name())
+	return n, v.Name(), nil
 }
 
 // Split takes a file of heads apart, one after the other as they were appended.
@@ -148,4 +156,30 @@ func Split(file []byte) [][]byte {
 		heads = append(heads, head)
 	}
 	return heads
+}
+
+// sumText is a statement about bytes elsewhere.
+func sumText(origin, kind string, sum Hash) string {
+	return fmt.Sprintf("%s %s\n%s\n", origin, kind, sum)
+}
+
+// SignSum signs the SHA-256 of something of that kind.
+func (k *Key) SignSum(kind string, sum Hash) ([]byte, error) {
+	b, err := note.Sign(&note.Note{Text: sumText(k.signer.Name(), kind, sum)}, k.signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", kind, err)
+	}
+	return b, nil
+}
+
+// OpenSum checks what [Key.SignSum] wrote.
+func OpenSum(signed []byte, public, kind string, sum Hash) error {
+	n, name, err := open(signed, public)
+	if err != nil {
+		return err
+	}
+	if n.Text != sumText(name, kind, sum) {
+		return fmt.Errorf("what was signed is another %s, or it was changed", kind)
+	}
+	return nil
 }
