@@ -136,6 +136,7 @@ func HotSQL() map[string]string {
 		"cases of a user":   summarySelect + ` WHERE user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $1`,
 	}
 }
+
 // GrowTree stores the nodes of all events, as Run does.
 func (d *Desk) GrowTree(ctx context.Context) error { return d.growTree(ctx) }
 
