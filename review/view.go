@@ -247,6 +247,12 @@ type MailView struct {
 	FromPoints                  string // non-ASCII characters of the From line by code point
 	ReplyTo, To                 string
 	Subject, Text, Quoted       string
+	Forwarded, ForwardedFrom    string // somebody else's words that the writer passes on, and whose they claim to be
+	ForwardCounts               bool   // the writer endorses them: they are the request
+	SubjectPieces, TextPieces   []Piece
+	ForwardedPieces             []Piece
+	ForwarderPieces             []Piece
+	Named                       []NamedUser
 	Header, Source              string // raw, made printable
 	Verdict, Match              string
 	Reasons, Flags              []Reason

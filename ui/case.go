@@ -42,6 +42,10 @@ func headline(v review.CaseView) (text, tone string) {
 	case review.StateClearing:
 		return "Approved; the panel is being told to clear the factor.", "warn"
 	case review.StateCleared:
+		if !v.ObjectedAfter.IsZero() {
+			return "The second factor was cleared, and a contact objects to it by mail. Call the number on file now. The link in the letter about the reset takes it back until " +
+				day(v.HoldUntil) + ".", "bad"
+		}
 		return "The second factor was cleared.", "ok"
 	case review.StateUndone:
 		return "The owner said it was not them: the old factor is back and the user is frozen.", "bad"

@@ -57,7 +57,7 @@ func TestApprove(t *testing.T) {
 		number, confirm := h.request()
 		rita, r := h.signIn("rita", review.Admin)
 		rita.get("/").want(t, 200, number, "ACME GmbH", "Mailbox connected")
-		rita.get("/cases/"+number).want(t, 200, "Skip to decision", "The owner confirmed through the link", "jane lost her phone", "/cases/"+number+"/approve")
+		rita.get("/cases/"+number).want(t, 200, "Skip to decision", "The owner confirmed through the link", "jane<sup>1</sup></mark> lost her phone", "/cases/"+number+"/approve")
 		path := "/cases/" + number + "/approve"
 		form := rita.get(path).want(t, 200, "Approve the reset of two-factor authentication for jane of ACME GmbH (A-1001)",
 			"as soon as the requirements that are still open are met", "Cancel", "Approve the reset for A-1001", "stop working")

@@ -205,7 +205,9 @@ var spelled = map[string]string{
 	"none": "No registered address", "panel": "Control panel", "panel.asked_again": "Asked again in the panel",
 	"apikey.created": "API key created", "apikey.revoked": "API key revoked",
 	"low": "Low", "medium": "Medium", "high": "High",
-	"met": "Met", "open": "Open", "failed": "Failed", "pass": "Pass", "warn": "Look here", "fail": "Fail", "unknown": "Unknown",
+	"object": "Objects", "withdraw": "Withdraws", "thanks": "Says thanks", "question": "Asks for news", "facts": "Names a user", "request": "Asks again",
+	"foreign": "No contact of the account",
+	"met":     "Met", "open": "Open", "failed": "Failed", "pass": "Pass", "warn": "Look here", "fail": "Fail", "unknown": "Unknown",
 	string(review.StateHeld): "On hold", string(review.StateClearing): "Clearing", string(review.StateCleared): "Cleared",
 	string(review.StateUndone): "Undone", string(review.StateRejected): "Rejected", string(review.StateWithdrawn): "Withdrawn",
 	string(review.StateDuplicate): "Duplicate", string(review.StateNotARequest): "Not a request", string(review.StateExpired): "Expired",
@@ -224,9 +226,9 @@ func mark(code any) sign {
 		return sign{"bad", "▲"}
 	case "authenticated", "exact", "pass", "met", "cleared", "sent", "case":
 		return sign{"ok", "✔"}
-	case "partial", "case_variant", "warn", "medium", "held", "deferred", "clearing", "uncertain":
+	case "withdraw", "foreign", "partial", "case_variant", "warn", "medium", "held", "deferred", "clearing", "uncertain":
 		return sign{"warn", "▲"}
-	case "unverified", "lookalike", "none", "fail", "failed", "quarantine", "quarantined", "undone", "rejected", "bounced":
+	case "object", "unverified", "lookalike", "none", "fail", "failed", "quarantine", "quarantined", "undone", "rejected", "bounced":
 		return sign{"bad", "✖"}
 	case "unknown", "":
 		return sign{"calm", "?"}
