@@ -83,8 +83,10 @@ func (d *Desk) ownerView(ctx context.Context, tx *sql.Tx, l link, c caseRow, v *
 		if err := tx.QueryRowContext(ctx, `SELECT login FROM panel_user WHERE id = $1`, c.user).Scan(&v.User); err != nil {
 			return err
 		}
-	} else if v.Choices, err = userChoices(ctx, tx, c); err != nil {
-		return err
+	} else if l.purpose == "confirm" {
+		if v.Choices, err = ownerChoices(ctx, tx, c); err != nil {
+			return err
+		}
 	}
 	var answer sql.NullString
 	err = tx.QueryRowContext(ctx, `SELECT max(answer) FROM answer WHERE link = $1 AND round = $2`, l.hash, c.round).Scan(&answer)
@@ -118,6 +120,29 @@ func ownerStep(s State, f Facts) int {
 		return 3
 	}
 	return 1
+}
+
+// ownerChoices are the users that the owner chooses among, for none else to see:
+// those whose second factor is on; all, if none has one.
+func ownerChoices(ctx context.Context, tx *sql.Tx, c caseRow) ([]UserChoice, error) {
+	all, err := userChoices(ctx, tx, c)
+	if err != nil {
+		return nil, err
+	}
+	var on []UserChoice
+	for _, u := range all {
+		status, err := totp.ReadStatus(ctx, tx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		if status.Enrolled {
+			on = append(on, u)
+		}
+	}
+	if len(on) == 0 {
+		return all, nil
+	}
+	return on, nil
 }
 
 func userChoices(ctx context.Context, tx *sql.Tx, c caseRow) ([]UserChoice, error) {
