@@ -1473,3 +1473,12 @@ BEGIN INSERT INTO case_stale SELECT id FROM reset_case WHERE account_id = NEW.id
 
 CREATE TRIGGER case_stale_user AFTER UPDATE OF login, full_name ON panel_user WHEN NEW.login <> OLD.login OR NEW.full_name <> OLD.full_name
 BEGIN INSERT INTO case_stale SELECT id FROM reset_case WHERE user_id = NEW.id ON CONFLICT DO NOTHING; END;
+
+-- Filters of the queue that a reviewer keeps under a name.
+CREATE TABLE saved_view (
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    name        TEXT NOT NULL CHECK (name <> '' AND length(name) <= 60),
+    query       TEXT NOT NULL CHECK (length(query) <= 500),
+    saved_at    INTEGER NOT NULL,
+    PRIMARY KEY (reviewer_id, name)
+) STRICT;

@@ -16,6 +16,8 @@ type casePage struct {
 	MayVote  bool
 	Headline string // the policy's result in a sentence
 	Tone     string
+	Previous string // numbers of the cases around it in its list
+	Next     string
 }
 
 func (s *site) showCase(w http.ResponseWriter, r *http.Request, who review.Session) error {
@@ -30,6 +32,9 @@ func (s *site) showCase(w http.ResponseWriter, r *http.Request, who review.Sessi
 		}
 	}
 	p.Headline, p.Tone = headline(v)
+	if p.Previous, p.Next, err = s.Desk.Neighbours(r.Context(), v.Number); err != nil {
+		return err
+	}
 	return s.render(w, r, http.StatusOK, "case", view{Title: v.Number, Body: p})
 }
 

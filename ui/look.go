@@ -84,10 +84,10 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", m/(24*60))
 }
 
-// count is a number of a tab. The desk counts no further than 100.
+// count is a number of a tab.
 func count(n int) string {
-	if n >= 100 {
-		return "99+"
+	if n > 999 {
+		return "999+"
 	}
 	return fmt.Sprint(n)
 }

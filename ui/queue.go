@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/resetdesk/resetdesk/review"
 )
@@ -25,47 +26,141 @@ var tabs = []tab{
 	{review.TabQuarantine, "Quarantine", "No mail is in quarantine.", true},
 }
 
+// A filterChip is one part of the filter that is on, with the address of the
+// list without it.
+type filterChip struct{ Label, Without string }
+
 type queuePage struct {
 	review.QueuePage
-	Tabs   []tab
-	Here   tab
-	Search string
-	Next   string // address of the next page
-	Live   string // address that turns the half-minute reload on or off
+	Tabs    []tab
+	Here    tab
+	Chips   []filterChip
+	Clear   string // address of the list without any filter
+	Next    string // address of the next page
+	Live    string // address that turns the half-minute reload on or off
+	Self    string // address of this page
+	Query   string // of the address, to be kept as a view
+	Views   []review.SavedView
+	MayBulk bool
+	Since   int64 // when the list was read, for what is new since
+}
+
+// Verdicts are the sender checks that can be filtered for.
+func (queuePage) Verdicts() []string {
+	return []string{"authenticated", "partial", "unverified", "panel"}
+}
+
+// Risks are the levels that can be filtered for.
+func (queuePage) Risks() []review.RiskLevel {
+	return []review.RiskLevel{review.High, review.Medium, review.Low}
+}
+
+// OfCases reports whether the list is one of cases.
+func (p queuePage) OfCases() bool {
+	return p.Found() || (p.Here.Key != review.TabParked && p.Here.Key != review.TabQuarantine)
+}
+
+// filterOf reads the filter from the address of a page.
+func filterOf(q url.Values) review.QueueFilter {
+	return review.QueueFilter{Tab: review.Tab(q.Get("tab")), Risk: review.RiskLevel(clip(20, q.Get("risk"))), Verdict: clip(20, q.Get("verdict")),
+		Claim: clip(20, q.Get("claim")), Account: clip(80, strings.TrimSpace(q.Get("account"))), Query: clip(200, strings.TrimSpace(q.Get("q"))), After: clip(80, q.Get("after"))}
+}
+
+// addressOf writes it.
+func addressOf(f review.QueueFilter) string {
+	q := url.Values{}
+	for name, value := range map[string]string{"tab": string(f.Tab), "risk": string(f.Risk), "verdict": f.Verdict, "claim": f.Claim, "account": f.Account, "q": f.Query, "after": f.After} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return "/?" + q.Encode()
+}
+
+// chips are the parts of the filter that are on.
+func chips(f review.QueueFilter) (all []filterChip) {
+	f.After = ""
+	add := func(on bool, label string, without func(*review.QueueFilter)) {
+		if g := f; on {
+			without(&g)
+			all = append(all, filterChip{label, addressOf(g)})
+		}
+	}
+	add(f.Query != "", "“"+f.Query+"”", func(g *review.QueueFilter) { g.Query = "" })
+	add(f.Account != "", "Account "+f.Account, func(g *review.QueueFilter) { g.Account = "" })
+	add(f.Risk != "", words(f.Risk)+" risk", func(g *review.QueueFilter) { g.Risk = "" })
+	add(f.Verdict != "", "Sender: "+words(f.Verdict), func(g *review.QueueFilter) { g.Verdict = "" })
+	return all
 }
 
 func (s *site) showQueue(w http.ResponseWriter, r *http.Request, who review.Session) error {
 	q := r.URL.Query()
-	p := queuePage{Here: tabs[0], Search: clip(200, q.Get("q"))}
+	f := filterOf(q)
+	p := queuePage{Here: tabs[0], MayBulk: who.Reviewer.Role.Decides()}
 	for _, t := range tabs {
 		if t.leads && !leads.allows(who.Reviewer.Role) {
 			continue
 		}
 		p.Tabs = append(p.Tabs, t)
-		if string(t.Key) == q.Get("tab") {
+		if t.Key == f.Tab {
 			p.Here = t
 		}
 	}
+	f.Tab = p.Here.Key
 	var err error
-	p.QueuePage, err = s.Desk.Queue(r.Context(), who, review.QueueFilter{Tab: p.Here.Key, After: clip(200, q.Get("after")), Query: p.Search})
+	if p.QueuePage, err = s.Desk.Queue(r.Context(), who, f); err != nil {
+		return err
+	}
+	if p.Views, err = s.Desk.Views(r.Context(), who); err != nil {
+		return err
+	}
+	f.After = p.QueuePage.Next
+	if f.After != "" {
+		p.Next = addressOf(f)
+	}
+	f.After = ""
+	live := q.Get("live") == "1"
+	p.Self, p.Chips, p.Clear, p.Since = addressOf(f), chips(f), addressOf(review.QueueFilter{Tab: f.Tab}), p.At.UnixMicro()
+	p.Query = strings.TrimPrefix(p.Self, "/?")
+	p.Live = p.Self
+	if !live {
+		p.Live += "&live=1"
+	}
+	return s.render(w, r, http.StatusOK, "queue", view{Title: p.Here.Label, Live: live, Body: p})
+}
+
+// saveView keeps the filter that is on under a name.
+func (s *site) saveView(w http.ResponseWriter, r *http.Request, who review.Session) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	q, err := url.ParseQuery(r.PostForm.Get("query"))
+	if err != nil {
+		return errForm
+	}
+	f := filterOf(q)
+	f.After = ""
+	to := addressOf(f)
+	if err := s.Desk.SaveView(r.Context(), who, review.SavedView{Name: r.PostForm.Get("name"), Query: strings.TrimPrefix(to, "/?")}); err != nil {
+		return err
+	}
+	s.say(w, "The view is kept.")
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// removeView forgets a view; Undo keeps it again.
+func (s *site) removeView(w http.ResponseWriter, r *http.Request, who review.Session) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	v, err := s.Desk.RemoveView(r.Context(), who, r.PostForm.Get("name"))
 	if err != nil {
 		return err
 	}
-	live := q.Get("live") == "1"
-	here := url.Values{"tab": {string(p.Here.Key)}}
-	if p.Search != "" {
-		here.Set("q", p.Search)
-	}
-	if p.QueuePage.Next != "" {
-		here.Set("after", p.QueuePage.Next)
-		p.Next = "/?" + here.Encode()
-		here.Del("after")
-	}
-	if !live {
-		here.Set("live", "1")
-	}
-	p.Live = "/?" + here.Encode()
-	return s.render(w, r, http.StatusOK, "queue", view{Title: p.Here.Label, Live: live, Body: p})
+	s.sayUndo(w, "The view “"+v.Name+"” is removed.", "/views", url.Values{"name": {v.Name}, "query": {v.Query}})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
 }
 
 type mailPage struct {

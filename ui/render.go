@@ -51,8 +51,12 @@ func openBooks() (*books, error) {
 		return nil, err
 	}
 	sum := sha256.New()
-	for _, name := range []string{"desk.css", "desk.js", "icon.svg"} {
-		text, err := files.ReadFile("static/" + name)
+	statics, err := fs.Glob(files, "static/*")
+	if err != nil {
+		return nil, fmt.Errorf("list static files: %w", err)
+	}
+	for _, name := range statics {
+		text, err := files.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read static file: %w", err)
 		}
@@ -107,7 +111,11 @@ type view struct {
 	V      string // their version
 	Who    review.Reviewer
 	Flash  string
+	Undo   *undo // of what was said; nil: it cannot be taken back
 	Lines  []Line
+	Dress  dress
+	Review int // cases that need a review
+	Path   string
 	Live   bool // load the page again every half minute
 	Body   any
 	texts  map[string]string
@@ -152,8 +160,13 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	if v.Lang == "" {
 		v.Lang = "en"
 	}
+	v.Dress, v.Path = s.dressOf(r), r.URL.Path
 	if v.Who.ID != 0 {
-		v.Flash = s.takeFlash(w, r)
+		v.Flash, v.Undo = s.takeFlash(w, r)
+		var err error
+		if v.Review, err = s.Desk.Waiting(r.Context()); err != nil {
+			s.Log.Error("the cases that wait were not counted", "error", err)
+		}
 		if s.Status != nil {
 			v.Lines = s.Status()
 		}

@@ -64,6 +64,12 @@ func (s *site) routes() []route {
 
 		{"POST", "/sign-out", looks, s.signOut},
 		{"GET", "/", looks, s.showQueue},
+		{"GET", "/events", looks, s.events},
+		{"POST", "/bulk", decides, s.bulk},
+		{"POST", "/views", looks, s.saveView},
+		{"POST", "/views/remove", looks, s.removeView},
+		{"GET", "/preferences", looks, s.showPreferences},
+		{"POST", "/preferences", looks, s.savePreferences},
 		{"GET", "/audit", looks, s.showAudit},
 		{"GET", "/audit/export", audits, s.showAuditExport},
 		{"POST", "/audit/export", audits, s.exportAudit},

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -48,18 +49,38 @@ func (s *site) say(w http.ResponseWriter, text string) {
 	}
 }
 
+// An undo is the form that takes back what was just done.
+type undo struct {
+	Path   string
+	Fields url.Values
+}
+
+// undoable are the forms that Undo may send.
+var undoable = regexp.MustCompile(`^(/views|/cases/RST-[0-9A-Z]{6}/(release|claim))$`)
+
+// sayUndo is say for what can be taken back by a form.
+func (s *site) sayUndo(w http.ResponseWriter, text, path string, fields url.Values) {
+	value := clip(600, text) + "\x00" + path + "?" + fields.Encode()
+	http.SetCookie(w, s.cookie(flashCookie, base64.RawURLEncoding.EncodeToString([]byte(value)), 60))
+}
+
 // takeFlash returns what was said and forgets it.
-func (s *site) takeFlash(w http.ResponseWriter, r *http.Request) string {
+func (s *site) takeFlash(w http.ResponseWriter, r *http.Request) (string, *undo) {
 	value := s.read(r, flashCookie)
 	if value == "" {
-		return ""
+		return "", nil
 	}
 	http.SetCookie(w, s.cookie(flashCookie, "", -1))
-	text, err := base64.RawURLEncoding.DecodeString(value)
+	said, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil {
-		return ""
+		return "", nil
 	}
-	return visible(string(text))
+	text, back, _ := strings.Cut(string(said), "\x00")
+	path, query, _ := strings.Cut(back, "?")
+	if fields, err := url.ParseQuery(query); err == nil && undoable.MatchString(path) {
+		return visible(text), &undo{path, fields}
+	}
+	return visible(text), nil
 }
 
 // toSignIn sends somebody without a session to the sign-in page, and back after.
@@ -76,7 +97,7 @@ func ourPath(next string) string {
 	plain := strings.IndexFunc(next, func(r rune) bool {
 		return r > unicode.MaxASCII || !(unicode.IsLetter(r) || unicode.IsDigit(r) || r == '/' || r == '-' || r == '_')
 	}) < 0
-	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/settings/api") {
+	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/preferences" || next == "/settings/api") {
 		return next
 	}
 	return "/"

@@ -20,9 +20,10 @@ type Config struct {
 	Brand   string       // the company, as its users know it
 	Log     *slog.Logger // default: discard
 	Status  func() []Line
-	Banner  string         // shown on top of every page; the demo uses it
-	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
-	API     http.Handler   // serves /api/v1; nil: there is none
+	Banner  string          // shown on top of every page; the demo uses it
+	Trusted []netip.Prefix  // proxies whose X-Forwarded-For counts
+	API     http.Handler    // serves /api/v1; nil: there is none
+	Stop    <-chan struct{} // closed when the server goes down: open pages let go
 }
 
 // A Line is one lamp of the mailbox light: what is connected, in words.
@@ -37,6 +38,7 @@ type site struct {
 	host   string // of the base URL, as a Host header spells it
 	secure bool   // https
 	book   *books
+	open   streams
 }
 
 // New returns the desk's pages, the owner's pages and the reviewers' invitation.

@@ -128,6 +128,8 @@ func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postm
 	if pages.API, err = openAPI(cfg, desk, log); err != nil {
 		return nil, err
 	}
+	closing := make(chan struct{})
+	pages.Stop = closing
 	handler, err := ui.New(pages)
 	if err != nil {
 		return nil, err
@@ -138,6 +140,7 @@ func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postm
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	server.RegisterOnShutdown(func() { close(closing) })
 	log.Info("serving pages", "listen", listener.Addr().String(), "base_url", cfg.Server.BaseURL)
 	return func(ctx context.Context) error {
 		go func() {

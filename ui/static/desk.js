@@ -1,39 +1,53 @@
-// Everything works without this file. It adds single-key shortcuts for those who
-// turn them on with "?" (WCAG 2.1.4).
+// Everything works without this file. It adds single-key shortcuts, which the page
+// of preferences turns off (WCAG 2.1.4). No key resets anything.
 "use strict";
 (() => {
-  if (!document.querySelector("nav[aria-label=Desk]")) return;
-  let on = false, pending = "";
-  try { on = localStorage.getItem("shortcuts") === "on"; } catch { /* storage is closed: stay off */ }
-  const say = (text) => {
-    const p = document.createElement("p");
-    p.className = "flash"; p.setAttribute("role", "status"); p.textContent = text;
-    document.querySelector(".flash")?.remove();
-    document.querySelector("main").before(p);
-  };
-  const rows = [...document.querySelectorAll(".row .num")];
+  const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
+  for (const e of all("[data-copy]")) {
+    e.hidden = false;
+    e.addEventListener("click", async () => {
+      try { await navigator.clipboard.writeText(e.dataset.copy); e.textContent = "Copied"; } catch { e.textContent = e.dataset.copy; }
+    });
+  }
+  const sheet = $("#sheet");
+  if (!sheet) return;
   const move = (by) => {
-    const at = rows.indexOf(document.activeElement);
+    const rows = all(".row .num, .events a, table a").filter((e) => e.checkVisibility());
+    const at = rows.indexOf(document.activeElement.closest(".row")?.querySelector(".num") ?? document.activeElement);
     rows[Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
   };
-  const go = (key) => document.querySelector(`.actions a[href$="/${key}"]`)?.click();
+  const act = (...keys) => {
+    for (const k of keys) {
+      const e = $(`.actions :is(a[href$="/${k}"], button[formaction$="/${k}"], form[action$="/${k}"] button)`);
+      if (e) return e.click();
+    }
+  };
+  const first = (s) => { const e = $(s); if (e) { e.focus(); return true; } };
+  const go = (path) => { if ($(`.top a[href="${path}"]`) || path === "/") location.href = path; };
   const keys = {
     j: () => move(1), k: () => move(-1),
-    1: () => go("approve"), 2: () => go("close"), 3: () => go("reject"), 4: () => go("ask"), h: () => go("hold"),
-    "/": () => document.querySelector("[type=search]")?.focus(),
-    gq: () => { location.href = "/"; }, ga: () => { location.href = "/audit"; },
+    x: () => document.activeElement.closest(".row")?.querySelector("[type=checkbox]")?.click(),
+    c: () => act("claim", "release", "take"), 1: () => act("approve"), 2: () => act("duplicate", "close"), 3: () => act("reject"),
+    4: () => act("ask"), h: () => act("hold"), n: () => first("#note, [name=note]") || act("note"),
+    "/": () => first("[type=search]") || (location.href = "/"),
+    "[": () => $("a[rel=prev]")?.click(), "]": () => $("a[rel=next]")?.click(),
+    gq: () => go("/"), ga: () => go("/accounts"), gl: () => go("/audit"), gs: () => go($('.top a[href^="/settings"]')?.getAttribute("href") ?? "/preferences"),
+    "?": () => sheet.showModal(),
   };
+  let pending = "", since = 0;
   document.addEventListener("keydown", (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input,textarea,select")) return;
-    if (e.key === "?") {
-      on = !on;
-      try { localStorage.setItem("shortcuts", on ? "on" : "off"); } catch { /* then for this page only */ }
-      return say(on ? "Shortcuts on: j k move, Enter open, 1 approve, 2 close, 3 reject, 4 ask, h hold, / search, g q queue, g a audit. ? turns them off." : "Shortcuts off.");
+    const typing = e.target.closest("input:not([type=checkbox],[type=radio]),textarea,select,[contenteditable]");
+    if (e.key === "Enter" && e.ctrlKey && e.target.form) { // a red button is pressed by itself, never by a key elsewhere
+      const button = e.target.form.querySelector(".confirm button");
+      e.preventDefault();
+      return button?.matches(".danger") ? button.focus() : e.target.form.requestSubmit(button);
     }
-    if (!on) return;
-    if (e.key === "g") { pending = "g"; return; }
-    const act = keys[pending + e.key];
+    if (e.key === "Escape" && !sheet.open) { if (typing) return e.target.blur(); return $(".confirm a.button")?.click(); }
+    if (!("keys" in document.body.dataset) || e.ctrlKey || e.metaKey || e.altKey || typing || sheet.open) return;
+    if (e.timeStamp - since > 1500) pending = "";
+    const key = pending + e.key;
     pending = "";
-    if (act) { e.preventDefault(); act(); }
+    if (keys[key]) { e.preventDefault(); return keys[key](); }
+    if (e.key === "g") { pending = "g"; since = e.timeStamp; }
   });
 })();
