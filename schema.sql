@@ -411,6 +411,29 @@ BEGIN SELECT RAISE(ABORT, 'an address is history: it only ends'); END;
 CREATE TRIGGER address_kept BEFORE DELETE ON address
 BEGIN SELECT RAISE(ABORT, 'an address is history: it is never deleted'); END;
 
+-- The domains that an account holds, as the panel says: who can publish a record on
+-- one controls it, and a registered address on one proves little.
+CREATE TABLE account_domain (
+    id         INTEGER PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES account (id),
+    domain     TEXT NOT NULL CHECK (domain = lower(domain) AND domain LIKE '%_._%'),
+    source     TEXT NOT NULL,
+    since      INTEGER NOT NULL,
+    until      INTEGER CHECK (until >= since) -- NULL: current
+) STRICT;
+
+CREATE UNIQUE INDEX account_domain_current ON account_domain (account_id, domain) WHERE until IS NULL;
+
+CREATE TRIGGER account_domain_new BEFORE INSERT ON account_domain
+WHEN NEW.until IS NOT NULL OR EXISTS (SELECT 1 FROM account_domain WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a domain of an account is history: it begins current'); END;
+CREATE TRIGGER account_domain_fixed BEFORE UPDATE ON account_domain
+WHEN NEW.id <> OLD.id OR NEW.account_id <> OLD.account_id OR NEW.domain <> OLD.domain OR NEW.source <> OLD.source OR NEW.since <> OLD.since
+    OR OLD.until IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a domain of an account is history: it only ends'); END;
+CREATE TRIGGER account_domain_kept BEFORE DELETE ON account_domain
+BEGIN SELECT RAISE(ABORT, 'a domain of an account is history: it is never deleted'); END;
+
 ---------------------------------------------------------------------------
 -- Inbound mail
 ---------------------------------------------------------------------------
@@ -749,8 +772,10 @@ CREATE TABLE reset_case (
     expires_at  INTEGER NOT NULL,
     watched_from INTEGER NOT NULL,  -- a code accepted after this is contrary evidence
     due_at      INTEGER NOT NULL,   -- when the clock looks at it next
-    held_by     TEXT NOT NULL DEFAULT '' CHECK (held_by IN ('', 'reviewer', 'owner', 'verified', 'bounce', 'mail')),
+    held_by     TEXT NOT NULL DEFAULT '' CHECK (held_by IN ('', 'reviewer', 'owner', 'verified', 'bounce', 'mail', 'evidence')),
     held_reason TEXT NOT NULL DEFAULT '',
+    held_until  INTEGER NOT NULL DEFAULT 0, -- when a person wants to look again; 0: no time was set
+    duplicate_of INTEGER REFERENCES reset_case (id),
     closed_at   INTEGER,
     closed_by   TEXT NOT NULL DEFAULT '',
     close_reason TEXT NOT NULL DEFAULT '',
@@ -760,6 +785,8 @@ CREATE TABLE reset_case (
     FOREIGN KEY (id, opener_mail) REFERENCES case_mail (case_id, inbound_id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (id, opener_request) REFERENCES panel_request (case_id, serial) DEFERRABLE INITIALLY DEFERRED,
     CHECK ((state = 'held') = (held_by <> '')),
+    CHECK (held_until = 0 OR state = 'held'),
+    CHECK ((state = 'duplicate') = (duplicate_of IS NOT NULL)),
     CHECK ((state IN ('open', 'held', 'clearing')) = (closed_at IS NULL)),
     CHECK (closed_at IS NULL OR closed_by <> '')
 ) STRICT;
@@ -808,10 +835,11 @@ WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.reques
         SELECT 1 FROM address WHERE account_id = NEW.account_id AND lookup = NEW.requester AND role = 'admin' AND until IS NULL))
 BEGIN SELECT RAISE(ABORT, 'a case keeps its identity and counts its versions'); END;
 
--- The owner's no and a code used meanwhile make void what was said before; so does
--- a mail that stopped the case after a vote: the vote had not seen it.
+-- The owner's no, a code used meanwhile and evidence that failed make void what was
+-- said before; so does a mail that stopped the case after a vote: the vote had not
+-- seen it.
 CREATE TRIGGER case_resumed BEFORE UPDATE OF state ON reset_case
-WHEN OLD.state = 'held' AND NEW.state = 'open' AND NEW.round = OLD.round AND (OLD.held_by IN ('owner', 'verified')
+WHEN OLD.state = 'held' AND NEW.state = 'open' AND NEW.round = OLD.round AND (OLD.held_by IN ('owner', 'verified', 'evidence')
     OR OLD.held_by = 'mail' AND EXISTS (SELECT 1 FROM approval WHERE case_id = OLD.id AND round = OLD.round))
 BEGIN SELECT RAISE(ABORT, 'a case goes on after contrary evidence only if it begins a new round'); END;
 
@@ -833,6 +861,12 @@ WHEN NEW.state = 'withdrawn' AND OLD.state <> 'withdrawn' AND NEW.closed_by NOT 
     WHERE m.case_id = OLD.id AND m.says = 'withdraw' AND s.verdict IN ('authenticated', 'partial')
         AND s.match IN ('exact', 'case_variant') AND (a.account_id = OLD.account_id OR OLD.account_id IS NULL AND a.lookup = OLD.requester))
 BEGIN SELECT RAISE(ABORT, 'a case is withdrawn by a person or by the proven mail of an admin'); END;
+
+CREATE TRIGGER case_duplicate BEFORE UPDATE OF state, duplicate_of ON reset_case
+WHEN NEW.duplicate_of IS NOT OLD.duplicate_of AND NOT EXISTS (SELECT 1 FROM reset_case o
+    WHERE o.id = NEW.duplicate_of AND o.id <> OLD.id AND o.state <> 'duplicate' AND OLD.duplicate_of IS NULL
+        AND (o.account_id = OLD.account_id OR o.requester = OLD.requester))
+BEGIN SELECT RAISE(ABORT, 'a duplicate names another case of the same account, which is none'); END;
 
 CREATE TRIGGER case_state BEFORE UPDATE ON reset_case
 WHEN NOT (
@@ -965,12 +999,13 @@ WHEN NOT EXISTS (SELECT 1 FROM audit WHERE object = 'signals' AND action = 'sign
 BEGIN SELECT RAISE(ABORT, 'a signal is kept for 90 days'); END;
 
 -- Links in letters. confirm goes to a registered address only; object lets any
--- contact stop a case; undo takes a reset back within its hold.
+-- contact stop a case; vouch asks another admin of the account, who is not the
+-- user, whether he knows of it; undo takes a reset back within its hold.
 CREATE TABLE owner_link (
     hash       BLOB PRIMARY KEY CHECK (length(hash) = 32),
     case_id    INTEGER NOT NULL REFERENCES reset_case (id),
     round      INTEGER NOT NULL,
-    purpose    TEXT NOT NULL CHECK (purpose IN ('confirm', 'object', 'undo')),
+    purpose    TEXT NOT NULL CHECK (purpose IN ('confirm', 'object', 'vouch', 'undo')),
     address_id INTEGER NOT NULL REFERENCES address (id),
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL CHECK (expires_at > created_at)
@@ -981,9 +1016,11 @@ CREATE INDEX owner_link_of_case ON owner_link (case_id);
 CREATE TRIGGER owner_link_new BEFORE INSERT ON owner_link
 WHEN EXISTS (SELECT 1 FROM owner_link WHERE hash = NEW.hash)
     OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
-        WHERE c.id = NEW.case_id AND c.round = NEW.round AND (a.until IS NULL OR NEW.purpose <> 'confirm')
+        WHERE c.id = NEW.case_id AND c.round = NEW.round AND (a.until IS NULL OR NEW.purpose NOT IN ('confirm', 'vouch'))
             AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
-            AND (NEW.purpose <> 'confirm' OR a.role = 'admin'))
+            AND (NEW.purpose <> 'confirm' OR a.role = 'admin')
+            AND (NEW.purpose <> 'vouch' OR (a.role = 'admin' AND a.lookup <> c.requester AND a.since < c.opened_at
+                AND a.lookup NOT IN (SELECT lookup FROM address WHERE user_id = c.user_id))))
 BEGIN SELECT RAISE(ABORT, 'a confirm link goes to a registered address of the account'); END;
 
 CREATE TRIGGER owner_link_fixed BEFORE UPDATE ON owner_link
@@ -1021,8 +1058,128 @@ BEGIN SELECT RAISE(ABORT, 'an answer is never changed'); END;
 CREATE TRIGGER answer_kept BEFORE DELETE ON answer
 BEGIN SELECT RAISE(ABORT, 'an answer is never deleted'); END;
 
+-- What people and machines found out beside the mail: a row an attempt, the newest
+-- of a name counts, in its round only. A reviewer says how it was checked; a second
+-- admin says it through his own link. A failed one holds the case.
+CREATE TABLE evidence (
+    id          INTEGER PRIMARY KEY,
+    case_id     INTEGER NOT NULL REFERENCES reset_case (id),
+    round       INTEGER NOT NULL,
+    name        TEXT NOT NULL CHECK (name <> '' AND length(name) <= 40), -- of the operator's rule
+    how         TEXT NOT NULL CHECK (how IN ('callback', 'invoice', 'pin', 'dns', 'second_admin', 'free')),
+    result      TEXT NOT NULL CHECK (result IN ('pass', 'fail', 'unknown')),
+    words       TEXT NOT NULL CHECK (trim(words) <> '' AND length(words) <= 2000), -- what was done, and seen
+    reviewer_id INTEGER REFERENCES reviewer (id),
+    session     BLOB,
+    link        BLOB REFERENCES owner_link (hash),
+    at          INTEGER NOT NULL,
+    audit_seq   INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
+    CHECK ((reviewer_id IS NULL) <> (link IS NULL) AND (reviewer_id IS NULL) = (session IS NULL)),
+    CHECK (how <> 'second_admin' OR result <> 'pass' OR link IS NOT NULL)
+) STRICT;
+
+CREATE INDEX evidence_of_case ON evidence (case_id, round, name, id);
+
+CREATE TRIGGER evidence_new BEFORE INSERT ON evidence
+WHEN NEW.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM evidence)
+    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN audit a ON a.seq = NEW.audit_seq AND a.object = c.number AND a.action = 'evidence.recorded'
+            AND a.actor = CASE WHEN NEW.link IS NULL THEN 'reviewer:' || NEW.reviewer_id ELSE 'owner' END
+        WHERE c.id = NEW.case_id AND c.round = NEW.round AND c.state IN ('open', 'held'))
+    OR NOT EXISTS (
+        SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
+        WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL AND s.expires_at > NEW.at
+            AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
+            AND NOT EXISTS (SELECT 1 FROM address d JOIN reset_case k ON k.account_id = d.account_id WHERE k.id = NEW.case_id AND d.lookup = r.email)
+        UNION ALL
+        SELECT 1 FROM owner_link l WHERE l.hash = NEW.link AND l.case_id = NEW.case_id AND l.round = NEW.round
+            AND l.purpose = 'vouch' AND NEW.how = 'second_admin' AND NEW.at < l.expires_at
+            AND (NEW.result = 'fail' OR NOT EXISTS (SELECT 1 FROM answer o JOIN owner_link y ON y.hash = o.link
+                JOIN address b ON b.id = y.address_id JOIN address d ON d.id = l.address_id AND d.lookup = b.lookup
+                WHERE o.case_id = NEW.case_id AND o.round = NEW.round AND o.answer = 'yes')))
+BEGIN SELECT RAISE(ABORT, 'evidence is recorded by an entitled reviewer, or by a second admin through his link'); END;
+
+CREATE TRIGGER evidence_fixed BEFORE UPDATE ON evidence
+BEGIN SELECT RAISE(ABORT, 'evidence is never changed'); END;
+CREATE TRIGGER evidence_kept BEFORE DELETE ON evidence
+BEGIN SELECT RAISE(ABORT, 'evidence is never deleted'); END;
+
+-- Who works on a case at present. It lets nobody in and keeps nobody out, and ends
+-- by itself; the audit has its history.
+CREATE TABLE case_claim (
+    case_id     INTEGER PRIMARY KEY REFERENCES reset_case (id),
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    since       INTEGER NOT NULL,
+    until       INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX case_claim_of_reviewer ON case_claim (reviewer_id);
+
+-- Threat mode (design 4): a row a turn of the switch, the last one holds. Turning it
+-- on takes a lead or an admin, turning it off a fresh second factor as well, or the
+-- host. While it is on no reset has fewer than two approvals.
+CREATE TABLE threat_turn (
+    id          INTEGER PRIMARY KEY,
+    active      INTEGER NOT NULL CHECK (active IN (0, 1)),
+    reviewer_id INTEGER REFERENCES reviewer (id), -- NULL: on the host
+    session     BLOB,
+    reason      TEXT NOT NULL CHECK (trim(reason) <> ''),
+    at          INTEGER NOT NULL,
+    audit_seq   INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
+    CHECK ((reviewer_id IS NULL) = (session IS NULL))
+) STRICT;
+
+CREATE TRIGGER threat_turn_new BEFORE INSERT ON threat_turn
+WHEN NEW.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM threat_turn)
+    OR NEW.active = coalesce((SELECT active FROM threat_turn ORDER BY id DESC LIMIT 1), 0)
+    OR NOT EXISTS (SELECT 1 FROM audit a WHERE a.seq = NEW.audit_seq AND a.object = 'installation'
+        AND a.action = CASE NEW.active WHEN 1 THEN 'threat.on' ELSE 'threat.off' END
+        AND a.actor = CASE WHEN NEW.reviewer_id IS NULL THEN 'host' ELSE 'reviewer:' || NEW.reviewer_id END)
+    OR (NEW.reviewer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
+        WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL AND s.expires_at > NEW.at
+            AND r.disabled_at IS NULL AND r.role IN ('lead', 'admin')
+            AND (NEW.active = 1 OR (NEW.at >= s.step_up_at AND NEW.at - s.step_up_at <= 300000000))))
+BEGIN SELECT RAISE(ABORT, 'threat mode is switched by a lead, an admin or the host, and recorded'); END;
+
+CREATE TRIGGER threat_turn_fixed BEFORE UPDATE ON threat_turn
+BEGIN SELECT RAISE(ABORT, 'a turn of the threat switch is never changed'); END;
+CREATE TRIGGER threat_turn_kept BEFORE DELETE ON threat_turn
+BEGIN SELECT RAISE(ABORT, 'a turn of the threat switch is never deleted'); END;
+
+-- Until when no user of an account is reset; the last row of an account holds. A
+-- lead or an admin with a fresh second factor lifts a freeze or shortens it.
+CREATE TABLE account_freeze (
+    id          INTEGER PRIMARY KEY,
+    account_id  TEXT NOT NULL REFERENCES account (id),
+    until       INTEGER NOT NULL,     -- at or before at: lifted
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    session     BLOB NOT NULL,
+    reason      TEXT NOT NULL CHECK (trim(reason) <> ''),
+    at          INTEGER NOT NULL,
+    audit_seq   INTEGER NOT NULL UNIQUE REFERENCES audit (seq)
+) STRICT;
+
+CREATE INDEX account_freeze_of_account ON account_freeze (account_id, id);
+
+CREATE TRIGGER account_freeze_new BEFORE INSERT ON account_freeze
+WHEN NEW.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM account_freeze)
+    OR NOT EXISTS (SELECT 1 FROM audit a WHERE a.seq = NEW.audit_seq AND a.object = NEW.account_id AND a.actor = 'reviewer:' || NEW.reviewer_id
+        AND a.action = CASE WHEN NEW.until > NEW.at THEN 'account.frozen' ELSE 'account.unfrozen' END)
+    OR NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
+        WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL AND s.expires_at > NEW.at
+            AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
+            AND (NEW.until >= coalesce((SELECT until FROM account_freeze WHERE account_id = NEW.account_id ORDER BY id DESC LIMIT 1), 0)
+                OR (r.role IN ('lead', 'admin') AND NEW.at >= s.step_up_at AND NEW.at - s.step_up_at <= 300000000)))
+BEGIN SELECT RAISE(ABORT, 'a freeze is set by a reviewer, lifted by a lead or an admin, and recorded'); END;
+
+CREATE TRIGGER account_freeze_fixed BEFORE UPDATE ON account_freeze
+BEGIN SELECT RAISE(ABORT, 'a freeze is never changed'); END;
+CREATE TRIGGER account_freeze_kept BEFORE DELETE ON account_freeze
+BEGIN SELECT RAISE(ABORT, 'a freeze is never deleted'); END;
+
 -- The vote of one reviewer, after a fresh second factor, over the evidence that
--- was on the screen. It counts in its round only.
+-- was on the screen. It counts in its round only, until it expires. person is who
+-- the reviewer is, whichever of several addresses of one mailbox the reviewer signed
+-- in with (rita+desk@host.example is rita@host.example): one person, one vote.
 CREATE TABLE approval (
     id            INTEGER PRIMARY KEY,
     case_id       INTEGER NOT NULL REFERENCES reset_case (id),
@@ -1033,12 +1190,21 @@ CREATE TABLE approval (
     session       BLOB NOT NULL,
     step_up_at    INTEGER NOT NULL,
     evidence_hash BLOB NOT NULL CHECK (length(evidence_hash) = 32),
+    person        TEXT NOT NULL CHECK (person NOT LIKE '%+%@%'),
     reason        TEXT NOT NULL CHECK (trim(reason) <> ''),
     decided_at    INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL,
     audit_seq     INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
-    UNIQUE (case_id, round, reviewer_id),
-    CHECK (decided_at >= step_up_at AND decided_at - step_up_at <= 300000000)
+    CHECK (decided_at >= step_up_at AND decided_at - step_up_at <= 300000000),
+    CHECK (expires_at > decided_at AND expires_at - decided_at <= 7776000000000)
 ) STRICT;
+
+CREATE INDEX approval_of_case ON approval (case_id, round);
+
+CREATE TRIGGER approval_once BEFORE INSERT ON approval
+WHEN EXISTS (SELECT 1 FROM approval v WHERE v.case_id = NEW.case_id AND v.round = NEW.round AND v.generation = NEW.generation
+    AND (v.reviewer_id = NEW.reviewer_id OR v.person = NEW.person) AND v.expires_at > NEW.decided_at)
+BEGIN SELECT RAISE(ABORT, 'a person has one vote that counts'); END;
 
 CREATE TRIGGER approval_new BEFORE INSERT ON approval
 WHEN EXISTS (SELECT 1 FROM approval WHERE id = NEW.id)
@@ -1052,8 +1218,9 @@ WHEN NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
         WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL
             AND s.expires_at > NEW.decided_at AND s.step_up_at = NEW.step_up_at
             AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
-            AND r.email NOT IN (SELECT d.lookup FROM address d JOIN reset_case k ON k.account_id = d.account_id WHERE k.id = NEW.case_id)
-            AND r.email NOT IN (SELECT requester FROM reset_case WHERE id = NEW.case_id))
+            AND (r.email = NEW.person OR r.email LIKE replace(NEW.person, '@', '+%@'))
+            AND NOT EXISTS (SELECT 1 FROM reset_case k LEFT JOIN address d ON d.account_id = k.account_id
+                WHERE k.id = NEW.case_id AND (d.lookup IN (r.email, NEW.person) OR k.requester IN (r.email, NEW.person))))
     OR NOT EXISTS (SELECT 1 FROM audit a JOIN reset_case c ON c.number = a.object
         WHERE a.seq = NEW.audit_seq AND a.action = 'case.approved' AND c.id = NEW.case_id
             AND a.actor = 'reviewer:' || NEW.reviewer_id)
@@ -1074,6 +1241,7 @@ CREATE TABLE reset (
     user_id            TEXT NOT NULL REFERENCES panel_user (id),
     generation         INTEGER NOT NULL,
     approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
+    evidence_required  INTEGER NOT NULL CHECK (evidence_required >= 0), -- rows that the policy demanded
     wait_until         INTEGER NOT NULL,
     cleared_at         INTEGER NOT NULL,
     hold_until         INTEGER NOT NULL CHECK (hold_until >= cleared_at),
@@ -1088,14 +1256,20 @@ WHEN EXISTS (SELECT 1 FROM reset WHERE id = NEW.id)
         SELECT 1 FROM reset_case c
             JOIN holder h ON h.id = c.user_id
             JOIN approval a ON a.id = NEW.approval_id AND a.case_id = c.id AND a.round = c.round
-                AND a.user_id = c.user_id AND a.generation = h.generation AND a.decided_at <= NEW.cleared_at
+                AND a.user_id = c.user_id AND a.generation = h.generation AND a.decided_at <= NEW.cleared_at AND a.expires_at > NEW.cleared_at
             JOIN answer o ON o.id = NEW.answer_id AND o.case_id = c.id AND o.round = c.round
                 AND o.answer = 'yes' AND o.user_id = c.user_id AND o.at <= NEW.cleared_at
             JOIN audit e ON e.seq = NEW.audit_seq AND e.action = 'case.cleared' AND e.object = c.number
         WHERE c.id = NEW.case_id AND c.state IN ('open', 'clearing')
             AND c.user_id = NEW.user_id AND h.generation = NEW.generation AND h.verified_at <= c.watched_from
-            AND NEW.approvals_required <= (SELECT count(*) FROM approval v
-                WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation)
+            AND NEW.approvals_required <= (SELECT count(DISTINCT v.person) FROM approval v
+                WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation AND v.expires_at > NEW.cleared_at)
+            AND NEW.approvals_required > coalesce((SELECT active FROM threat_turn ORDER BY id DESC LIMIT 1), 0)
+            AND NEW.cleared_at >= coalesce((SELECT until FROM account_freeze WHERE account_id = c.account_id ORDER BY id DESC LIMIT 1), 0)
+            AND NEW.evidence_required <= (SELECT count(*) FROM evidence v WHERE v.case_id = c.id AND v.round = c.round AND v.result = 'pass'
+                AND v.id = (SELECT max(id) FROM evidence WHERE case_id = c.id AND round = c.round AND name = v.name))
+            AND NOT EXISTS (SELECT 1 FROM evidence v WHERE v.case_id = c.id AND v.round = c.round AND v.result = 'fail'
+                AND v.id = (SELECT max(id) FROM evidence WHERE case_id = c.id AND round = c.round AND name = v.name))
             AND NOT EXISTS (SELECT 1 FROM answer n WHERE n.case_id = c.id AND n.round = c.round AND n.answer = 'no')
             AND NOT EXISTS (SELECT 1 FROM signal s WHERE s.user_id = c.user_id AND s.kind = 'logged_in' AND s.second_factor = 1
                 AND s.received_at > c.watched_from AND s.at > c.watched_from - 300000000)
@@ -1151,7 +1325,7 @@ CREATE TABLE letter (
     serial     INTEGER NOT NULL DEFAULT 1,  -- counts repeats that a person asked for
     user_id    TEXT REFERENCES panel_user (id),
     topic      TEXT,
-    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn',
+    kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn', 'vouch',
                    'enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off', 'codes_renewed', 'code_used',
                    'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder')),
     address_id INTEGER NOT NULL,
@@ -1171,7 +1345,7 @@ CREATE TABLE letter (
     FOREIGN KEY (address_id, recipient) REFERENCES address (id, address),
     UNIQUE (case_id, round, kind, address_id, serial),
     CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL)),
-    CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn'))),
+    CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn', 'vouch'))),
     CHECK ((case_id IS NULL) = (user_id IS NOT NULL) AND (case_id IS NULL) = (topic IS NOT NULL)),
     CHECK (case_id IS NOT NULL OR (round = 0 AND serial = 1)),
     CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' ELSE 'event:_%' END)
@@ -1193,6 +1367,7 @@ WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
             AND (a.role IN ('admin', 'notify') OR a.user_id = c.user_id) AND (a.until IS NULL OR NEW.kind IN ('cleared', 'notice'))
             AND (NEW.reset_id IS NULL OR EXISTS (SELECT 1 FROM reset WHERE id = NEW.reset_id AND case_id = c.id))
             AND (NEW.kind <> 'acknowledgement' OR a.role = 'admin')
+            AND (NEW.kind <> 'vouch' OR (a.role = 'admin' AND a.lookup <> c.requester))
             AND (NEW.kind <> 'pass' OR a.user_id = c.user_id)))
 BEGIN SELECT RAISE(ABORT, 'a letter goes to a stored address of its account'); END;
 
@@ -1428,6 +1603,30 @@ BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
 
 CREATE TRIGGER case_stale_approval AFTER INSERT ON approval
 BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_evidence AFTER INSERT ON evidence
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_threat AFTER INSERT ON threat_turn
+BEGIN INSERT INTO case_stale SELECT id FROM reset_case WHERE state IN ('open', 'held', 'clearing') ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_freeze AFTER INSERT ON account_freeze
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE account_id = NEW.account_id AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_domain AFTER INSERT ON account_domain
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE account_id = NEW.account_id AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER case_stale_domain_ended AFTER UPDATE OF until ON account_domain
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE account_id = NEW.account_id AND state IN ('open', 'held', 'clearing')
+    ON CONFLICT DO NOTHING;
+END;
 
 CREATE TRIGGER case_stale_reset AFTER INSERT ON reset
 BEGIN

@@ -119,6 +119,9 @@ func (i *importer) run(rows []AccountRow, force bool) error {
 	if err := i.addresses(wanted); err != nil {
 		return err
 	}
+	if err := i.domains(rows); err != nil {
+		return err
+	}
 	return i.removals(accounts, users, force)
 }
 

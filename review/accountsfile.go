@@ -29,10 +29,12 @@ type AccountRow struct {
 	// RequiredFrom is an [AccountPolicy] in words; "" leaves it as it is. The CSV
 	// file has no column for it.
 	RequiredFrom string
+	// Domains are those that the account holds; nil leaves them as they are.
+	Domains []string
 }
 
-// accountColumns are the columns in their order; the last two are optional.
-var accountColumns = []string{"account_id", "account_name", "locale", "user_id", "login", "email", "role", "api_only", "notify", "full_name"}
+// accountColumns are the columns in their order; the last three are optional.
+var accountColumns = []string{"account_id", "account_name", "locale", "user_id", "login", "email", "role", "api_only", "notify", "full_name", "domains"}
 
 const (
 	requiredColumns  = 8
@@ -161,7 +163,7 @@ func (a *accountsFile) header() error {
 		return fault("the columns are separated by semicolons; save the file with commas")
 	}
 	if len(fields) < requiredColumns || len(fields) > len(accountColumns) {
-		return fault("%d columns; the first line must be %s (then optionally notify, full_name)", len(fields), want)
+		return fault("%d columns; the first line must be %s (then optionally notify, full_name, domains)", len(fields), want)
 	}
 	for i, f := range fields {
 		if f != accountColumns[i] {
@@ -199,6 +201,9 @@ func (a *accountsFile) row(fields []string) {
 	if a.columns > 9 {
 		r.FullName = fields[9]
 	}
+	if a.columns > 10 {
+		r.Domains = append([]string{}, strings.Split(fields[10], ";")...)
+	}
 	a.add(line, r)
 }
 
@@ -217,6 +222,7 @@ func (a *accountsFile) plain(line int, fields []string) bool {
 // add checks a row, from a file or from the API, and keeps it.
 func (a *accountsFile) add(line int, r AccountRow) {
 	r.Notify = a.notify(line, r.Notify)
+	r.Domains = a.domains(line, r.Domains)
 	a.identity(line, r)
 	a.address(line, r)
 	a.account(line, r)

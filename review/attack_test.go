@@ -32,7 +32,8 @@ func readAttacks(t *testing.T, l life, now time.Time) []attack {
 	}
 	m := macros{life: l, now: now.UnixMicro()}
 	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
-		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey, "note": m.note, "fact": m.fact}).Parse(string(text))
+		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey, "note": m.note, "fact": m.fact,
+		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze}).Parse(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,10 @@ func (m macros) vote(name string, more ...string) string {
 	more = slices.DeleteFunc(slices.Clone(more), func(s string) bool { return s == "stepped" })
 	now := fmt.Sprint(m.now)
 	a := m.args(more, map[string]string{"reviewer": "2", "round": m.of(name, "round"), "user": m.of(name, "user_id"), "evidence": "zeroblob(32)",
-		"reason": "'x'", "at": now, "step": now, "event": "case.approved"})
+		"reason": "'x'", "at": now, "step": now, "event": "case.approved", "person": "", "expires": fmt.Sprint(m.now + 3600000000)})
+	if a["person"] == "" {
+		a["person"] = "(SELECT email FROM reviewer WHERE id = " + a["reviewer"] + ")"
+	}
 	if a["generation"] == "" {
 		a["generation"] = "(SELECT generation FROM holder WHERE id = " + a["user"] + ")"
 	}
@@ -127,9 +131,9 @@ func (m macros) vote(name string, more ...string) string {
 	if !stepped {
 		s += "UPDATE session SET step_up_at = " + a["step"] + " WHERE reviewer_id = " + a["reviewer"] + ";\n"
 	}
-	return s + fmt.Sprintf(`INSERT `+a["or"]+` INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, reason, decided_at, audit_seq)
-		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);`, m.life[name], a["round"], a["user"], a["generation"], a["reviewer"], a["session"],
-		a["step"], a["evidence"], a["reason"], a["at"], m.seq())
+	return s + fmt.Sprintf(`INSERT `+a["or"]+` INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, person, reason, decided_at, expires_at, audit_seq)
+		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);`, m.life[name], a["round"], a["user"], a["generation"], a["reviewer"], a["session"],
+		a["step"], a["evidence"], a["person"], a["reason"], a["at"], a["expires"], m.seq())
 }
 
 func (m macros) yes(name string, more ...string) string {
@@ -141,13 +145,13 @@ func (m macros) yes(name string, more ...string) string {
 
 func (m macros) reset(name string, more ...string) string {
 	id, now := m.life[name], fmt.Sprint(m.now)
-	a := m.args(more, map[string]string{"user": m.of(name, "user_id"), "required": "1", "wait": now,
+	a := m.args(more, map[string]string{"user": m.of(name, "user_id"), "required": "1", "evidence": "0", "wait": now,
 		"generation": "(SELECT generation FROM holder WHERE id = " + m.of(name, "user_id") + ")",
 		"approval":   fmt.Sprintf("(SELECT max(id) FROM approval WHERE case_id = %d)", id),
 		"answer":     fmt.Sprintf("(SELECT min(id) FROM answer WHERE case_id = %d AND answer = 'yes')", id)})
-	return fmt.Sprintf(`INSERT INTO reset (case_id, approval_id, answer_id, user_id, generation, approvals_required, wait_until, cleared_at, hold_until, audit_seq)
-		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s + 3600000000, %s);`, id, a["approval"], a["answer"], a["user"], a["generation"], a["required"],
-		a["wait"], now, now, m.seq())
+	return fmt.Sprintf(`INSERT INTO reset (case_id, approval_id, answer_id, user_id, generation, approvals_required, evidence_required, wait_until, cleared_at, hold_until, audit_seq)
+		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s, %s + 3600000000, %s);`, id, a["approval"], a["answer"], a["user"], a["generation"], a["required"],
+		a["evidence"], a["wait"], now, now, m.seq())
 }
 
 func (m macros) letter(name string, more ...string) string {
@@ -163,6 +167,50 @@ func (m macros) letter(name string, more ...string) string {
 	return fmt.Sprintf(`INSERT %s INTO letter (case_id, reset_id, round, serial, kind, address_id, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
 		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, 's', X'00', zeroblob(32), %s, %d, %d, %d);`, a["or"], m.life[a["case"]], a["reset"], a["round"],
 		a["serial"], a["kind"], address, a["recipient"], a["message"], a["state"], m.now, m.now, m.now)
+}
+
+// of the reviewers: 1 is Rita, an admin; 2 Sam; 3 Vera, a viewer; 4 Sanne, who is a user too; 5 Sam again.
+func (m macros) signed(a map[string]string) {
+	if a["session"] == "" {
+		a["session"] = "(SELECT max(hash) FROM session WHERE reviewer_id = " + a["reviewer"] + ")"
+	}
+	if a["actor"] == "" {
+		a["actor"] = "reviewer:" + a["reviewer"]
+	}
+}
+
+func (m macros) about(action, object, actor string) string {
+	return fmt.Sprintf(`INSERT INTO audit SELECT seq + 1, %d, '%s', '%s', %s, '{}', hash, randomblob(32), '', '' FROM audit ORDER BY seq DESC LIMIT 1;`, m.now, actor, action, object)
+}
+
+func (m macros) evidence(name string, more ...string) string {
+	a := m.args(more, map[string]string{"reviewer": "2", "how": "'callback'", "result": "'pass'", "round": m.of(name, "round"), "link": "NULL",
+		"event": "evidence.recorded", "id": "(SELECT coalesce(max(id), 0) + 1 FROM evidence)"})
+	m.signed(a)
+	return m.event(a["event"], name, "actor="+a["actor"]) + fmt.Sprintf(`
+		INSERT INTO evidence (id, case_id, round, name, how, result, words, reviewer_id, session, link, at, audit_seq)
+		VALUES (%s, %d, %s, 'callback', %s, %s, 'x', %s, %s, %s, %d, %s);`,
+		a["id"], m.life[name], a["round"], a["how"], a["result"], a["reviewer"], a["session"], a["link"], m.now, m.seq())
+}
+
+func (m macros) threat(more ...string) string {
+	a := m.args(more, map[string]string{"reviewer": "1", "active": "1", "at": "", "id": "(SELECT coalesce(max(id), 0) + 1 FROM threat_turn)"})
+	m.signed(a)
+	if a["event"] == "" {
+		a["event"] = map[string]string{"1": "threat.on", "0": "threat.off"}[a["active"]]
+	}
+	return m.about(a["event"], "'installation'", a["actor"]) + fmt.Sprintf(`
+		INSERT INTO threat_turn (id, active, reviewer_id, session, reason, at, audit_seq) VALUES (%s, %s, %s, %s, 'x', %d, %s);`,
+		a["id"], a["active"], a["reviewer"], a["session"], m.now, m.seq())
+}
+
+func (m macros) freeze(more ...string) string {
+	a := m.args(more, map[string]string{"reviewer": "2", "until": fmt.Sprint(m.now + 3600000000), "event": "account.frozen",
+		"id": "(SELECT coalesce(max(id), 0) + 1 FROM account_freeze)"})
+	m.signed(a)
+	return m.about(a["event"], "'A-2002'", a["actor"]) + fmt.Sprintf(`
+		INSERT INTO account_freeze (id, account_id, until, reviewer_id, session, reason, at, audit_seq) VALUES (%s, 'A-2002', %s, %s, %s, 'x', %d, %s);`,
+		a["id"], a["until"], a["reviewer"], a["session"], m.now, m.seq())
 }
 
 // note is a letter to a user about the newest event of its kind.

@@ -19,6 +19,11 @@ func verifyDecisions(ctx context.Context, tx *sql.Tx) error {
 		(SELECT count(*) FROM undo u LEFT JOIN audit e ON e.seq = u.audit_seq AND e.action = 'case.undone' WHERE e.seq IS NULL) +
 		(SELECT count(*) FROM answer a JOIN reset_case c ON c.id = a.case_id WHERE NOT EXISTS (
 			SELECT 1 FROM audit WHERE object = c.number AND action = 'owner.' || a.answer AND at = a.at)) +
+		(SELECT count(*) FROM evidence v LEFT JOIN audit e ON e.seq = v.audit_seq AND e.action = 'evidence.recorded' AND e.at = v.at WHERE e.seq IS NULL) +
+		(SELECT count(*) FROM threat_turn t LEFT JOIN audit e ON e.seq = t.audit_seq AND e.at = t.at
+			AND e.action = CASE t.active WHEN 1 THEN 'threat.on' ELSE 'threat.off' END WHERE e.seq IS NULL) +
+		(SELECT count(*) FROM account_freeze f LEFT JOIN audit e ON e.seq = f.audit_seq AND e.at = f.at AND e.object = f.account_id
+			AND e.action IN ('account.frozen', 'account.unfrozen') WHERE e.seq IS NULL) +
 		(SELECT count(*) FROM reset_case c WHERE closed_at IS NOT NULL AND NOT EXISTS (
 			SELECT 1 FROM audit WHERE object = c.number AND action = 'case.' || c.state)) +
 		(SELECT count(*) FROM reset_case c WHERE NOT EXISTS (

@@ -32,10 +32,18 @@ func (d *Desk) Case(ctx context.Context, _ Session, number string) (CaseView, er
 		v = CaseView{Number: c.number, Requester: c.requester, State: c.state, Version: c.version, EvidenceHash: encodeBytes(hash),
 			AccountID: c.account, UserID: c.user, Risk: j.Risk, Requirements: j.Requirements, Opened: c.opened, Expires: c.expires,
 			WaitUntil: j.WaitUntil, ApprovalsNeeded: j.Approvals, HeldBy: c.heldBy, HeldReason: c.heldReason, ClosedAt: c.closed,
-			ClosedBy: c.closedBy, CloseReason: c.closeReason, Frozen: status.Frozen, Enrolled: status.Enrolled}
-		v.Checks = checks(f, status, c)
+			ClosedBy: c.closedBy, CloseReason: c.closeReason, Frozen: status.Frozen, Enrolled: status.Enrolled,
+			HeldUntil: c.heldUntil, FrozenUntil: f.FrozenUntil}
+		v.Checks = append(checks(f, status, c), surroundings(f, c)...)
+		for _, rule := range d.cfg.Policy.Evidence {
+			v.Evidence = append(v.Evidence, EvidenceRow{rule, f.proof(rule.Name), rule.Mandatory(j.Risk.Level)})
+		}
+		if v.Claim, err = readClaim(ctx, tx, c.id); err != nil {
+			return err
+		}
 		for _, read := range []func(context.Context, *sql.Tx, caseRow, *CaseView) error{
-			readNames, readLinks, readCaseMails, readPanel, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset} {
+			readNames, readLinks, readCaseMails, readPanel, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset,
+			d.readTasks} {
 			if err := read(ctx, tx, c, &v); err != nil {
 				return err
 			}
@@ -163,22 +171,30 @@ func readLinks(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 }
 
 func readVotes(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
-	rows, err := tx.QueryContext(ctx, `SELECT r.name, a.decided_at, a.reason, a.round = $2 FROM approval a JOIN reviewer r ON r.id = a.reviewer_id
-		WHERE a.case_id = $1 ORDER BY a.id`, c.id, c.round)
+	rows, err := tx.QueryContext(ctx, `SELECT r.name, a.decided_at, a.expires_at, a.reason, a.round = $2 AND a.expires_at > $3
+		FROM approval a JOIN reviewer r ON r.id = a.reviewer_id WHERE a.case_id = $1 ORDER BY a.id`, c.id, c.round, asOf(c))
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var vote Vote
-		var at int64
-		if err := rows.Scan(&vote.Reviewer, &at, &vote.Reason, &vote.Counts); err != nil {
+		var at, until int64
+		if err := rows.Scan(&vote.Reviewer, &at, &until, &vote.Reason, &vote.Counts); err != nil {
 			return fmt.Errorf("read votes: %w", err)
 		}
-		vote.At = fromMicros(at)
+		vote.At, vote.Until = fromMicros(at), fromMicros(until)
 		v.Approvals = append(v.Approvals, vote)
 	}
 	return rows.Err()
+}
+
+// asOf is the moment at which the votes of a case count: now, or when it was closed.
+func asOf(c caseRow) int64 {
+	if !c.closed.IsZero() {
+		return micros(c.closed)
+	}
+	return micros(time.Now())
 }
 
 func readLetters(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {

@@ -34,8 +34,10 @@ func (d *Desk) advance(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time
 		return true, d.clear(ctx, tx, c, j, status.Generation, now)
 	}
 	due := c.expires
-	if j.WaitUntil.After(now) && j.WaitUntil.Before(due) {
-		due = j.WaitUntil
+	for _, t := range []time.Time{j.WaitUntil, f.FrozenUntil} {
+		if t.After(now) && t.Before(due) {
+			due = t
+		}
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE reset_case SET due_at = $3 WHERE id = $1 AND version = $2`, c.id, c.version, micros(due))
 	return false, err
@@ -49,19 +51,19 @@ func (d *Desk) advance(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time
 func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, generation int64, now time.Time) error {
 	hold := now.Add(d.cfg.Policy.Hold)
 	seq, err := record(ctx, tx, now, "desk", "case.cleared", c.number, map[string]any{
-		"user": c.user, "generation": generation, "risk": j.Risk, "approvals_required": j.Approvals,
+		"user": c.user, "generation": generation, "risk": j.Risk, "approvals_required": j.Approvals, "evidence_required": j.Mandatory,
 		"wait_until": stamp(j.WaitUntil), "hold_until": stamp(hold), "policy": d.cfg.Policy.Name})
 	if err != nil {
 		return err
 	}
 	var reset int64
 	err = tx.QueryRowContext(ctx, `INSERT INTO reset (case_id, approval_id, answer_id, user_id, generation, approvals_required,
-			wait_until, cleared_at, hold_until, audit_seq)
+			evidence_required, wait_until, cleared_at, hold_until, audit_seq)
 		VALUES ($1,
-			(SELECT max(id) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $4),
+			(SELECT max(id) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $4 AND expires_at > $7),
 			(SELECT min(id) FROM answer WHERE case_id = $1 AND round = $2 AND answer = 'yes' AND user_id = $3),
-			$3, $4, $5, $6, $7, $8, $9) RETURNING id`,
-		c.id, c.round, c.user, generation, j.Approvals, micros(j.WaitUntil), micros(now), micros(hold), seq).Scan(&reset)
+			$3, $4, $5, $10, $6, $7, $8, $9) RETURNING id`,
+		c.id, c.round, c.user, generation, j.Approvals, micros(j.WaitUntil), micros(now), micros(hold), seq, j.Mandatory).Scan(&reset)
 	if err != nil {
 		return fmt.Errorf("record reset: %w", err)
 	}
@@ -104,6 +106,9 @@ func (d *Desk) tickCases(ctx context.Context) error {
 			}
 			if (c.state == StateOpen || c.state == StateHeld) && !now.Before(c.expires) {
 				return d.expire(ctx, tx, c, now)
+			}
+			if c.state == StateHeld && !c.heldUntil.IsZero() && !now.Before(c.heldUntil) {
+				return holdOver(ctx, tx, c, now)
 			}
 			cleared, err = d.advance(ctx, tx, c, now)
 			return err

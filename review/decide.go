@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/resetdesk/resetdesk/totp"
 )
 
 // An Approval is what a reviewer fills in to vote for a reset.
@@ -33,6 +31,8 @@ type Decision struct {
 	Version int64
 	Class   string
 	Note    string
+	Until   time.Time // of a hold: when a person wants to look again; zero for no time
+	Other   string    // of a duplicate: the number of the case that goes on
 }
 
 // A Choice is an option of a form.
@@ -81,7 +81,7 @@ func (d *Desk) Approve(ctx context.Context, s Session, in Approval) (Outcome, er
 		if err != nil {
 			return err
 		}
-		if err := castVote(ctx, tx, s, c, in, steppedUp); err != nil {
+		if err := castVote(ctx, tx, d.cfg.Policy, s, c, in, steppedUp); err != nil {
 			return err
 		}
 		out.Cleared, err = d.advance(ctx, tx, c, time.Now())
@@ -118,7 +118,7 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 		return c, err
 	}
 	for _, r := range Judge(f, d.cfg.Policy, time.Now()).Requirements {
-		if r.State == Failed {
+		if r.State == Failed || (r.Name == "evidence" && r.State == Unmet) {
 			return c, fail(Conflict, "This case cannot be approved: "+r.Why)
 		}
 	}
@@ -130,53 +130,64 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 		return c, errStale
 	}
 	var voted, same bool
+	who := person(s.Reviewer.Email)
 	err = tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) > 0 FROM approval WHERE case_id = $1 AND round = $2 AND reviewer_id = $3),
-		(SELECT count(*) > 0 FROM address WHERE account_id = $4 AND lookup = $5)`,
-		c.id, c.round, s.Reviewer.ID, c.account, s.Reviewer.Email).Scan(&voted, &same)
+		(SELECT count(*) > 0 FROM approval WHERE case_id = $1 AND round = $2 AND generation = $7 AND (reviewer_id = $3 OR person = $6) AND expires_at > $8),
+		(SELECT count(*) > 0 FROM address WHERE account_id = $4 AND lookup IN ($5, $6))`,
+		c.id, c.round, s.Reviewer.ID, c.account, s.Reviewer.Email, who, status.Generation, micros(time.Now())).Scan(&voted, &same)
 	switch {
 	case err != nil:
 		return c, err
 	case voted:
 		return c, fail(Conflict, "You approved this case already; the second approval needs another person.")
-	case same, c.requester == s.Reviewer.Email:
+	case same, c.requester == s.Reviewer.Email, c.requester == who:
 		return c, fail(Denied, "You belong to this account yourself; somebody else has to decide.")
 	}
 	return c, nil
 }
 
-func castVote(ctx context.Context, tx *sql.Tx, s Session, c caseRow, in Approval, steppedUp time.Time) error {
+// person is the mailbox that an address of a reviewer leads to: a tag after "+" makes
+// no second person of anybody (RFC 5233).
+func person(email string) string {
+	local, domain, _ := cutAddress(email)
+	local, _, _ = strings.Cut(local, "+")
+	return local + "@" + domain
+}
+
+func castVote(ctx context.Context, tx *sql.Tx, p Policy, s Session, c caseRow, in Approval, steppedUp time.Time) error {
 	hash, err := decodeBytes(in.EvidenceHash)
 	if err != nil {
 		return errStale
 	}
 	now := time.Now()
-	status, err := totp.ReadStatus(ctx, tx, c.user)
+	f, status, err := readFacts(ctx, tx, c)
 	if err != nil {
 		return err
 	}
+	until := Judge(f, p, now).VotesUntil
 	seq, err := record(ctx, tx, now, s.actor(), "case.approved", c.number, map[string]any{
-		"user": c.user, "generation": status.Generation, "round": c.round, "reason": in.Reason, "evidence": in.EvidenceHash})
+		"user": c.user, "generation": status.Generation, "round": c.round, "reason": in.Reason, "evidence": in.EvidenceHash, "counts_until": stamp(until)})
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at,
-			evidence_hash, reason, decided_at, audit_seq)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		c.id, c.round, c.user, status.Generation, s.Reviewer.ID, s.hash, micros(steppedUp), hash, in.Reason, micros(now), seq)
+			evidence_hash, person, reason, decided_at, expires_at, audit_seq)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		c.id, c.round, c.user, status.Generation, s.Reviewer.ID, s.hash, micros(steppedUp), hash, person(s.Reviewer.Email), in.Reason,
+		micros(now), micros(until), seq)
 	if err != nil {
 		return fmt.Errorf("record vote: %w", err)
 	}
-	return nil
+	return keepClaim(ctx, tx, s, c, now)
 }
 
 // act runs one decision: it checks the role, the version and the state, lets f
-// do its work, and records the event. f gets the case as it was.
+// do its work, and records the event, if action names one. f gets the case as it was.
 func (d *Desk) act(ctx context.Context, s Session, in Decision, action string, from []State, f func(*sql.Tx, caseRow, time.Time) error) error {
 	if err := mayDecide(s); err != nil {
 		return err
 	}
-	err := d.update(ctx, action, func(tx *sql.Tx) error {
+	err := d.update(ctx, "decide", func(tx *sql.Tx) error {
 		c, err := caseByNumber(ctx, tx, in.Number)
 		if err != nil {
 			return err
@@ -189,11 +200,22 @@ func (d *Desk) act(ctx context.Context, s Session, in Decision, action string, f
 			return errStale
 		}
 		now := time.Now()
-		_, err = record(ctx, tx, now, s.actor(), "case."+action, c.number, map[string]any{"class": in.Class, "note": in.Note})
-		if err != nil {
+		if action != "" {
+			detail := map[string]any{"class": in.Class, "note": in.Note}
+			if !in.Until.IsZero() {
+				detail["until"] = stamp(in.Until)
+			}
+			if in.Other != "" {
+				detail["duplicate_of"] = in.Other
+			}
+			if _, err := record(ctx, tx, now, s.actor(), "case."+action, c.number, detail); err != nil {
+				return err
+			}
+		}
+		if err := f(tx, c, now); err != nil {
 			return err
 		}
-		return f(tx, c, now)
+		return keepClaim(ctx, tx, s, c, now)
 	})
 	if err == nil {
 		d.lettersReady()
@@ -215,7 +237,7 @@ func changed(res sql.Result, err error) error {
 }
 
 func (d *Desk) closeCase(ctx context.Context, tx *sql.Tx, c caseRow, to State, by, reason string, now time.Time) error {
-	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = $3, version = version + 1, held_by = '', held_reason = '',
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = $3, version = version + 1, held_by = '', held_reason = '', held_until = 0,
 			closed_at = $4, closed_by = $5, close_reason = $6 WHERE id = $1 AND version = $2`,
 		c.id, c.version, string(to), micros(now), by, reason))
 }
@@ -247,9 +269,36 @@ func (d *Desk) CloseCase(ctx context.Context, s Session, in Decision) error {
 	if to != StateNotARequest && to != StateDuplicate && to != StateWithdrawn {
 		return invalid("class", "Choose why the case is closed.")
 	}
+	in.Other = strings.ToUpper(strings.TrimSpace(in.Other))
+	if to != StateDuplicate {
+		in.Other = ""
+	}
 	return d.act(ctx, s, in, in.Class, []State{StateOpen, StateHeld}, func(tx *sql.Tx, c caseRow, now time.Time) error {
+		if to == StateDuplicate {
+			return closeDuplicate(ctx, tx, c, s.actor(), in, now)
+		}
 		return d.closeCase(ctx, tx, c, to, s.actor(), in.Note, now)
 	})
+}
+
+// closeDuplicate closes a case in favour of another of the same account.
+func closeDuplicate(ctx context.Context, tx *sql.Tx, c caseRow, by string, in Decision, now time.Time) error {
+	o, err := caseByNumber(ctx, tx, in.Other)
+	switch {
+	case KindOf(err) == NotFound:
+		return invalid("other", "Write the number of the case that goes on, such as RST-8K2M4Q.")
+	case err != nil:
+		return err
+	case o.id == c.id:
+		return invalid("other", "That is this case itself.")
+	case o.state == StateDuplicate:
+		return invalid("other", "That case is closed as a duplicate itself; name the one that goes on.")
+	case o.requester != c.requester && (c.account == "" || o.account != c.account):
+		return invalid("other", "That case belongs to another account.")
+	}
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'duplicate', version = version + 1, held_by = '', held_reason = '', held_until = 0,
+			duplicate_of = $6, closed_at = $3, closed_by = $4, close_reason = $5 WHERE id = $1 AND version = $2`,
+		c.id, c.version, micros(now), by, strings.TrimSpace("Duplicate of "+o.number+". "+in.Note), o.id))
 }
 
 // Hold stops a case until a person resumes it.
@@ -258,17 +307,40 @@ func (d *Desk) Hold(ctx context.Context, s Session, in Decision) error {
 		return invalid("note", "Write why the case is on hold.")
 	}
 	return d.act(ctx, s, in, "held", []State{StateOpen}, func(tx *sql.Tx, c caseRow, now time.Time) error {
-		return d.hold(ctx, tx, c, "reviewer", in.Note)
+		if !in.Until.IsZero() && (!in.Until.After(now) || in.Until.After(c.expires)) {
+			return invalid("until", "Choose a time to come, before the case expires at "+stamp(c.expires)+".")
+		}
+		return holdUntil(ctx, tx, c, "reviewer", in.Note, in.Until)
 	})
 }
 
 func (d *Desk) hold(ctx context.Context, tx *sql.Tx, c caseRow, by, reason string) error {
-	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'held', version = version + 1, held_by = $3, held_reason = $4, due_at = expires_at
-		WHERE id = $1 AND version = $2`, c.id, c.version, by, reason))
+	return holdUntil(ctx, tx, c, by, reason, time.Time{})
 }
 
-// ResumeCase takes a case up again. After the owner's no, or a code that was used
-// meanwhile, a new round begins: every yes and every vote before it is void,
+// holdUntil stops a case. until, if there is one, brings it to a person's attention
+// and lets nothing go on by itself.
+func holdUntil(ctx context.Context, tx *sql.Tx, c caseRow, by, reason string, until time.Time) error {
+	due, at := c.expires, int64(0)
+	if !until.IsZero() {
+		due, at = until, micros(until)
+	}
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'held', version = version + 1, held_by = $3, held_reason = $4, held_until = $5, due_at = $6
+		WHERE id = $1 AND version = $2`, c.id, c.version, by, reason, at, micros(due)))
+}
+
+// holdOver says that the time of a hold is over. The case stays held: a person
+// resumes it or closes it.
+func holdOver(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) error {
+	if _, err := record(ctx, tx, now, "clock", "case.hold_over", c.number, nil); err != nil {
+		return err
+	}
+	return changed(tx.ExecContext(ctx, `UPDATE reset_case SET held_reason = $3, held_until = 0, due_at = expires_at WHERE id = $1 AND version = $2`,
+		c.id, c.version, "The time of the hold is over since "+stamp(now)+": resume the case or close it. "+c.heldReason))
+}
+
+// ResumeCase takes a case up again. After the owner's no, a code that was used
+// meanwhile or evidence that failed, a new round begins: every yes and every vote before it is void,
 // and the contacts are told and asked again; so too after a mail that stopped the
 // case when there were votes, which had not seen it. Otherwise the round goes on, and so
 // does the watch for codes: one that was accepted during the hold still counts.
@@ -282,11 +354,11 @@ func (d *Desk) ResumeCase(ctx context.Context, s Session, in Decision) error {
 		if err != nil {
 			return err
 		}
-		if c.heldBy == "owner" || c.heldBy == "verified" || c.heldBy == "mail" && voted {
+		if c.heldBy == "owner" || c.heldBy == "verified" || c.heldBy == "evidence" || c.heldBy == "mail" && voted {
 			newRound, watched = 1, now
 		}
 		err = changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'open', version = version + 1, round = round + $3,
-				held_by = '', held_reason = '', watched_from = $4, due_at = $5 WHERE id = $1 AND version = $2`,
+				held_by = '', held_reason = '', held_until = 0, watched_from = $4, due_at = $5 WHERE id = $1 AND version = $2`,
 			c.id, c.version, newRound, micros(watched), micros(now)))
 		if err != nil || newRound == 0 {
 			return err

@@ -124,7 +124,7 @@ func TestWhoMayDecide(t *testing.T) {
 			for what, err := range map[string]error{"approve": approve, "reject": h.desk.Reject(ctx, s, d), "hold": h.desk.Hold(ctx, s, d),
 				"resume": h.desk.ResumeCase(ctx, s, d), "ask": h.desk.Ask(ctx, s, d), "open": open, "pass": h.desk.ReissuePass(ctx, s, in),
 				"resolve": h.desk.Resolve(ctx, s, review.Resolution{Number: v.Number, UserID: "U-3"}), "unfreeze": h.desk.Unfreeze(ctx, s, in),
-				"close": h.desk.CloseCase(ctx, s, review.Decision{Number: v.Number, Class: "duplicate"})} {
+				"close": h.desk.CloseCase(ctx, s, review.Decision{Number: v.Number, Class: "not_a_request"})} {
 				wantKind(t, string(role)+" "+what, err, review.Denied)
 			}
 		}

@@ -81,6 +81,7 @@ type Desk struct {
 	db        *database
 	book      *totp.Book
 	log       *slog.Logger
+	dns       sender.Resolver // without a memory, for proofs
 	epoch     string
 	mail      chan struct{} // wakes the assessor
 	clock     chan struct{} // wakes the clock
@@ -111,12 +112,13 @@ func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Policy == (Policy{}) {
+	if cfg.Policy.Name == "" && cfg.Policy.Low == (Tier{}) {
 		cfg.Policy = Balanced
 	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
 	}
+	dns := cfg.Resolver
 	cfg.Resolver = sender.NewCache(cfg.Resolver, keptKeys)
 	if cfg.UncertainWait <= 0 {
 		cfg.UncertainWait = 15 * time.Minute
@@ -132,7 +134,7 @@ func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Desk{cfg: cfg, db: db, log: cfg.Log, epoch: randomText(16),
+	d := &Desk{cfg: cfg, db: db, log: cfg.Log, dns: dns, epoch: randomText(16),
 		mail: make(chan struct{}, 1), clock: make(chan struct{}, 1), assessing: make(chan struct{}, 1),
 		decoy: cfg.Passwords.decoy()}
 	if err := d.checkKeys(ctx); err != nil {

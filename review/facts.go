@@ -23,21 +23,23 @@ type caseRow struct {
 	opened, expires       time.Time
 	watched, closed       time.Time
 	heldBy, heldReason    string
+	heldUntil             time.Time // zero: no time was set
 	closedBy, closeReason string
 }
 
 const caseColumns = `id, coalesce(opener_mail, 0), coalesce(previous_id, 0), version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
-	opened_at, expires_at, watched_from, coalesce(closed_at, 0), held_by, held_reason, closed_by, close_reason`
+	opened_at, expires_at, watched_from, coalesce(closed_at, 0), held_by, held_reason, held_until, closed_by, close_reason`
 
 func scanCase(row interface{ Scan(...any) error }) (caseRow, error) {
 	var c caseRow
-	var opened, expires, watched, closed int64
+	var opened, expires, watched, closed, until int64
 	err := row.Scan(&c.id, &c.mail, &c.previous, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
-		&opened, &expires, &watched, &closed, &c.heldBy, &c.heldReason, &c.closedBy, &c.closeReason)
+		&opened, &expires, &watched, &closed, &c.heldBy, &c.heldReason, &until, &c.closedBy, &c.closeReason)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, fail(NotFound, "There is no such case.")
 	}
 	c.opened, c.expires, c.watched, c.closed = fromMicros(opened), fromMicros(expires), fromMicros(watched), fromMicros(closed)
+	c.heldUntil = fromMicros(until)
 	return c, err
 }
 
@@ -64,6 +66,12 @@ func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Sta
 		return f, status, err
 	}
 	if err := readAnswers(ctx, tx, c, &f); err != nil {
+		return f, status, err
+	}
+	if err := readProofs(ctx, tx, c, &f); err != nil {
+		return f, status, err
+	}
+	if err := readHistory(ctx, tx, c, &f); err != nil {
 		return f, status, err
 	}
 	if c.user == "" {
@@ -161,13 +169,13 @@ func readAnswers(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) erro
 func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation int64, f *Facts) error {
 	var last, changed, ended int64
 	err := tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3),
+		(SELECT count(DISTINCT person) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3 AND expires_at > $6),
 		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
 		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL),
 		(SELECT coalesce(max(d.since), 0) FROM address d JOIN panel_user u ON u.id = d.user_id
 			WHERE u.id = $4 AND d.until IS NULL AND d.since > u.created_at),
 		(SELECT coalesce(max(until), 0) FROM address WHERE account_id = $5 AND until IS NOT NULL)`,
-		c.id, c.round, generation, c.user, c.account).Scan(&f.Votes, &last, &f.UserAddress, &changed, &ended)
+		c.id, c.round, generation, c.user, c.account, micros(time.Now())).Scan(&f.Votes, &last, &f.UserAddress, &changed, &ended)
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}
@@ -200,7 +208,7 @@ func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generatio
 		"state": c.state, "requester": c.requester, "verdict": f.Verdict, "match": f.Match, "mails": mails,
 		"address_since": micros(f.AddressSince), "last_reset": micros(f.LastReset), "imitations": f.Quarantined,
 		"objected": f.Objected, "user_changed": micros(f.UserChanged), "contact_ended": micros(f.ContactEnded), "verified_after": f.signedIn(),
-		"password_given": f.PasswordGiven, "vouched": f.vouched(),
+		"password_given": f.PasswordGiven, "vouched": f.vouched(), "proofs": proofIDs(f.Evidence), "circular": f.Circular,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)

@@ -248,7 +248,7 @@ func decideAtOnce(t *testing.T, mix string) {
 			case 'r':
 				what, err = "reject", h.desk.Reject(t.Context(), s, decision(v, "other", "x"))
 			case 'c':
-				what, err = "close", h.desk.CloseCase(t.Context(), s, decision(v, "duplicate", "x"))
+				what, err = "close", h.desk.CloseCase(t.Context(), s, decision(v, "not_a_request", "x"))
 			case 'w':
 				what, err = "withdraw", h.desk.CloseCase(t.Context(), s, decision(v, "withdrawn", "x"))
 			default:
@@ -268,7 +268,7 @@ func decideAtOnce(t *testing.T, mix string) {
 	wg.Wait()
 	h.work()
 	v = h.view(v.Number)
-	decided := h.count(`SELECT count(*) FROM audit WHERE object = $1 AND action IN ('case.rejected', 'case.withdrawn', 'case.duplicate', 'case.cleared')`, v.Number)
+	decided := h.count(`SELECT count(*) FROM audit WHERE object = $1 AND action IN ('case.rejected', 'case.withdrawn', 'case.not_a_request', 'case.cleared')`, v.Number)
 	if decided != 1 || !v.State.Closed() {
 		t.Errorf("%d decisions, the case is %s: %v", decided, v.State, results)
 	}

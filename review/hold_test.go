@@ -206,7 +206,7 @@ func TestHoldAndResume(t *testing.T) {
 		}
 		wantKind(t, "a second hold from a stale page", h.desk.Hold(ctx, h.rita, decision(stale, "", "me too")), review.Stale)
 		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
-		time.Sleep(48 * time.Hour)
+		time.Sleep(20 * time.Hour)
 		h.work()
 		if v := h.view(v.Number); v.State != review.StateHeld {
 			t.Fatalf("%s during the hold", v.State)
@@ -242,7 +242,7 @@ func TestReject(t *testing.T) {
 		_, err := h.approve(h.sam, v)
 		wantKind(t, "a vote afterwards", err, review.Stale)
 		for what, err := range map[string]error{"reject": h.desk.Reject(ctx, h.sam, decision(v, "other", "")), "hold": h.desk.Hold(ctx, h.sam, decision(v, "", "x")),
-			"resume": h.desk.ResumeCase(ctx, h.sam, decision(v, "", "x")), "close": h.desk.CloseCase(ctx, h.sam, decision(v, "duplicate", "")),
+			"resume": h.desk.ResumeCase(ctx, h.sam, decision(v, "", "x")), "close": h.desk.CloseCase(ctx, h.sam, decision(v, "not_a_request", "")),
 			"ask": h.desk.Ask(ctx, h.sam, decision(v, "", ""))} {
 			wantKind(t, what+" afterwards", err, review.Stale)
 		}
@@ -251,7 +251,7 @@ func TestReject(t *testing.T) {
 
 func TestCloseCase(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
-		for _, class := range []string{"not_a_request", "duplicate", "withdrawn"} {
+		for _, class := range []string{"not_a_request", "withdrawn"} {
 			v, _ := h.ask("anna@acme.example", forUser("jane"))
 			wantKind(t, "cleared as a class", h.desk.CloseCase(t.Context(), h.rita, decision(v, "cleared", "")), review.Invalid)
 			if err := h.desk.CloseCase(t.Context(), h.rita, decision(v, class, "note")); err != nil {
@@ -307,7 +307,7 @@ func TestThreatMode(t *testing.T) {
 		out := time.Now()
 		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
 		h.vote(h.rita, v.Number)
-		time.Sleep(7 * day)
+		time.Sleep(6*day + 12*time.Hour)
 		h.work()
 		if v := h.view(v.Number); v.State != review.StateOpen || v.ApprovalsNeeded != 2 || !v.WaitUntil.Equal(out.Add(144*time.Hour)) {
 			t.Fatalf("%s, %d votes, until %s", v.State, v.ApprovalsNeeded, v.WaitUntil)

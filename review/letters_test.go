@@ -64,7 +64,7 @@ func everyLetter(t *testing.T, locale string, change func(*review.Config)) map[s
 		}
 		v, letters := h.ask("anna@acme.example", "A phone got lost. Please reset the two-factor authentication.")
 		keep(letters)
-		if err := h.desk.CloseCase(t.Context(), h.rita, decision(v, "duplicate", "")); err != nil {
+		if err := h.desk.CloseCase(t.Context(), h.rita, decision(v, "not_a_request", "")); err != nil {
 			t.Fatal(err)
 		}
 		v, letters = h.ask("anna@acme.example", forUser("jane"))

@@ -127,7 +127,8 @@ func (h *house) live() life {
 		h.enroll(user, "")
 	}
 	h.reviewer("vera@host.example", "Vera", review.Viewer)
-	h.reviewer("sanne@beta.example", "Sanne", review.Decider) // U-4 is a reviewer too
+	h.reviewer("sanne@beta.example", "Sanne", review.Decider)     // U-4 is a reviewer too
+	h.reviewer("sam+2@host.example", "Sam again", review.Decider) // and Sam is there twice
 	l := life{}
 	keep := func(name string, v review.CaseView) review.CaseView {
 		err := h.sql().QueryRow(`SELECT id FROM reset_case WHERE number = $1`, v.Number).Scan(new(int64))

@@ -140,12 +140,19 @@ func (d *Desk) summaryOf(ctx context.Context, tx totp.Querier, c caseRow, now ti
 // moves is when time alone may change the summary of an open case.
 func moves(ctx context.Context, tx totp.Querier, c caseRow, now time.Time) (int64, error) {
 	latest := micros(now.Add(freshFor))
-	var put int64 // when a notice that is put off will count as out
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(min(queued_at), 0) FROM letter
-		WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice') AND serial = 1 AND state NOT IN ('sent', 'failed') AND queued_at > $3`,
-		c.id, c.round, micros(now.Add(-noticeGrace))).Scan(&put)
+	var put, vote, freeze int64 // when a notice that is put off will count as out, the first vote will not, and a freeze ends
+	err := tx.QueryRowContext(ctx, `SELECT (SELECT coalesce(min(queued_at), 0) FROM letter
+			WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice') AND serial = 1 AND state NOT IN ('sent', 'failed') AND queued_at > $3),
+		(SELECT coalesce(min(expires_at), 0) FROM approval WHERE case_id = $1 AND round = $2 AND expires_at > $4),
+		coalesce((SELECT until FROM account_freeze WHERE account_id = $5 ORDER BY id DESC LIMIT 1), 0)`,
+		c.id, c.round, micros(now.Add(-noticeGrace)), micros(now), c.account).Scan(&put, &vote, &freeze)
 	if put > 0 {
 		latest = min(latest, put+noticeGrace.Microseconds())
+	}
+	for _, t := range []int64{vote, freeze} {
+		if t > micros(now) {
+			latest = min(latest, t)
+		}
 	}
 	return latest, err
 }
@@ -155,10 +162,14 @@ func waitsFor(c caseRow, f Facts, j Judgement) (Tab, string) {
 	switch {
 	case c.state == StateHeld:
 		return TabHeld, "On hold: " + c.heldReason
+	case j.open("evidence"):
+		return TabReview, "Evidence to record"
 	case f.Votes < j.Approvals:
 		return TabReview, fmt.Sprintf("%d of %d approvals", f.Votes, j.Approvals)
 	case f.ConfirmedAt.IsZero():
 		return TabOwner, "The owner has not confirmed"
+	case f.FrozenUntil.After(time.Now()):
+		return TabWaiting, "The account is frozen"
 	case j.WaitUntil.IsZero():
 		return TabWaiting, "The notices are not out yet"
 	}

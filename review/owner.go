@@ -103,6 +103,13 @@ func (d *Desk) ownerView(ctx context.Context, tx *sql.Tx, l link, c caseRow, v *
 	if said > 0 {
 		v.Answered = "no"
 	}
+	if l.purpose == "vouch" {
+		said, err := vouched(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		v.Answered = map[string]string{"pass": "yes", "fail": "no"}[said]
+	}
 	live := c.state == StateOpen || c.state == StateHeld
 	v.CanAnswer = live && l.round == c.round && l.purpose != "undo" && v.Answered != "no"
 	v.CanUndo = l.purpose == "undo" && c.state == StateCleared
@@ -186,6 +193,9 @@ func (d *Desk) Answer(ctx context.Context, token string, in Reply) error {
 		if (c.state != StateOpen && c.state != StateHeld) || l.round != c.round || l.purpose == "undo" {
 			return fail(Conflict, "This request is not waiting for an answer any more.")
 		}
+		if l.purpose == "vouch" {
+			return d.vouch(ctx, tx, l, c, in, now)
+		}
 		if in.Yes {
 			return d.answerYes(ctx, tx, l, c, in, now)
 		}
@@ -219,6 +229,9 @@ func (d *Desk) answerYes(ctx context.Context, tx *sql.Tx, l link, c caseRow, in 
 	}
 	if in.UserID != "" && in.UserID != c.user {
 		return fail(Stale, "Meanwhile it was settled that this request is for another user. Open the page again and read it before you answer.")
+	}
+	if err := notVouched(ctx, tx, l, c); err != nil {
+		return err
 	}
 	if err := saveAnswer(ctx, tx, l, c, "yes", c.user, in.IP, now); err != nil {
 		return err

@@ -246,7 +246,7 @@ func TestJudgeExhaustively(t *testing.T) {
 
 func checkJudgement(t *testing.T, f review.Facts, p review.Policy, want map[string]review.ReqState) bool {
 	j := review.Judge(f, p, noon)
-	if len(j.Requirements) != 7 {
+	if len(j.Requirements) != 8 {
 		t.Fatalf("%d requirements", len(j.Requirements))
 	}
 	met := true

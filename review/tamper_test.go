@@ -173,7 +173,7 @@ func TestDecisionsAgainstEvents(t *testing.T) {
 			`UPDATE answer SET at = at - 1`,
 			`UPDATE answer SET answer = 'no'`,
 			`UPDATE reset_case SET number = 'RST-ZZZZZZ'`,
-			`INSERT INTO approval SELECT id + 1, case_id, round + 1, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, reason, decided_at, 1 FROM approval`,
+			`INSERT INTO approval SELECT id + 1, case_id, round + 1, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, person, reason, decided_at, expires_at, 1 FROM approval`,
 		} {
 			loose := untriggered(t, h.path)
 			plain(t, loose, forgery)

@@ -211,6 +211,13 @@ type CaseView struct {
 	WaitUntil              time.Time // zero until the notices are out
 	ApprovalsNeeded        int
 	HeldBy, HeldReason     string
+	HeldUntil              time.Time // when a person wants to look again; zero: no time was set
+	FrozenUntil            time.Time // no user of the account is reset until then; zero or past: not frozen
+	Claim                  CaseClaim // who works on it; zero: nobody
+	Evidence               []EvidenceRow
+	DNS                    []DNSTask       // records that would prove a domain of the account
+	Vouchers               []AccountChoice // second admins who may be asked, masked
+	Related                []AccountChoice // other cases of the account that are no duplicates
 	ClosedAt               time.Time
 	ClosedBy, CloseReason  string
 	HoldUntil              time.Time  // of a cleared case: until then it can be undone
@@ -297,8 +304,17 @@ type Reason struct{ Code, Text string }
 type Vote struct {
 	Reviewer string
 	At       time.Time
+	Until    time.Time // it counts until then
 	Reason   string
-	Counts   bool // made in the present round
+	Counts   bool // made in the present round, and not expired
+}
+
+// An EvidenceRow is a row of the operator's own, with its newest answer in the present
+// round and what was answered before.
+type EvidenceRow struct {
+	EvidenceRule
+	Proof     Proof // without a Result: not answered yet
+	Mandatory bool  // at the risk of the case
 }
 
 // A LetterView is a letter of the case; the recipient is masked.

@@ -129,8 +129,14 @@ type PolicyConfig struct {
 	ThreatMode          bool            `toml:"threat_mode"`
 	Hold                *time.Duration  `toml:"hold"`
 	ConfirmLinkLifetime *time.Duration  `toml:"confirm_link_lifetime"`
+	CaseLifetime        *time.Duration  `toml:"case_lifetime"`
+	VoteLifetime        *time.Duration  `toml:"vote_lifetime"`
+	FreshAddress        *time.Duration  `toml:"fresh_address"` // an address that was changed within this is High
+	RepeatReset         *time.Duration  `toml:"repeat_reset"`  // a second reset within this is High
 	Waiting             WaitingConfig   `toml:"waiting"`
 	Approvals           ApprovalsConfig `toml:"approvals"`
+	// Evidence are the rows of [[policy.evidence]]; they stand in the file only.
+	Evidence []EvidenceConfig `toml:"evidence"`
 }
 
 // WaitingConfig is [policy.waiting]; nil keeps the preset's period.

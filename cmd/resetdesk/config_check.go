@@ -169,6 +169,15 @@ func (l *loader) checkPolicy(p PolicyConfig) {
 	if p.ConfirmLinkLifetime != nil {
 		l.within("policy.confirm_link_lifetime", *p.ConfirmLinkLifetime, 15*time.Minute, day)
 	}
+	for key, d := range map[string]*time.Duration{"case_lifetime": p.CaseLifetime, "fresh_address": p.FreshAddress, "repeat_reset": p.RepeatReset} {
+		if d != nil {
+			l.within("policy."+key, *d, day, 365*day)
+		}
+	}
+	if p.VoteLifetime != nil {
+		l.within("policy.vote_lifetime", *p.VoteLifetime, time.Hour, 14*day)
+	}
+	l.checkEvidence(p.Evidence)
 	for key, d := range map[string]*time.Duration{"low": p.Waiting.Low, "medium": p.Waiting.Medium, "high": p.Waiting.High, "vouched": p.Waiting.Vouched} {
 		if d != nil {
 			l.within("policy.waiting."+key, *d, 0, 14*day)
@@ -223,6 +232,11 @@ func (p PolicyConfig) Review() review.Policy {
 	r.Threat = p.ThreatMode
 	set(&r.Hold, p.Hold)
 	set(&r.LinkLifetime, p.ConfirmLinkLifetime)
+	set(&r.CaseLifetime, p.CaseLifetime)
+	set(&r.VoteLifetime, p.VoteLifetime)
+	set(&r.FreshAddress, p.FreshAddress)
+	set(&r.RepeatReset, p.RepeatReset)
+	r.Evidence = rules(p.Evidence)
 	spares := r.VouchedWait < r.Low.Wait // a vouched password spares something in this preset
 	set(&r.Low.Wait, p.Waiting.Low)
 	set(&r.Medium.Wait, p.Waiting.Medium)

@@ -129,9 +129,13 @@ from = FROM
 
 [policy]
 preset = "balanced"                    # balanced | cautious | small-team (one person on duty)
-# threat_mode = false                  # two approvals for everything, waiting doubled
+# threat_mode = false                  # true: always on, whatever the switch of the desk says (two approvals, waiting doubled)
 # hold = "72h"                         # how long a reset can be undone
 # confirm_link_lifetime = "24h"
+# case_lifetime = "14d"                # an open case expires then
+# vote_lifetime = "24h"                # how long an approval counts, from the vote or the end of the waiting period
+# fresh_address = "14d"                # an address that was changed within this makes the risk high
+# repeat_reset = "30d"                 # a second reset of a user within this makes the risk high
 
 # [policy.waiting]                     # these two override the preset
 # low = "2h"
@@ -143,6 +147,13 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 # low = 1
 # medium = 1
 # high = 2
+
+# [[policy.evidence]]                  # a row of evidence of your own, as many as you need
+# name = "callback"
+# title = "Called back the number on file"
+# why = "A voice that answers there is harder to have than a mailbox."
+# how = "callback"                     # callback | invoice | pin | dns | second_admin | free
+# mandatory_at = ["high"]              # nobody approves at these risks before it is answered
 
 [totp]
 # issuer = "Example"                   # shown in the authenticator; the brand when not given

@@ -23,6 +23,10 @@ func assign(v reflect.Value, value any) (problem string) {
 		return assignDuration(v, value)
 	case reflect.TypeFor[time.Time]():
 		return assignTime(v, value)
+	case reflect.TypeFor[[]EvidenceConfig]():
+		all, problem := readEvidence(value)
+		v.Set(reflect.ValueOf(all))
+		return problem
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -256,7 +256,7 @@ UPDATE reset_case SET state = 'open', held_by = '', held_reason = '', round = ro
 {{reset "yes" "required=2"}}
 
 -- 4: a reset that needs no votes
---! CHECK
+--! recorded approvals
 {{vote "yes"}}
 {{event "case.cleared" "yes"}}
 {{reset "yes" "required=0"}}
@@ -431,11 +431,11 @@ UPDATE reviewer SET disabled_at = {{now}} WHERE id = 2;
 {{vote "question"}}
 
 -- 4: two votes of one reviewer
---! UNIQUE
+--! one vote that counts
 {{vote "voted" "reviewer=1"}}
 
 -- 4: overwrite one's own vote
---! an approval is never deleted
+--! one vote that counts
 {{vote "voted" "reviewer=1" "or=OR REPLACE"}}
 
 -- 4: a vote without a reason
@@ -1761,3 +1761,253 @@ UPDATE webhook_delivery SET attempt = 1;
 -- 9: drop what waits for a webhook
 --! a delivery that waits is not deleted
 DELETE FROM webhook_delivery;
+
+-- 4: a vote that has expired clears nothing
+--! recorded approvals and the owner's yes
+{{vote "yes" "step=" "now" " - 7200000000" "at=" "now" " - 7200000000" "expires=" "now" " - 3600000000"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 4: a vote for ever
+--! CHECK
+{{vote "yes" "expires=" "now" " + 7776000000001"}}
+
+-- 4: a vote in the name of somebody else
+--! nobody of the account
+{{vote "yes" "person='sam@elsewhere.example'"}}
+
+-- 4: a second person by a tag in the address
+--! CHECK
+{{vote "yes" "reviewer=5" "person='sam+2@host.example'"}}
+
+-- 4: two votes of one person through two reviewers
+--! one vote that counts
+{{vote "yes"}}
+{{vote "yes" "reviewer=5" "person='sam@host.example'"}}
+
+-- 4: two votes by tags of one mailbox pass for two persons
+--! recorded approvals and the owner's yes
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "required=2"}}
+
+-- 4: one vote while threat mode is on
+--! recorded approvals and the owner's yes
+{{threat}}
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 4: a reset of a frozen account
+--! recorded approvals and the owner's yes
+{{freeze}}
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 4: a reset with fewer rows of evidence than the policy asks for
+--! recorded approvals and the owner's yes
+{{evidence "yes" "result='unknown'"}}
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "evidence=1"}}
+
+-- 4: a reset on evidence that failed since
+--! recorded approvals and the owner's yes
+{{evidence "yes"}}
+{{evidence "yes" "result='fail'"}}
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "evidence=0"}}
+
+-- 4: a reset on the evidence of another case
+--! recorded approvals and the owner's yes
+{{evidence "open"}}
+{{vote "yes"}}
+{{event "case.cleared" "yes"}}
+{{reset "yes" "evidence=1"}}
+
+-- 9: evidence forged without its event
+--! recorded by an entitled reviewer
+{{evidence "yes" "event=case.seen"}}
+
+-- 9: evidence in somebody else's name
+--! recorded by an entitled reviewer
+{{evidence "yes" "actor=reviewer:1"}}
+
+-- 4: evidence answered by a viewer
+--! recorded by an entitled reviewer
+{{evidence "yes" "reviewer=3"}}
+
+-- 4: evidence answered by the user, who is a reviewer too
+--! recorded by an entitled reviewer
+{{evidence "yes" "reviewer=4"}}
+
+-- 4: evidence answered without a session
+--! recorded by an entitled reviewer
+{{evidence "yes" "session=zeroblob(32)"}}
+
+-- 4: evidence in a round that is over
+--! recorded by an entitled reviewer
+{{evidence "yes" "round=9"}}
+
+-- 4: evidence for a closed case
+--! recorded by an entitled reviewer
+{{evidence "rejected"}}
+
+-- 4: evidence put before what stands already
+--! recorded by an entitled reviewer
+{{evidence "yes" "id=0"}}
+
+-- 4: a second admin who is a reviewer
+--! CHECK
+{{evidence "yes" "how='second_admin'"}}
+
+-- 4: a second admin through the confirm link
+--! recorded by an entitled reviewer
+{{evidence "yes" "how='second_admin'" "reviewer=NULL" "session=NULL" "actor=owner" "link=(SELECT hash FROM owner_link WHERE purpose = 'confirm' AND case_id = (SELECT id FROM reset_case WHERE user_id = 'U-4'))"}}
+
+-- 4: a link to vouch for the requester himself
+--! goes to a registered address
+INSERT INTO owner_link SELECT zeroblob(32), c.id, c.round, 'vouch', a.id, {{now}}, {{now}} + 1
+    FROM reset_case c JOIN address a ON a.account_id = c.account_id AND a.lookup = c.requester WHERE c.id = {{id "yes"}};
+
+-- 4: a link to vouch for a mere contact
+--! goes to a registered address
+INSERT INTO owner_link SELECT zeroblob(32), c.id, c.round, 'vouch', a.id, {{now}}, {{now}} + 1
+    FROM reset_case c JOIN address a ON a.account_id = c.account_id AND a.role = 'notify' WHERE c.id = {{id "open"}};
+
+-- 3: a letter to vouch for a mere contact
+--! a letter goes to a stored address of its account
+{{letter "open" "kind='vouch'" "address=it@acme.example"}}
+
+-- 9: change evidence
+--! evidence is never changed
+{{evidence "yes" "result='unknown'"}}
+UPDATE evidence SET result = 'pass';
+
+-- 9: delete evidence
+--! evidence is never deleted
+{{evidence "yes" "result='fail'"}}
+DELETE FROM evidence;
+
+-- 9: overwrite evidence
+--! recorded by an entitled reviewer
+{{evidence "yes" "result='fail'"}}
+INSERT OR REPLACE INTO evidence SELECT * FROM evidence;
+
+-- 4: turn threat mode off by updating the switch
+--! never changed
+{{threat}}
+UPDATE threat_turn SET active = 0;
+
+-- 4: turn threat mode off by deleting the switch
+--! a turn of the threat switch is never deleted
+{{threat}}
+DELETE FROM threat_turn;
+
+-- 4: turn threat mode off without an event
+--! threat mode is switched by a lead
+{{threat}}
+{{threat "active=0" "event=threat.seen" "at=" "now"}}
+
+-- 4: turn threat mode off as a reviewer
+--! threat mode is switched by a lead
+{{threat}}
+{{threat "active=0" "reviewer=2"}}
+
+-- 4: turn threat mode off without a fresh second factor
+--! threat mode is switched by a lead
+{{threat}}
+UPDATE session SET step_up_at = {{now}} - 300000001 WHERE reviewer_id = 1;
+{{threat "active=0"}}
+
+-- 4: turn threat mode off twice, to hide when
+--! threat mode is switched by a lead
+{{threat "active=0"}}
+
+-- 4: turn threat mode off in front of the turn that stands
+--! threat mode is switched by a lead
+{{threat}}
+{{stepup 1}}
+{{threat "active=0" "id=0"}}
+
+-- 4: overwrite the turn that stands
+--! a turn of the threat switch
+{{threat}}
+UPDATE threat_turn SET at = at + 1;
+
+-- 4: lift a freeze by updating it
+--! a freeze is never changed
+{{freeze}}
+UPDATE account_freeze SET until = at;
+
+-- 4: lift a freeze by deleting it
+--! a freeze is never deleted
+{{freeze}}
+DELETE FROM account_freeze;
+
+-- 4: lift a freeze as a reviewer
+--! lifted by a lead or an admin
+{{freeze}}
+{{stepup 2}}
+{{freeze "until=" "now" "event=account.unfrozen"}}
+
+-- 4: lift a freeze without a fresh second factor
+--! lifted by a lead or an admin
+{{freeze}}
+UPDATE session SET step_up_at = 0 WHERE reviewer_id = 1;
+{{freeze "reviewer=1" "until=" "now" "event=account.unfrozen"}}
+
+-- 4: shorten a freeze as a reviewer
+--! lifted by a lead or an admin
+{{freeze}}
+{{stepup 2}}
+{{freeze "until=" "now" " + 1"}}
+
+-- 9: lift a freeze without an event
+--! lifted by a lead or an admin
+{{freeze}}
+{{stepup 1}}
+{{freeze "reviewer=1" "until=" "now"}}
+
+-- 4: put a lifted freeze before the one that stands
+--! lifted by a lead or an admin
+{{freeze}}
+{{stepup 1}}
+{{freeze "id=0" "reviewer=1" "until=" "now" "event=account.unfrozen"}}
+
+-- 4: close a case as a duplicate of itself
+--! a duplicate names another case
+{{event "case.duplicate" "open"}}
+UPDATE reset_case SET state = 'duplicate', version = version + 1, duplicate_of = id, closed_at = {{now}}, closed_by = 'x' WHERE id = {{id "open"}};
+
+-- 4: close a case as a duplicate of another account's
+--! a duplicate names another case
+{{event "case.duplicate" "open"}}
+UPDATE reset_case SET state = 'duplicate', version = version + 1, duplicate_of = {{id "yes"}}, closed_at = {{now}}, closed_by = 'x' WHERE id = {{id "open"}};
+
+-- 4: close a case as a duplicate of none
+--! CHECK
+{{event "case.duplicate" "open"}}
+UPDATE reset_case SET state = 'duplicate', version = version + 1, closed_at = {{now}}, closed_by = 'x' WHERE id = {{id "open"}};
+
+-- 3: give an account a domain that it always had
+--! begins current
+INSERT INTO account_domain (account_id, domain, source, since, until) VALUES ('A-1001', 'evil.example', 'x', 0, 1);
+
+-- 3: put an older date to a domain
+--! it only ends
+INSERT INTO account_domain (account_id, domain, source, since) VALUES ('A-1001', 'evil.example', 'x', {{now}});
+UPDATE account_domain SET since = 0;
+
+-- 3: revive a domain that ended
+--! it only ends
+INSERT INTO account_domain (account_id, domain, source, since) VALUES ('A-1001', 'evil.example', 'x', {{now}});
+UPDATE account_domain SET until = {{now}};
+UPDATE account_domain SET until = NULL;
+
+-- 3: delete a domain
+--! a domain of an account is history: it is never deleted
+INSERT INTO account_domain (account_id, domain, source, since) VALUES ('A-1001', 'evil.example', 'x', {{now}});
+DELETE FROM account_domain;
