@@ -38,9 +38,10 @@ lint:
 sabotage:
 	$(GO) run .ci/sabotage/main.go
 
-# The same tests, longer: more kills, every byte, and minutes of fuzzing each parser.
+# The same tests, longer: more kills, more mails, every byte, and minutes of fuzzing each parser.
 soak: needs
 	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox
 	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk
+	RESETDESK_MAILS=$(or $(SOAK_MAILS),10000) $(GO) test -timeout 1h -v -run TestConservation ./cmd/resetdesk
 	sh .ci/fuzz $(FUZZ)
 	cd mailbox/sender/oracle && sh ../../../.ci/fuzz $(FUZZ)
