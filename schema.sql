@@ -489,6 +489,7 @@ CREATE TABLE inbound (
 CREATE INDEX inbound_waiting ON inbound (retry_at, id) WHERE fate IS NULL;
 CREATE INDEX inbound_by_fate ON inbound (fate, id);
 CREATE INDEX inbound_by_hash ON inbound (sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX inbound_backlog ON inbound (fate, id) WHERE backlog = 1;
 CREATE INDEX inbound_by_day ON inbound (received_at, mailbox, folder, fate); -- the report counts here and reads no row
 
 CREATE TRIGGER inbound_new BEFORE INSERT ON inbound

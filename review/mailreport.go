@@ -26,6 +26,9 @@ type MailReport struct {
 	Looks    []MailLook     `json:"looks"`        // every folder that was ever read
 }
 
+// Settled is how many of the mails received have their fate.
+func (r MailReport) Settled() int { return r.Received - r.Waiting }
+
 // MailDay is what one folder received on one day, and what became of it.
 type MailDay struct {
 	Day      string         `json:"day"`

@@ -80,6 +80,8 @@ func (s *site) routes() []route {
 		{"GET", "/mails/{id}", looks, s.showMail},
 		{"GET", "/mails/{id}/source", looks, s.showMailSource},
 		{"POST", "/mails/{id}/case", decides, s.openParked},
+		{"GET", "/settings/mail", looks, s.showBooks},
+		{"POST", "/settings/mail", decides, s.takeBacklog},
 		{"GET", "/settings/api", administers, s.showKeys},
 		{"GET", "/settings/api/new", administers, s.showNewKey},
 		{"POST", "/settings/api/new", administers, s.createKey},

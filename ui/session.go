@@ -97,7 +97,7 @@ func ourPath(next string) string {
 	plain := strings.IndexFunc(next, func(r rune) bool {
 		return r > unicode.MaxASCII || !(unicode.IsLetter(r) || unicode.IsDigit(r) || r == '/' || r == '-' || r == '_')
 	}) < 0
-	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/preferences" || next == "/settings/api") {
+	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/preferences" || next == "/settings/api" || next == "/settings/mail") {
 		return next
 	}
 	return "/"

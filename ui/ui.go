@@ -24,6 +24,7 @@ type Config struct {
 	Trusted []netip.Prefix  // proxies whose X-Forwarded-For counts
 	API     http.Handler    // serves /api/v1; nil: there is none
 	Stop    <-chan struct{} // closed when the server goes down: open pages let go
+	Watched []string        // mailbox/folder of each that is configured; nil: all that were ever read
 }
 
 // A Line is one lamp of the mailbox light: what is connected, in words.

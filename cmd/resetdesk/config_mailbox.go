@@ -74,6 +74,16 @@ func (c *Config) addresses() (all []string) {
 	return all
 }
 
+// folders names all that are watched, mailbox/folder.
+func (c *Config) folders() (all []string) {
+	for _, m := range c.boxes() {
+		for _, f := range m.Folders {
+			all = append(all, m.User+"/"+f)
+		}
+	}
+	return all
+}
+
 func (l *loader) checkMailboxes(c *Config) {
 	l.checkMailbox("mailbox", &c.Mailbox)
 	if len(c.Mailbox.Addresses) == 0 {

@@ -9,8 +9,8 @@ import (
 )
 
 // mailLights says in words how the mail is doing: a lamp for each mailbox and
-// one for letters. A lamp that does not burn says what is wrong, since when, and
-// what to do.
+// one for letters. A lamp that does not burn says what is wrong and since when;
+// the page says beside it what to do.
 func mailLights(watchers []*mailbox.Watcher, postman *mailbox.Postman) []ui.Line {
 	var lines []ui.Line
 	for _, w := range watchers {
@@ -42,7 +42,7 @@ func mailLight(name string, s mailbox.Status, now time.Time) ui.Line {
 		if s.LastError != "" {
 			light.Text += " The last error was: " + strings.TrimRight(s.LastError, ".") + "."
 		}
-		light.Text += " The mails are safe on the server and come in as soon as it can be read. Run resetdesk doctor and mend what it names."
+		light.Text += " The mails are safe on the server and come in as soon as it can be read."
 	case s.LastError != "" && s.Alarm:
 		light.Text = name + ": " + s.LastError
 	case s.LastError != "":

@@ -115,7 +115,7 @@ func printMailReport(w io.Writer, r review.MailReport, late []string) error {
 	}
 	if r.Balanced {
 		fmt.Fprintf(w, "the books balance: of %d mails received since %s, %d have their fate and %d wait for it\n",
-			r.Received, r.Since, r.Received-r.Waiting, r.Waiting)
+			r.Received, r.Since, r.Settled(), r.Waiting)
 	}
 	return nil
 }

@@ -198,6 +198,7 @@ func (s *story) read() {
 	d.shows("A quarantined mail never becomes a case").hides("Authenticated").look("mail-quarantined")
 	d.visit(s.desk + "/").press(link("Not a request")).look("parked")
 	d.visit(s.desk + "/audit").look("audit")
+	d.visit(s.desk + "/settings/mail").look("mail")
 }
 
 // decide approves and waits for the clock.
