@@ -1340,6 +1340,7 @@ CREATE TABLE letter (
     attempt    INTEGER NOT NULL DEFAULT 0,
     next_at    INTEGER NOT NULL,
     queued_at  INTEGER NOT NULL,
+    tried_at   INTEGER,                     -- when its first attempt began: budgets and the time to give up count from here
     changed_at INTEGER NOT NULL,
     response   TEXT NOT NULL DEFAULT '',
     uncertain  INTEGER NOT NULL DEFAULT 0,  -- how often nobody could know whether it arrived
@@ -1354,6 +1355,9 @@ CREATE TABLE letter (
 
 CREATE INDEX letter_key ON letter (substr(sealed, 2, 4)); -- the id of the key that sealed it
 CREATE INDEX letter_due ON letter (next_at, id) WHERE state IN ('queued', 'sending', 'dot');
+CREATE INDEX letter_set_off_by_mail ON letter (tried_at) WHERE kind IN ('acknowledgement', 'notice'); -- the budgets count here
+CREATE INDEX letter_put_off ON letter (next_at) WHERE state = 'queued' AND tried_at IS NULL;
+CREATE INDEX letter_failed ON letter (changed_at) WHERE state = 'failed';
 CREATE INDEX letter_of_case ON letter (case_id);
 CREATE INDEX letter_of_reset ON letter (reset_id, kind) WHERE reset_id IS NOT NULL;
 CREATE UNIQUE INDEX letter_of_user ON letter (user_id, topic, address_id) WHERE user_id IS NOT NULL;
@@ -1402,7 +1406,7 @@ CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
 WHEN NEW.id <> OLD.id OR NEW.case_id IS NOT OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round
     OR NEW.user_id IS NOT OLD.user_id OR NEW.topic IS NOT OLD.topic OR NEW.kind <> OLD.kind OR NEW.address_id <> OLD.address_id OR NEW.recipient <> OLD.recipient
     OR NEW.message_id <> OLD.message_id OR NEW.sha256 <> OLD.sha256 OR NEW.subject <> OLD.subject
-    OR NEW.attempt < OLD.attempt
+    OR NEW.attempt < OLD.attempt OR (OLD.tried_at IS NOT NULL AND NEW.tried_at IS NOT OLD.tried_at)
     OR (OLD.state = 'sent' AND (NEW.state <> 'sent' OR NEW.epoch <> OLD.epoch OR NEW.attempt <> OLD.attempt OR NEW.next_at <> OLD.next_at
         OR NEW.queued_at <> OLD.queued_at OR NEW.changed_at <> OLD.changed_at OR NEW.response <> OLD.response OR NEW.uncertain <> OLD.uncertain))
 BEGIN SELECT RAISE(ABORT, 'a letter keeps its words and its recipient'); END;
@@ -1410,6 +1414,7 @@ BEGIN SELECT RAISE(ABORT, 'a letter keeps its words and its recipient'); END;
 CREATE TRIGGER letter_state BEFORE UPDATE OF state ON letter
 WHEN NOT (NEW.state = OLD.state
     OR (OLD.state = 'queued' AND NEW.state IN ('sending', 'failed'))
+    OR (OLD.state = 'queued' AND NEW.state = 'sent' AND OLD.uncertain > 0) -- seen after its dot
     OR (OLD.state = 'sending' AND NEW.state IN ('queued', 'dot', 'failed'))
     OR (OLD.state = 'dot' AND NEW.state IN ('sent', 'queued', 'sending', 'failed'))
     OR (OLD.state = 'failed' AND NEW.state = 'queued'))
@@ -1417,6 +1422,33 @@ BEGIN SELECT RAISE(ABORT, 'a letter is sent only after its dot'); END;
 
 CREATE TRIGGER letter_kept BEFORE DELETE ON letter
 BEGIN SELECT RAISE(ABORT, 'a letter is never deleted'); END;
+
+-- What a mail server wrote about a letter that it had taken. The mail must be one
+-- that was taken in, and the letter one that may have gone out. Words are the
+-- server's own: a stranger's. A letter fails once, however many say so.
+CREATE TABLE bounce (
+    id         INTEGER PRIMARY KEY,
+    letter_id  INTEGER NOT NULL REFERENCES letter (id),
+    inbound_id INTEGER NOT NULL REFERENCES inbound (id),
+    action     TEXT NOT NULL CHECK (action IN ('failed', 'delayed', 'delivered')),
+    class      TEXT NOT NULL CHECK (class IN ('unknown', 'full', 'closed', 'refused', 'network', 'other')),
+    status     TEXT NOT NULL CHECK (length(status) <= 11),
+    words      TEXT NOT NULL CHECK (length(words) <= 300),
+    at         INTEGER NOT NULL,
+    UNIQUE (letter_id, inbound_id)
+) STRICT;
+
+CREATE UNIQUE INDEX bounce_fails_once ON bounce (letter_id) WHERE action = 'failed';
+CREATE INDEX bounce_lately ON bounce (at) WHERE action = 'failed';
+
+CREATE TRIGGER bounce_new BEFORE INSERT ON bounce
+WHEN EXISTS (SELECT 1 FROM bounce WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM letter WHERE id = NEW.letter_id AND (state IN ('dot', 'sent') OR uncertain > 0))
+BEGIN SELECT RAISE(ABORT, 'only a letter that went out comes back'); END;
+CREATE TRIGGER bounce_fixed BEFORE UPDATE ON bounce
+BEGIN SELECT RAISE(ABORT, 'what was said of a letter is a record'); END;
+CREATE TRIGGER bounce_kept BEFORE DELETE ON bounce
+BEGIN SELECT RAISE(ABORT, 'what was said of a letter is a record'); END;
 
 ---------------------------------------------------------------------------
 -- Webhooks: what happened, told to the systems of the operator

@@ -22,6 +22,7 @@ const (
 var headerFields = []string{
 	"From", "Sender", "Reply-To", "Return-Path", "To", "Cc", "Delivered-To", "Subject", "Date", "Message-ID",
 	"In-Reply-To", "References", "Auto-Submitted", "List-Id", "Precedence", "Content-Type", "Resent-From",
+	"X-Failed-Recipients", "X-Resetdesk-Instance",
 }
 
 // part is one section to fetch of every mail in a set. Peek keeps \Seen as it is.

@@ -84,7 +84,7 @@ type Inbox interface {
 type Letter struct {
 	ID      int64
 	Attempt int       // counts from 1
-	Queued  time.Time // when it was first queued; the give-up time is measured from here
+	Since   time.Time // when its first attempt began; the give-up time is measured from here
 	From    string    // envelope sender, "" is the null reverse-path (RFC 5321 4.5.5)
 	To      string    // envelope recipient
 	Raw     []byte

@@ -150,7 +150,7 @@ func (r *round) schedule(l Letter, o *failure) {
 	if o.Phase == Refused {
 		return
 	}
-	if !l.Queued.IsZero() && now.Sub(l.Queued) >= r.c.GiveUp {
+	if !l.Since.IsZero() && now.Sub(l.Since) >= r.c.GiveUp {
 		o.Text = fmt.Sprintf("gave up after %s: %s", span(r.c.GiveUp), o.Text)
 		if o.Phase == Uncertain {
 			o.Text += " (the last attempt may have arrived)"

@@ -34,6 +34,11 @@ func TestPostman(t *testing.T) {
 	if !slices.Contains(s.Commands(), "MAIL FROM:<> BODY=8BITMIME") {
 		t.Errorf("no null reverse-path in %q", s.Commands())
 	}
+	// Where a bounce can come back it is asked to bring no more than the header; elsewhere nothing is asked for.
+	if c := s.Commands(); !slices.Contains(c, "MAIL FROM:<bounce@support.example> BODY=8BITMIME RET=HDRS") ||
+		!slices.Contains(c, "RCPT TO:<"+letters[1].To+"> NOTIFY=FAILURE,DELAY") || !slices.Contains(c, "RCPT TO:<"+letters[2].To+">") {
+		t.Errorf("delivery reports are not asked for as they should be: %q", c)
+	}
 	if len(out.failed) != 0 || out.dots[1] != 1 {
 		t.Errorf("failed %v, dots %v", out.failed, out.dots)
 	}
@@ -201,7 +206,7 @@ func TestGivesUp(t *testing.T) {
 	s := newSMTP(t, mailtest.SMTPOptions{})
 	s.Fault(mailtest.Rcpt, mailtest.SMTPFault{Code: 450, Text: "try later", Times: -1})
 	l := post(1)
-	l.Queued = time.Now().Add(-5 * 24 * time.Hour)
+	l.Since = time.Now().Add(-5 * 24 * time.Hour)
 	out := newRack(t, l)
 	carry(t, postConfig(s.Addr()), out)
 	out.until("the end", func() bool { return len(out.failed[1]) == 1 })
@@ -237,9 +242,9 @@ func TestEnvelope(t *testing.T) {
 	s := newSMTP(t, mailtest.SMTPOptions{})
 	var letters []mailbox.Letter
 	for i, a := range bad {
-		letters = append(letters, mailbox.Letter{ID: int64(i), To: a, Raw: []byte("x"), Queued: time.Now()})
+		letters = append(letters, mailbox.Letter{ID: int64(i), To: a, Raw: []byte("x"), Since: time.Now()})
 	}
-	letters = append(letters, mailbox.Letter{ID: 100, From: "a> X=1@b.example", To: "a@b.example", Raw: []byte("x"), Queued: time.Now()})
+	letters = append(letters, mailbox.Letter{ID: 100, From: "a> X=1@b.example", To: "a@b.example", Raw: []byte("x"), Since: time.Now()})
 	out := newRack(t, letters...)
 	carry(t, postConfig(s.Addr()), out)
 	out.until("all refusals", func() bool { return len(out.failed) == len(letters) })

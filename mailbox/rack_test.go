@@ -119,7 +119,7 @@ func (r *rack) until(what string, ok func() bool) {
 }
 
 func post(n int64) mailbox.Letter {
-	return mailbox.Letter{ID: n, Queued: time.Now(), To: fmt.Sprintf("admin%d@legit.example", n),
+	return mailbox.Letter{ID: n, Since: time.Now(), To: fmt.Sprintf("admin%d@legit.example", n),
 		Raw: fmt.Appendf(nil, "From: reset@support.example\r\nSubject: Your request %d\r\nMessage-ID: <%d@support.example>\r\n"+
 			"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\nHello.\r\n.a line with a dot\r\n", n, n)}
 }

@@ -200,6 +200,14 @@ type handed struct {
 func (r *round) hand(ctx context.Context, letter Letter) (string, *handed) {
 	l := r.line
 	defer context.AfterFunc(ctx, l.stop)()
+	// Where a bounce can come back it brings the header and no more: the letter may hold what only its recipient may
+	// see (RFC 3461 4.3). Without DSN in the server's answer to EHLO nothing is asked for.
+	full, when := "", ""
+	if letter.From != "" {
+		full, when = "HDRS", "FAILURE,DELAY"
+	}
+	l.c.SetDSNMailReturnOption(full)
+	l.c.SetDSNRcptNotifyOption(when)
 	steps := []func() error{
 		func() error { return l.c.Mail("<" + letter.From + ">") },
 		func() error { return l.c.Rcpt("<" + letter.To + ">") },

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/resetdesk/resetdesk/mailbox/bounce"
 	"github.com/resetdesk/resetdesk/mailbox/message"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/intent"
@@ -41,6 +42,8 @@ type reading struct {
 	verdict    sender.Verdict
 	message    message.Message
 	intent     intent.Result
+	bounced    bool // a mail server reports on a letter; bounce says what
+	bounce     bounce.Report
 }
 
 // words are those that the intent is read from.
@@ -222,6 +225,7 @@ func (d *Desk) examine(ctx context.Context, r *reading) {
 	})
 	r.message = message.Read(r.raw)
 	r.intent = r.words().Classify()
+	r.bounce, r.bounced = bounce.Read(r.raw)
 }
 
 // fromRegistered reports whether the mail says that it comes from a registered address.

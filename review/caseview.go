@@ -198,7 +198,9 @@ func asOf(c caseRow) int64 {
 }
 
 func readLetters(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
-	rows, err := tx.QueryContext(ctx, `SELECT kind, recipient, subject, state, response, changed_at, attempt FROM letter WHERE case_id = $1 ORDER BY id`, c.id)
+	rows, err := tx.QueryContext(ctx, `SELECT l.kind, l.recipient, l.subject, CASE WHEN b.id IS NULL THEN l.state ELSE 'bounced' END,
+			coalesce(b.words, l.response), coalesce(b.at, l.changed_at), l.attempt
+		FROM letter l LEFT JOIN bounce b ON b.letter_id = l.id AND b.action = 'failed' WHERE l.case_id = $1 ORDER BY l.id`, c.id)
 	if err != nil {
 		return fmt.Errorf("read letters: %w", err)
 	}

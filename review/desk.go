@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/chain"
 	"github.com/resetdesk/resetdesk/totp"
@@ -28,6 +29,13 @@ type Config struct {
 	BaseURL string        // where the owner's pages are, without a trailing slash
 	Panel   string        // where users sign in, "" if unknown
 	From    mail.Address  // the support identity that writes the letters
+	// BounceAddress is the envelope sender of letters, in the watched mailbox, so
+	// that a letter that does not arrive comes back to be read. TokenPlace in it
+	// makes it another address for each letter. "": the null reverse-path, and
+	// nothing comes back.
+	BounceAddress string
+	Budget        Budget
+	Signature     *mailbox.Signature // of letters; nil: the mail server signs them, or nobody
 	// Addresses are our own addresses: the ones that requests are written to.
 	Addresses []string
 	MailRules

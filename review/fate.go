@@ -37,6 +37,9 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 	if err := saveAssessment(ctx, tx, r); err != nil {
 		return false, err
 	}
+	if heard, err := d.hear(ctx, tx, r); heard || err != nil {
+		return false, err
+	}
 	switch {
 	case r.verdict.State() == sender.Automated:
 		return false, setFate(ctx, tx, r.id, "automatic", because(r, "An automatic mail: never a request, never answered."))

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/bounce"
 	"github.com/resetdesk/resetdesk/mailbox/message"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/intent"
@@ -86,7 +88,7 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 		named := map[int]names{} // by header, of those whose words say nothing
 		for i, h := range headers[start:min(start+headersAtOnce, len(headers))] {
 			subject := message.Header(h).Subject
-			if intent.SmellsOf2FA(subject) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
+			if intent.SmellsOf2FA(subject) || bounce.Smells(h) || bytes.Contains(h, []byte(bounce.Mark)) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
 				concerns[start+i] = true
 			} else if n := namesIn(h); len(n.all) > 0 {
 				named[start+i] = n

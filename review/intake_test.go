@@ -90,7 +90,7 @@ func TestFates(t *testing.T) {
 			"passed", "no registered admin address", "", ""},
 		{"a notification address asks", request("it@acme.example", "2FA reset", forUser("jane")), "passed", "no registered admin address", "", ""},
 		{"an automatic answer", "Auto-Submitted: auto-replied\n" + request("anna@acme.example", "Re: 2FA reset", forUser("jane")), "automatic", "never answered", "", ""},
-		{"a bounce", "Return-Path: <>\n" + request("MAILER-DAEMON@acme.example", "Undelivered", "Your mail about the two-factor reset was not delivered."), "", "", "", ""},
+		{"a bounce", "Return-Path: <>\n" + request("MAILER-DAEMON@acme.example", "Undelivered", "Your mail about the two-factor reset was not delivered."), "automatic", "its body was not kept", "", ""},
 		{"two From lines", "From: mallory@evil.example\n" + request("anna@acme.example", "2FA reset", forUser("jane")), "quarantined", "signs of forgery", "", ""},
 		{"an address that looks alike", request("anna@acrne.example", "2FA reset", forUser("jane")), "quarantined", "signs of forgery", "", ""},
 		{"a name that shows the address", request(`"anna@acme.example" <mallory@evil.example>`, "2FA reset", forUser("jane")), "quarantined", "signs of forgery", "", ""},

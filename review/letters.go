@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/bounce"
 )
 
 // The words of the letters, one file a language. Translators edit these files
@@ -81,21 +83,35 @@ type owed struct {
 	user, topic   string
 	about         string // begins the Message-ID
 	reply         bool   // to a mail
-	inReplyTo     string // its Message-ID, "" if it had none
+	inReplyTo     string // its Message-ID, or that of our first letter to the address; "" if there is none
 }
 
 // queueLetter puts a letter of a case into the outbox, in the transaction that
 // owes it.
 func (d *Desk) queueLetter(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipient, reset, serial int64, w words, now time.Time) error {
 	o := owed{kind: kind, locale: c.locale, to: to, caseID: c.id, reset: reset, round: c.round, serial: serial, about: c.number}
-	if kind == "acknowledgement" && c.mail != 0 {
-		var err error
-		o.reply = true
-		if o.inReplyTo, err = openerID(ctx, tx, c.mail); err != nil {
-			return err
-		}
+	var err error
+	o.reply = kind == "acknowledgement" && c.mail != 0
+	if o.inReplyTo, err = threadOf(ctx, tx, c, kind, to); err != nil {
+		return err
 	}
 	return d.queue(ctx, tx, o, w, now)
+}
+
+// threadOf is what a letter of a case follows: the request for what answers it,
+// else our first letter to the same address.
+func threadOf(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipient) (id string, err error) {
+	if c.mail != 0 && (kind == "acknowledgement" || kind == "rejected") {
+		return openerID(ctx, tx, c.mail)
+	}
+	err = tx.QueryRowContext(ctx, `SELECT message_id FROM letter WHERE case_id = $1 AND address_id = $2 ORDER BY id LIMIT 1`, c.id, to.id).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read first letter: %w", err)
+	}
+	return id, nil
 }
 
 // queue renders a letter, seals it and puts it into the outbox, all in the
@@ -108,8 +124,15 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.
 	_, domain, _ := cutAddress(d.cfg.From.Address)
 	draft := mailbox.Draft{
 		From: d.cfg.From, To: mail.Address{Address: o.to.address}, Subject: subject,
-		MessageID: strings.ToLower(o.about+"."+o.kind+"."+randomText(12)) + "@" + domain, InReplyTo: o.inReplyTo,
+		MessageID: strings.ToLower(o.about + "." + o.kind + "." + randomText(12) + "@" + domain), InReplyTo: o.inReplyTo,
 		Date: now, Language: o.locale, AutoSubmitted: "auto-generated", Text: text, HTML: htmlOf(text, o.locale),
+	}
+	draft.Headers = map[string]string{bounce.Mark: d.mark(draft.MessageID)}
+	if o.inReplyTo != "" {
+		draft.References = []string{o.inReplyTo}
+	}
+	if a := d.cfg.Addresses; len(a) > 0 && !slices.ContainsFunc(a, func(own string) bool { return strings.EqualFold(own, d.cfg.From.Address) }) {
+		draft.ReplyTo.Address = a[0] // an answer must come to a mailbox that is read
 	}
 	if o.reply {
 		draft.AutoSubmitted = "auto-replied"
@@ -117,6 +140,11 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.
 	mime, err := mailbox.Compose(draft)
 	if err != nil {
 		return err
+	}
+	if sig := d.cfg.Signature; sig != nil {
+		if mime, err = sig.Sign(mime); err != nil {
+			return err
+		}
 	}
 	if w.Reference != "" { // a secret is not kept in the clear
 		subject = strings.Replace(subject, "["+w.Reference+"] ", "", 1)
@@ -392,3 +420,5 @@ func (d *Desk) tellUndone(ctx context.Context, tx *sql.Tx, c caseRow, reset int6
 	}
 	return nil
 }
+
+func (d *Desk) brokenTemplate() string { return "" }

@@ -136,7 +136,7 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-var wantHeaders = []string{"Auto-Submitted", "Content-Language", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To", "X-Auto-Response-Suppress"}
+var wantHeaders = []string{"Auto-Submitted", "Content-Language", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To", "X-Auto-Response-Suppress", "X-Resetdesk-Instance"}
 
 // checkLetter holds every letter to design 2, promises 3, 6 and 7, and interface:
 // the exact header, one link at most, lines that no program breaks.
@@ -157,8 +157,15 @@ func checkLetter(t *testing.T, kind, locale string, l letter) {
 	want, auto := slices.Clone(wantHeaders), "auto-generated"
 	if strings.HasPrefix(kind, "acknowledgement") {
 		auto = "auto-replied"
-		want = append(want, "In-Reply-To")
+	}
+	if kind != "notice" && m.Header.Get("In-Reply-To") != "" { // the first to its address follows nothing
+		want = append(want, "In-Reply-To", "References")
 		slices.Sort(want)
+	}
+	if strings.HasPrefix(kind, "acknowledgement") || kind == "rejected" || kind == "undone" {
+		if m.Header.Get("In-Reply-To") == "" || m.Header.Get("References") != m.Header.Get("In-Reply-To") {
+			t.Errorf("%s: In-Reply-To %q, References %q", kind, m.Header.Get("In-Reply-To"), m.Header.Get("References"))
+		}
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("%s: header %q, want %q", kind, names, want)

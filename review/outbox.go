@@ -17,28 +17,30 @@ var _ mailbox.Outbox = (*Desk)(nil)
 // UncertainWait if it was: one process owns the database, so another epoch is a
 // dead one.
 func (d *Desk) Claim(ctx context.Context) (mailbox.Letter, bool, error) {
+	if err := d.keepBudget(ctx); err != nil {
+		return mailbox.Letter{}, false, err
+	}
 	var l mailbox.Letter
 	var messageID string
 	var sealed []byte
-	var queued int64
+	var tried int64
 	now := time.Now()
 	err := d.db.write.QueryRowContext(ctx, `UPDATE letter SET state = 'sending', epoch = $2, attempt = attempt + 1, changed_at = $1,
-			uncertain = uncertain + CASE WHEN state = 'dot' THEN 1 ELSE 0 END
+			tried_at = coalesce(tried_at, $1), uncertain = uncertain + CASE WHEN state = 'dot' THEN 1 ELSE 0 END
 		WHERE id = (SELECT id FROM letter WHERE next_at <= $1 AND state IN ('queued', 'sending', 'dot') AND (state = 'queued'
 				OR (state = 'sending' AND epoch <> $2)
 				OR (state = 'dot' AND epoch <> $2 AND changed_at <= $3))
 			ORDER BY next_at, id LIMIT 1)
-		RETURNING id, attempt, recipient, message_id, sealed, queued_at`,
+		RETURNING id, attempt, recipient, message_id, sealed, tried_at`,
 		micros(now), d.epoch, micros(now.Add(-d.cfg.UncertainWait))).
-		Scan(&l.ID, &l.Attempt, &l.To, &messageID, &sealed, &queued)
+		Scan(&l.ID, &l.Attempt, &l.To, &messageID, &sealed, &tried)
 	if errors.Is(err, sql.ErrNoRows) {
 		return mailbox.Letter{}, false, nil
 	}
 	if err != nil {
 		return mailbox.Letter{}, false, fmt.Errorf("claim letter: %w", err)
 	}
-	l.Queued = fromMicros(queued)
-	l.From = "" // null reverse-path: nobody's vacation program answers (RFC 3834 3.3)
+	l.Since, l.From = fromMicros(tried), d.returnPath(l.ID, messageID)
 	if l.Raw, err = d.cfg.Keys.Open("letter", messageID, sealed); err != nil {
 		return mailbox.Letter{}, false, fmt.Errorf("open letter %d: %w", l.ID, err)
 	}

@@ -107,10 +107,30 @@ type SMTPConfig struct {
 	SignInConfig
 	From          string        `toml:"from"`
 	UncertainWait time.Duration `toml:"uncertain_wait"` // promises 3.3
+	BounceAddress string        `toml:"bounce_address"` // "" for the null reverse-path
+	Budget        int           `toml:"budget"`         // letters that mail sets off, in an hour; 0 for no bound
+	AccountBudget int           `toml:"account_budget"` // of which acknowledgements to one account
+	DKIM          DKIMConfig    `toml:"dkim"`
 	// Password comes from RESETDESK_SMTP_PASSWORD; it cannot stand in the file.
 	Password Secret `toml:"-"`
 	// Sender is From as read.
 	Sender mail.Address `toml:"-"`
+}
+
+// DKIMConfig is [smtp.dkim]: signing by us, where the mail server does not. All
+// three keys, or none.
+type DKIMConfig struct {
+	Domain   string `toml:"domain"`
+	Selector string `toml:"selector"`
+	KeyFile  string `toml:"key_file"`
+}
+
+// Signature reads the key; nil if none is configured.
+func (d DKIMConfig) Signature() (*mailbox.Signature, error) {
+	if d.KeyFile == "" {
+		return nil, nil
+	}
+	return mailbox.LoadSignature(d.Domain, d.Selector, d.KeyFile)
 }
 
 // DNSConfig is [dns].
@@ -194,7 +214,7 @@ func defaultConfig() Config {
 		Audit:    AuditConfig{KeyFile: "audit.key"},
 		Mailbox: MailboxConfig{Security: mailbox.TLS, Folders: []string{"INBOX"}, Backlog: "park",
 			TrustMode: sender.TrustOff, TrustPosition: sender.AboveBoundary},
-		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute},
+		SMTP:      SMTPConfig{Security: mailbox.TLS, UncertainWait: 15 * time.Minute, Budget: 60, AccountBudget: 2},
 		Policy:    PolicyConfig{Preset: "balanced"},
 		TOTP:      TOTPConfig{Algorithm: "SHA1", Digits: 6, Period: 30, Skew: 1},
 		API:       APIConfig{Enabled: true, Rate: 100},

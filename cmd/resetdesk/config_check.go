@@ -131,6 +131,47 @@ func (l *loader) checkSMTP(s *SMTPConfig) {
 		s.Sender = *a
 	}
 	l.within("smtp.uncertain_wait", s.UncertainWait, time.Minute, day)
+	l.checkBounces(s)
+	for key, n := range map[string]int{"smtp.budget": s.Budget, "smtp.account_budget": s.AccountBudget} {
+		if n < 0 || n > 1_000_000 {
+			l.complain(key, "is %d, write how many letters an hour, 0 for no bound", n)
+		}
+	}
+	l.checkDKIM(&s.DKIM, s.Sender.Address)
+}
+
+func (l *loader) checkBounces(s *SMTPConfig) {
+	if s.BounceAddress == "" {
+		return
+	}
+	const example = `such as "support@example.net", or "support+{token}@example.net" if the mailbox takes what stands behind a plus`
+	address := strings.Replace(s.BounceAddress, review.TokenPlace, "token", 1)
+	local, domain, _ := strings.Cut(s.BounceAddress, "@")
+	if _, _, err := sender.ParseAddrSpec(address); err != nil || strings.ContainsAny(domain, "{}") || len(local) > 40 {
+		l.complain("smtp.bounce_address", "is %q, write an address of the watched mailbox %s", s.BounceAddress, example)
+	}
+}
+
+func (l *loader) checkDKIM(d *DKIMConfig, from string) {
+	if *d == (DKIMConfig{}) {
+		return
+	}
+	l.required("smtp.dkim.selector", d.Selector, "reset1")
+	l.required("smtp.dkim.key_file", d.KeyFile, "dkim.key")
+	d.Domain = strings.ToLower(d.Domain)
+	_, domain, _ := strings.Cut(strings.ToLower(from), "@")
+	if d.Domain == "" {
+		d.Domain = domain
+	}
+	if domain != "" && domain != d.Domain && !strings.HasSuffix(domain, "."+d.Domain) {
+		l.complain("smtp.dkim.domain", "is %q, write the domain of smtp.from (%s) or its parent: another one proves nothing to receivers", d.Domain, domain)
+	}
+	for key, name := range map[string]string{"smtp.dkim.domain": d.Domain, "smtp.dkim.selector": d.Selector} {
+		if strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
+			l.complain(key, "is %q, write a name of letters, digits, hyphens and dots", name)
+		}
+	}
+	d.KeyFile = l.expand("smtp.dkim.key_file", d.KeyFile)
 }
 
 // endpoint checks host, port and security of a server and fills in the port.

@@ -120,6 +120,14 @@ password_file = "smtp.password"
 # auth = "password"                    # with the keys of [mailbox]; without a password here: as there
 from = FROM
 # uncertain_wait = "15m"               # before a letter is sent again whose fate is unknown
+# bounce_address = ""                  # "support+{token}@example.net": where letters come back that do not arrive
+# budget = 60                          # letters an hour that mail can set off; the others wait
+# account_budget = 2                   # of which acknowledgements to one account
+
+# [smtp.dkim]                          # sign letters here if the mail server does not: resetdesk keys dkim
+# domain = ""                          # that of from when not given
+# selector = "reset1"
+# key_file = "dkim.key"
 
 [dns]
 # resolver = "127.0.0.1:53"            # the system's when not given

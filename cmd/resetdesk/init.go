@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,6 +44,9 @@ func initCommand() *cobra.Command {
 			}
 			public, err := writeAuditKey(cfg)
 			if err != nil {
+				return err
+			}
+			if err := showDKIM(out, cfg); err != nil {
 				return err
 			}
 			if admin == "" {
@@ -101,4 +105,21 @@ func writeKeys(path string) error {
 		return err
 	}
 	return keys.Write(path)
+}
+
+// showDKIM prints the record for the DNS if letters are signed here.
+func showDKIM(w io.Writer, cfg Config) error {
+	d := cfg.SMTP.DKIM
+	if d.KeyFile == "" {
+		return nil
+	}
+	if err := newDKIMKey("rsa", d.KeyFile); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	s, err := d.Signature()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "letters are signed; publish this record:")
+	return printRecord(w, s)
 }

@@ -66,7 +66,7 @@ func keysCommand() *cobra.Command {
 		configFlag(c, &config)
 		c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	}
-	return group("keys", "The keys that seal secrets and letters", rotate, list)
+	return group("keys", "The keys that seal secrets and letters, and the one that signs letters", rotate, list, dkimCommand())
 }
 
 // A rotation is what a run of keys rotate did.

@@ -123,7 +123,7 @@ func sweepOnSignal(ctx context.Context, watching []*mailbox.Watcher) {
 // returns the function that serves.
 func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
 	pages := ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
-		Status: func() []ui.Line { return mailLights(watching, postman) }, Trusted: cfg.Server.Trusted, Watched: cfg.folders()}
+		Status: func() []ui.Line { return append(mailLights(watching, postman), letterLights(desk, log)...) }, Trusted: cfg.Server.Trusted, Watched: cfg.folders()}
 	var err error
 	if pages.API, err = openAPI(cfg, desk, log); err != nil {
 		return nil, err
@@ -164,6 +164,21 @@ func openAPI(cfg Config, desk *review.Desk, log *slog.Logger) (http.Handler, err
 		return nil, nil
 	}
 	return api.New(api.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Log: log, Trusted: cfg.Server.Trusted, Rate: cfg.API.Rate})
+}
+
+// letterLights says what is wrong with letters; nothing if all is well.
+func letterLights(desk *review.Desk, log *slog.Logger) (lights []ui.Line) {
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
+	defer stop()
+	trouble, err := desk.LetterTrouble(ctx)
+	if err != nil {
+		log.Error("trouble with letters is not known", "error", err)
+		return []ui.Line{{Text: "Whether letters arrive is not known: the database did not answer."}}
+	}
+	for _, line := range trouble.Lines() {
+		lights = append(lights, ui.Line{Text: line})
+	}
+	return lights
 }
 
 // watchAccounts imports the accounts file at start and whenever it changes. A

@@ -38,10 +38,15 @@ func reviewConfig(cfg Config, log *slog.Logger, lettersReady, hooksReady func())
 	if err != nil {
 		return rc, err
 	}
+	signature, err := cfg.SMTP.DKIM.Signature()
+	if err != nil {
+		return rc, err
+	}
 	rc = review.Config{
 		AuditKey: auditKey, Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.addresses(),
 		MailRules: cfg.Mailbox.rules(), Mailboxes: map[string]review.MailRules{},
+		BounceAddress: cfg.SMTP.BounceAddress, Budget: review.Budget{Account: cfg.SMTP.AccountBudget, Hour: cfg.SMTP.Budget}, Signature: signature,
 		LettersReady: lettersReady, HooksReady: hooksReady, WebhookPlain: len(cfg.API.WebhookPrivate) > 0, UncertainWait: cfg.SMTP.UncertainWait,
 		KeepBodies: cfg.Retention.MailBodies, KeepParked: cfg.Retention.Parked,
 		TOTP: cfg.TOTP.Policy(),

@@ -99,6 +99,9 @@ func Smells(header []byte) bool {
 	return fromRobot(top) || subjectOf(top) != ""
 }
 
+// Marks are the values of the [Mark] fields of a mail itself.
+func Marks(raw []byte) []string { return cut(raw).all(strings.ToLower(Mark)) }
+
 // sentTo are the addresses in the fields that name a mail's recipients.
 func sentTo(e entity) []string {
 	var all []string

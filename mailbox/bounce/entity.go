@@ -44,7 +44,7 @@ func cut(raw []byte) entity {
 			return e
 		case (line[0] == ' ' || line[0] == '\t') && len(e.fields) > 0:
 			if f := &e.fields[len(e.fields)-1]; len(f.value) < 4<<10 {
-				f.value += " " + string(bytes.TrimSpace(line))
+				f.value = strings.TrimSpace(f.value + " " + string(bytes.TrimSpace(line)))
 			}
 		case ok && len(e.fields) < maxFields:
 			e.fields = append(e.fields, field{strings.ToLower(string(bytes.TrimSpace(name))), string(bytes.TrimSpace(value))})

@@ -112,6 +112,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	s.server.TLSConfig = o.TLS
 	s.server.ErrorLog = quiet
 	s.server.MaxMessageBytes = 32 << 20
+	s.server.EnableDSN = true
 	s.server.ReadTimeout, s.server.WriteTimeout = 5*time.Minute, time.Minute
 	go func() {
 		defer close(s.done)

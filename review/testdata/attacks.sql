@@ -2011,3 +2011,29 @@ UPDATE account_domain SET until = NULL;
 --! a domain of an account is history: it is never deleted
 INSERT INTO account_domain (account_id, domain, source, since) VALUES ('A-1001', 'evil.example', 'x', {{now}});
 DELETE FROM account_domain;
+
+-- 7: a bounce of a letter that never went out
+--! only a letter that went out comes back
+INSERT INTO bounce (letter_id, inbound_id, action, class, status, words, at)
+    VALUES ((SELECT min(id) FROM letter WHERE state = 'queued' AND uncertain = 0), (SELECT min(id) FROM inbound), 'failed', 'unknown', '5.1.1', 'no', {{now}});
+
+-- 7: say twice that a letter came back
+--! UNIQUE constraint failed
+INSERT INTO bounce (letter_id, inbound_id, action, class, status, words, at)
+    SELECT (SELECT min(id) FROM letter WHERE state = 'sent'), id, 'failed', 'unknown', '5.1.1', 'no', {{now}} FROM inbound LIMIT 2;
+
+-- 9: rewrite what was said of a letter
+--! what was said of a letter is a record
+INSERT INTO bounce (letter_id, inbound_id, action, class, status, words, at)
+    VALUES ((SELECT min(id) FROM letter WHERE state = 'sent'), (SELECT min(id) FROM inbound), 'failed', 'unknown', '5.1.1', 'no', {{now}});
+UPDATE bounce SET action = 'delivered';
+
+-- 9: forget what was said of a letter
+--! what was said of a letter is a record
+INSERT INTO bounce (letter_id, inbound_id, action, class, status, words, at)
+    VALUES ((SELECT min(id) FROM letter WHERE state = 'sent'), (SELECT min(id) FROM inbound), 'failed', 'unknown', '5.1.1', 'no', {{now}});
+DELETE FROM bounce;
+
+-- 7: call a letter sent that never came to its dot
+--! a letter is sent only after its dot
+UPDATE letter SET state = 'sent' WHERE state = 'queued' AND uncertain = 0;

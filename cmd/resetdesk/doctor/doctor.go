@@ -50,8 +50,10 @@ type Subject struct {
 	Box             // the one that is being looked at
 	Addresses []string
 	Postman   mailbox.PostmanConfig
-	From      string // the address that letters come from
-	Resolver  string // host:port, "" for the system's
+	From      string                             // the address that letters come from
+	Bounces   string                             // smtp.bounce_address
+	Signature func() (*mailbox.Signature, error) // without an error nil: letters are not signed here
+	Resolver  string                             // host:port, "" for the system's
 	BaseURL   string
 	Accounts  string // the accounts file, "" if there is none
 	Now       func() time.Time
@@ -94,6 +96,8 @@ var checks = []check{
 	{"domain", "From domain", (*Subject).checkDomain, false},
 	{"web", "Base URL", (*Subject).checkWeb, false},
 	{"outbox", "Waiting letters", (*Subject).checkOutbox, false},
+	{"bounces", "Return path", (*Subject).checkBounces, false},
+	{"dkim", "Own signature", (*Subject).checkDKIM, false},
 }
 
 // Names lists the checks that Examine knows.
