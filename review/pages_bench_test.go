@@ -43,7 +43,7 @@ type office struct {
 func BenchmarkPages(b *testing.B) {
 	n := bigCases(b)
 	small, big := openOffice(b, 1000), openOffice(b, n)
-	for _, page := range []string{"queue", "closed", "filtered", "case", "search", "words", "audit"} {
+	for _, page := range []string{"queue", "closed", "filtered", "case", "search", "beginning", "words", "audit"} {
 		b.Run(page, func(b *testing.B) {
 			var took [2][]time.Duration
 			var most [2]int
@@ -105,12 +105,12 @@ func openOffice(b *testing.B, cases int) *office {
 	}
 	server.Start()
 	b.Cleanup(server.Close)
-	o.pages = map[string][]string{"queue": {"/"}, "closed": {"/?tab=closed"}, "filtered": {"/?tab=closed&risk=high&verdict=unverified", "/?risk=high"}, "audit": {"/audit"}, "words": {"/?q=bench+gmbh"}}
+	o.pages = map[string][]string{"queue": {"/"}, "closed": {"/?tab=closed"}, "filtered": {"/?tab=closed&risk=high&verdict=unverified", "/?risk=high"}, "audit": {"/audit"}, "words": {"/?q=bench+gmbh"}, "beginning": {"/?q=owner1", "/?q=b-1"}}
 	for range 50 {
 		id := 1001 + rand.IntN(cases)
 		number := h.text(`SELECT number FROM reset_case WHERE id = $1`, id)
 		o.pages["case"] = append(o.pages["case"], "/cases/"+number)
-		o.pages["search"] = append(o.pages["search"], "/?q="+number, fmt.Sprintf("/?q=owner%d@", id%200+1), fmt.Sprintf("/?q=b-%d", id%200+1))
+		o.pages["search"] = append(o.pages["search"], "/?q="+number, fmt.Sprintf("/?q=m%d@bench.example", id-1000))
 	}
 	for _, all := range o.pages { // warm, and every one must be there
 		for _, at := range all {

@@ -19,6 +19,8 @@ type visitor struct {
 	front   *tab            // the one that is to be seen
 	used    map[string]bool // codes that were typed once
 	script  bool            // whether pages may run theirs
+	axed    int             // pages that axe judged, and rules that they keep
+	passed  int
 }
 
 // enter opens a house and a browser for a test.
@@ -43,11 +45,14 @@ func (v *visitor) scene(name string, play func()) {
 // end fails the test for everything that went wrong unseen.
 func (v *visitor) end() {
 	v.test.Helper()
+	if v.axed > 0 {
+		v.test.Log(v.axeTally())
+	}
 	faults, requests := v.watch.end()
 	for _, f := range faults {
 		v.test.Error(f)
 	}
-	if requests < 50 {
+	if requests < 30 {
 		v.test.Errorf("only %d requests were watched", requests)
 	}
 }
