@@ -1113,7 +1113,7 @@ CREATE TABLE case_claim (
     until       INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX case_claim_of_reviewer ON case_claim (reviewer_id);
+CREATE INDEX case_claim_of_reviewer ON case_claim (reviewer_id, until);
 
 -- Threat mode (design 4): a row a turn of the switch, the last one holds. Turning it
 -- on takes a lead or an admin, turning it off a fresh second factor as well, or the

@@ -126,11 +126,11 @@ func (d *Desk) CheckLists(ctx context.Context) (faults []string, err error) {
 
 // HotSQL are the queries of the pages that are asked for most, by name.
 func HotSQL() map[string]string {
-	filtered, _ := filters(QueueFilter{Risk: High, Verdict: "unverified"}, Session{}, 5)
+	filtered, _ := filters(QueueFilter{Risk: High, Verdict: "unverified", Claim: "mine"}, Session{}, 5)
 	return map[string]string{
 		"tally": tallySQL, "page of mails": mailsSQL, "page of cases": pageSQL(""), "page of cases, filtered": pageSQL(filtered),
 		"cases found": foundSQL([]int64{1, 2}, ""), "cases with a word": wordSQL, "cases with a beginning": beginningSQL,
-		"has a word": hasWordSQL, "cases of an account": accountSQL, "pulse": pulseSQL, "next case": nextSQL, "previous case": previousSQL, "stale summaries": staleSQL, "summaries that time moves": movedSQL,
+		"has a word": hasWordSQL, "cases of an account": accountSQL, "pulse": pulseSQL, "cases of mine": mineSQL, "next case": nextSQL, "previous case": previousSQL, "stale summaries": staleSQL, "summaries that time moves": movedSQL,
 		"events of a case":  `SELECT seq FROM audit WHERE object = $1 ORDER BY seq DESC LIMIT 500`,
 		"page of the audit": `SELECT seq, at, actor, action, object, detail FROM audit WHERE seq < $1 ORDER BY seq DESC LIMIT 100`,
 		"cases of a user":   summarySelect + ` WHERE user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $1`,

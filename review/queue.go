@@ -29,12 +29,23 @@ func (d *Desk) Queue(ctx context.Context, s Session, f QueueFilter) (QueuePage, 
 		return page, fail(Denied, "Quarantined mail is for leads and admins.")
 	}
 	err := d.snapshot(ctx, "read queue", func(tx *sql.Tx) error {
+		mine, err := numbers(ctx, tx, mineSQL, s.Reviewer.ID, micros(page.At), foundMost)
+		if err != nil {
+			return fmt.Errorf("read claims: %w", err)
+		}
 		if err := readTally(ctx, tx, s, page.Counts); err != nil {
 			return err
 		}
+		page.Counts[TabMine] = len(mine)
 		switch {
 		case f.Found():
-			return foundRows(ctx, tx, s, &page)
+			ids, err := findCases(ctx, tx, &page)
+			if err != nil {
+				return err
+			}
+			return foundRows(ctx, tx, s, ids, &page)
+		case f.Tab == TabMine:
+			return foundRows(ctx, tx, s, mine, &page)
 		case f.Tab == TabParked || f.Tab == TabQuarantine:
 			return mailRows(ctx, tx, &page)
 		}
@@ -80,11 +91,13 @@ const (
 	// What is shown of the rows of such a page.
 	rowsSQL = `SELECT s.case_id, s.tab, s.place, s.rank, s.reason, s.verdict, s.match, s.waits_for, s.due_at, s.approvals, s.needed,
 			c.number, c.version, c.state, coalesce(c.account_id, ''), coalesce(a.name, ''), coalesce(u.login, ''), c.requester, c.opened_at,
-			c.opener_mail IS NULL, coalesce(m.subject, ''), coalesce(m.excerpt, p.note, '')
+			c.opener_mail IS NULL, coalesce(m.subject, ''), coalesce(m.excerpt, p.note, ''),
+			coalesce(k.reviewer_id, 0), coalesce(k.until, 0), coalesce(w.name, '')
 		FROM page s JOIN reset_case c ON c.id = s.case_id
 			LEFT JOIN account a ON a.id = c.account_id LEFT JOIN panel_user u ON u.id = c.user_id
 			LEFT JOIN assessment m ON m.inbound_id = c.opener_mail
 			LEFT JOIN panel_request p ON p.case_id = c.id AND p.serial = 1
+			LEFT JOIN case_claim k ON k.case_id = c.id LEFT JOIN reviewer w ON w.id = k.reviewer_id
 		ORDER BY s.place, s.rank, s.case_id`
 
 	wordSQL = `SELECT case_id FROM case_word WHERE word = $1 ORDER BY case_id DESC LIMIT $2`
@@ -92,6 +105,9 @@ const (
 	beginningSQL = `SELECT case_id FROM case_word WHERE word >= $1 AND word < $2 LIMIT $3`
 
 	hasWordSQL = `SELECT EXISTS (SELECT 1 FROM case_word WHERE case_id = $1 AND word >= $2 AND word < $3)`
+
+	mineSQL = `SELECT k.case_id FROM case_claim k JOIN case_summary s ON s.case_id = k.case_id AND s.tab <> 'closed'
+		WHERE k.reviewer_id = $1 AND k.until > $2 LIMIT $3`
 
 	accountSQL = `SELECT id FROM reset_case WHERE account_id = $1 ORDER BY id DESC LIMIT $2`
 )
@@ -147,7 +163,7 @@ func caseRows(ctx context.Context, tx totp.Querier, s Session, page *QueuePage) 
 		limit = scanned
 	}
 	args = append([]any{page.Tab, after.place, after.rank, after.id, limit}, args...)
-	passed, err := readRows(ctx, tx, pageSQL(conditions), args, page)
+	passed, err := readRows(ctx, tx, s, pageSQL(conditions), args, page)
 	if err != nil || passed != (place{}) || conditions == "" {
 		if passed != (place{}) {
 			page.Next = passed.String()
@@ -174,7 +190,7 @@ func caseRows(ctx context.Context, tx totp.Querier, s Session, page *QueuePage) 
 
 // pageSQL is listSQL, thinned out by the conditions, with what is shown of it.
 func pageSQL(conditions string) string {
-	return `WITH listed AS (` + listSQL + `), page AS (SELECT * FROM listed WHERE 1 = 1` + conditions +
+	return `WITH listed AS (` + listSQL + `), page AS (SELECT * FROM listed s WHERE 1 = 1` + conditions +
 		` ORDER BY place, rank, case_id LIMIT ` + strconv.Itoa(pageSize+1) + `) ` + rowsSQL
 }
 
@@ -184,28 +200,41 @@ func foundSQL(ids []int64, conditions string) string {
 	for i, id := range ids {
 		list[i] = strconv.FormatInt(id, 10)
 	}
-	return `WITH page AS (SELECT * FROM case_summary WHERE case_id IN (` + strings.Join(list, ", ") + `)` + conditions + `) ` +
+	return `WITH page AS (SELECT * FROM case_summary s WHERE s.case_id IN (` + strings.Join(list, ", ") + `)` + conditions + `) ` +
 		strings.Replace(rowsSQL, "ORDER BY ", "ORDER BY s.tab = 'closed', ", 1)
 }
 
 // filters are the conditions on the rows of a list, numbered from after.
-func filters(f QueueFilter, _ Session, after int) (conditions string, args []any) {
-	add := func(condition string, value any) {
-		args = append(args, value)
-		conditions += fmt.Sprintf(` AND `+condition, after+len(args))
+func filters(f QueueFilter, s Session, after int) (conditions string, args []any) {
+	add := func(condition string, values ...any) {
+		var at []any
+		for range values {
+			at = append(at, after+len(args)+len(at)+1)
+		}
+		args = append(args, values...)
+		conditions += fmt.Sprintf(` AND `+condition, at...)
 	}
 	if i := slices.Index(ranks, f.Risk); i >= 0 {
-		add(`rank = $%d`, i)
+		add(`s.rank = $%d`, i)
 	}
 	if f.Verdict != "" {
-		add(`verdict = $%d`, f.Verdict)
+		add(`s.verdict = $%d`, f.Verdict)
+	}
+	now := micros(time.Now())
+	switch f.Claim {
+	case "none":
+		add(`NOT EXISTS (SELECT 1 FROM case_claim k WHERE k.case_id = s.case_id AND k.until > $%d)`, now)
+	case "any":
+		add(`EXISTS (SELECT 1 FROM case_claim k WHERE k.case_id = s.case_id AND k.until > $%d)`, now)
+	case "mine":
+		add(`EXISTS (SELECT 1 FROM case_claim k WHERE k.case_id = s.case_id AND k.until > $%d AND k.reviewer_id = $%d)`, now, s.Reviewer.ID)
 	}
 	return conditions, args
 }
 
 // readRows reads the rows of a query into the page, up to its size, and returns
 // the place of the last one if there are more.
-func readRows(ctx context.Context, tx totp.Querier, query string, args []any, page *QueuePage) (next place, err error) {
+func readRows(ctx context.Context, tx totp.Querier, s Session, query string, args []any, page *QueuePage) (next place, err error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return next, fmt.Errorf("read queue: %w", err)
@@ -215,10 +244,11 @@ func readRows(ctx context.Context, tx totp.Querier, query string, args []any, pa
 	for rows.Next() {
 		var r QueueRow
 		var at place
-		var due, opened int64
+		var due, opened, claimer, until int64
 		var panel bool
 		if err := rows.Scan(&at.id, &r.Tab, &at.place, &at.rank, &r.Reason, &r.Verdict, &r.Match, &r.WaitsFor, &due, &r.Approvals, &r.Needed,
-			&r.Number, &r.Version, &r.State, &r.AccountID, &r.AccountName, &r.UserLogin, &r.Requester, &opened, &panel, &r.Subject, &r.Excerpt); err != nil {
+			&r.Number, &r.Version, &r.State, &r.AccountID, &r.AccountName, &r.UserLogin, &r.Requester, &opened, &panel, &r.Subject, &r.Excerpt,
+			&claimer, &until, &r.ClaimedBy); err != nil {
 			return next, fmt.Errorf("read queue: %w", err)
 		}
 		if len(page.Cases) == pageSize {
@@ -226,6 +256,10 @@ func readRows(ctx context.Context, tx totp.Querier, query string, args []any, pa
 			break
 		}
 		r.Risk, r.Due, r.Opened = ranks[at.rank], fromMicros(due), fromMicros(opened)
+		if until <= micros(page.At) || r.State.Closed() {
+			claimer, r.ClaimedBy = 0, ""
+		}
+		r.Mine = claimer == s.Reviewer.ID
 		if panel {
 			r.Match, r.Subject, r.Excerpt = "", "Asked for in the control panel", excerpt(r.Excerpt)
 		}
@@ -234,15 +268,14 @@ func readRows(ctx context.Context, tx totp.Querier, query string, args []any, pa
 	return next, rows.Err()
 }
 
-// foundRows finds cases by words or by account, in all lists: the open ones
-// first. It finds the newest of very many; then the query should say more.
-func foundRows(ctx context.Context, tx *sql.Tx, s Session, page *QueuePage) error {
-	ids, err := findCases(ctx, tx, page)
-	if err != nil || len(ids) == 0 {
-		return err
+// foundRows reads cases that were found by words, account or claim: the open ones
+// first. Of very many it shows the newest; then the query should say more.
+func foundRows(ctx context.Context, tx *sql.Tx, s Session, ids []int64, page *QueuePage) error {
+	if len(ids) == 0 {
+		return nil
 	}
 	conditions, args := filters(page.QueueFilter, s, 0)
-	next, err := readRows(ctx, tx, foundSQL(ids, conditions), args, page)
+	next, err := readRows(ctx, tx, s, foundSQL(ids, conditions), args, page)
 	page.More = page.More || next != place{}
 	return err
 }

@@ -20,6 +20,7 @@ type bulkAct struct {
 }
 
 var bulkActs = []bulkAct{
+	{Key: "claim"},
 	{"not_a_request", "Close these cases as not a request", "The cases are closed and nothing is reset. Nobody is mailed. Each is recorded for itself.", "Close them"},
 	{"duplicate", "Close these cases as duplicates", "The cases are closed and nothing is reset. Nobody is mailed. Each is recorded for itself.", "Close them"},
 }
@@ -32,9 +33,11 @@ type picked struct {
 
 type bulkPage struct {
 	bulkAct
-	Cases []picked
-	Note  string
-	Back  string
+	Other   string // the case that the duplicates are of
+	Problem string
+	Cases   []picked
+	Note    string
+	Back    string
 }
 
 // bulk asks once more before it acts: closing a case cannot be taken back.
@@ -42,7 +45,7 @@ func (s *site) bulk(w http.ResponseWriter, r *http.Request, who review.Session) 
 	if err := readForm(r); err != nil {
 		return err
 	}
-	p := bulkPage{Note: clip(2000, r.PostForm.Get("note")), Back: "/"}
+	p := bulkPage{Note: clip(2000, r.PostForm.Get("note")), Other: strings.ToUpper(clip(20, strings.TrimSpace(r.PostForm.Get("other")))), Back: "/"}
 	if back := r.PostForm.Get("back"); strings.HasPrefix(back, "/?") {
 		p.Back = clip(600, back)
 	}
@@ -64,8 +67,15 @@ func (s *site) bulk(w http.ResponseWriter, r *http.Request, who review.Session) 
 		return errForm
 	case len(p.Cases) == 0:
 		s.say(w, "Nothing was chosen. Tick the cases first.")
+	case p.Key == "claim":
+		if err := s.claimAll(w, r, who, p); err != nil {
+			return err
+		}
 	case r.PostForm.Get("sure") == "":
 		return s.render(w, r, http.StatusOK, "bulk", view{Title: p.Title, Body: p})
+	case p.Key == "duplicate" && p.Other == "":
+		p.Problem = "Write the number of the case that goes on."
+		return s.render(w, r, http.StatusUnprocessableEntity, "bulk", view{Title: p.Title, Body: p})
 	default:
 		if err := s.closeAll(w, r, who, p); err != nil {
 			return err
@@ -80,20 +90,50 @@ func (s *site) bulk(w http.ResponseWriter, r *http.Request, who review.Session) 
 func (s *site) closeAll(w http.ResponseWriter, r *http.Request, who review.Session, p bulkPage) error {
 	done, left := 0, []string{}
 	for _, c := range p.Cases {
-		err := s.Desk.CloseCase(r.Context(), who, review.Decision{Number: c.Number, Version: c.Version, Class: p.Key, Note: p.Note})
+		err := s.Desk.CloseCase(r.Context(), who, review.Decision{Number: c.Number, Version: c.Version, Class: p.Key, Note: p.Note, Other: p.Other})
 		var refused *review.Error
 		switch {
 		case err == nil:
 			done++
 		case errors.As(err, &refused):
-			left = append(left, c.Number)
+			left = append(left, c.Number+" ("+strings.TrimSuffix(refused.Message, ".")+")")
 		default:
 			return err
 		}
 	}
 	text := fmt.Sprintf("%d closed.", done)
 	if len(left) > 0 {
-		text += " Left as they are, because they changed meanwhile: " + strings.Join(left, ", ") + "."
+		text += " Left as they are: " + strings.Join(left, ", ") + "."
+	}
+	s.say(w, text)
+	return nil
+}
+
+// claimAll assigns the cases to who asks. What a colleague works on stays there.
+func (s *site) claimAll(w http.ResponseWriter, r *http.Request, who review.Session, p bulkPage) error {
+	done, left := []string{}, []string{}
+	for _, c := range p.Cases {
+		err := s.Desk.ClaimCase(r.Context(), who, c.Number, "")
+		var refused *review.Error
+		switch {
+		case err == nil:
+			done = append(done, c.Number)
+		case errors.As(err, &refused):
+			left = append(left, c.Number)
+		default:
+			return err
+		}
+	}
+	text := "Claimed: " + strings.Join(done, ", ") + "."
+	if len(done) == 0 {
+		text = "Nothing was claimed."
+	}
+	if len(left) > 0 {
+		text += " Closed, or a colleague works on it: " + strings.Join(left, ", ") + "."
+	}
+	if len(done) == 1 {
+		s.sayUndo(w, text, "/cases/"+done[0]+"/release", nil)
+		return nil
 	}
 	s.say(w, text)
 	return nil

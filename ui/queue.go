@@ -21,6 +21,7 @@ var tabs = []tab{
 	{review.TabOwner, "Waiting for owner", "No case waits for its owner.", false},
 	{review.TabWaiting, "Waiting period", "No case is in its waiting period.", false},
 	{review.TabHeld, "On hold", "No case is on hold.", false},
+	{review.TabMine, "Mine", "You have claimed no case. Claim one with c, or tick several.", false},
 	{review.TabClosed, "Closed", "No case was decided yet.", false},
 	{review.TabParked, "Not a request", "No mail is parked. Mails from registered addresses that ask for no reset appear here, and answers to our letters, so that none is lost.", false},
 	{review.TabQuarantine, "Quarantine", "No mail is in quarantine.", true},
@@ -53,6 +54,11 @@ func (queuePage) Verdicts() []string {
 // Risks are the levels that can be filtered for.
 func (queuePage) Risks() []review.RiskLevel {
 	return []review.RiskLevel{review.High, review.Medium, review.Low}
+}
+
+// Claims are what can be filtered for, with its words.
+func (queuePage) Claims() []review.Choice {
+	return []review.Choice{{Key: "none", Title: "nobody"}, {Key: "mine", Title: "me"}, {Key: "any", Title: "anybody"}}
 }
 
 // OfCases reports whether the list is one of cases.
@@ -90,6 +96,9 @@ func chips(f review.QueueFilter) (all []filterChip) {
 	add(f.Account != "", "Account "+f.Account, func(g *review.QueueFilter) { g.Account = "" })
 	add(f.Risk != "", words(f.Risk)+" risk", func(g *review.QueueFilter) { g.Risk = "" })
 	add(f.Verdict != "", "Sender: "+words(f.Verdict), func(g *review.QueueFilter) { g.Verdict = "" })
+	for _, c := range (queuePage{}).Claims() {
+		add(f.Claim == c.Key, "Claimed by "+c.Title, func(g *review.QueueFilter) { g.Claim = "" })
+	}
 	return all
 }
 

@@ -66,6 +66,14 @@ func TestBulk(t *testing.T) {
 		}
 		rita.post("/bulk", "act", "not_a_request", "sure", "1", "case", number+":1", "case", other+":7", "back", "//evil.example").leads(t, "/")
 		rita.get("/").want(t, 200, "1 closed", "Left as they are", other)
+		rita.post("/bulk", "act", "duplicate", "sure", "1", "case", other+":1").want(t, http.StatusUnprocessableEntity, "the case that goes on")
+		rita.get("/?claim=none").want(t, 200, other)
+		rita.post("/bulk", "act", "claim", "case", other+":1").leads(t, "/")
+		rita.get("/?tab=mine").want(t, 200, "Claimed: "+other, "Undo", `class="claim"`)
+		if strings.Contains(rita.get("/?claim=none").body, ">"+other+"<") {
+			t.Error("a claimed case is listed as nobody's")
+		}
+		rita.get("/?claim=mine").want(t, 200, ">"+other+"<")
 		if got := h.text(`SELECT state FROM reset_case WHERE number = '` + number + `'`); got != "not_a_request" {
 			t.Errorf("the case is %s", got)
 		}
