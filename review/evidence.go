@@ -105,6 +105,9 @@ type Finding struct {
 
 var errNoRule = fail(NotFound, "The policy has no such row of evidence.")
 
+// EvidenceRules are the operator's own rows.
+func (d *Desk) EvidenceRules() []EvidenceRule { return slices.Clone(d.cfg.Policy.Evidence) }
+
 func (d *Desk) rule(name string) (EvidenceRule, error) {
 	for _, r := range d.cfg.Policy.Evidence {
 		if r.Name == name {

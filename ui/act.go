@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/resetdesk/resetdesk/review"
 )
@@ -18,6 +19,7 @@ type typed struct {
 	Hash                            string
 	Seen                            int64 // the newest event that was on the screen
 	Account, Reason, Note, Class    string
+	Until, Other                    string
 	AccountID, UserID, code, number string
 }
 
@@ -31,6 +33,9 @@ type act struct {
 	Verb        string // on the button
 	Danger      bool
 	Fields      fields
+	Row         string // the row of evidence that it answers, "" for a decision
+	DNS         bool   // shows the records to publish
+	OneClick    bool   // done by a button of the case page; the act's own page is for what it has to ask
 	Classes     []review.Choice
 	needs       access
 	fits        func(review.CaseView) bool
@@ -38,10 +43,19 @@ type act struct {
 }
 
 // fields says which inputs the act's form has.
-type fields struct{ Account, Reason, Code, Note, NoteNeeded, Resolve bool }
+type fields struct{ Account, Reason, Code, Note, NoteNeeded, Resolve, Until, UntilNeeded, Other, Voucher bool }
 
 func (t typed) decision() review.Decision {
-	return review.Decision{Number: t.number, Version: t.Version, Class: t.Class, Note: t.Note}
+	return review.Decision{Number: t.number, Version: t.Version, Class: t.Class, Note: t.Note, Until: t.until(), Other: t.Other}
+}
+
+// until reads a time as the browser's field writes it, in UTC; zero if there is none.
+func (t typed) until() time.Time {
+	at, err := time.Parse("2006-01-02T15:04", strings.TrimSuffix(strings.TrimSpace(t.Until), "Z"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 func (t typed) approval() review.Approval {
@@ -67,8 +81,9 @@ func undecided(v review.CaseView) bool { return !v.State.Closed() }
 // approvable cases are open, resolved, and nothing forbids the reset: what has
 // failed cannot become met by waiting.
 func approvable(v review.CaseView) bool {
-	return isOpen(v) && v.UserID != "" && !slices.ContainsFunc(v.Requirements,
-		func(q review.Requirement) bool { return q.State == review.Failed })
+	return isOpen(v) && v.UserID != "" && !slices.ContainsFunc(v.Requirements, func(q review.Requirement) bool {
+		return q.State == review.Failed || (q.Name == "evidence" && q.State == review.Unmet)
+	})
 }
 
 func isOpen(v review.CaseView) bool { return v.State == review.StateOpen }
@@ -76,7 +91,7 @@ func isOpen(v review.CaseView) bool { return v.State == review.StateOpen }
 // acts are all decisions, in the order of the case page. fits only chooses which
 // buttons are worth showing; whether an act is allowed is the desk's to say.
 func (s *site) acts() []act {
-	return append(s.votes(), []act{
+	return append(append(s.votes(), s.evidenceActs()...), []act{
 		{Key: "reject", Label: "Reject…", Title: "Reject this request", Verb: "Reject the request", Danger: true, needs: decides, fits: undecided,
 			Consequence: "The case is closed and nothing is reset. The registered address gets a letter that says so, without the reason: what was not enough stays among colleagues.",
 			Classes:     review.RejectClasses, Fields: fields{Note: true},
@@ -85,8 +100,8 @@ func (s *site) acts() []act {
 			Consequence: "The registered address gets a fresh confirm link. Nothing else changes.",
 			do:          said("The link is on its way.", s.Desk.Ask)},
 		{Key: "hold", Label: "Hold…", Title: "Put this case on hold", Verb: "Hold the case", needs: decides, fits: isOpen,
-			Consequence: "Nothing can be cleared until a person resumes the case. Votes stay as they are.",
-			Fields:      fields{Note: true, NoteNeeded: true},
+			Consequence: "Nothing can be cleared until a person resumes the case. Votes stay as they are, until they expire. With a time the case comes back to your attention then; it never goes on by itself.",
+			Fields:      fields{Note: true, NoteNeeded: true, Until: true},
 			do:          said("The case is on hold.", s.Desk.Hold)},
 		{Key: "resume", Label: "Resume…", Title: "Resume this case", Verb: "Resume the case", needs: decides,
 			fits:        func(v review.CaseView) bool { return v.State == review.StateHeld },
@@ -96,8 +111,28 @@ func (s *site) acts() []act {
 		{Key: "close", Label: "Close without a decision…", Title: "Close this case without a decision", Verb: "Close the case", needs: decides, fits: undecided,
 			Consequence: "The case is closed and nothing is reset.",
 			Classes:     []review.Choice{{Key: "not_a_request", Title: "This is not a request"}, {Key: "duplicate", Title: "Duplicate of another case"}, {Key: "withdrawn", Title: "Withdrawn by the requester"}},
-			Fields:      fields{Note: true},
+			Fields:      fields{Note: true, Other: true},
 			do:          said("The case is closed.", s.Desk.CloseCase)},
+		{Key: "claim", Label: "Work on it", Title: "Take this case over", Verb: "Take it over", needs: decides, OneClick: true, fits: undecided,
+			Consequence: "Your name stands on the case, so that nobody does the work twice. It ends by itself 15 minutes after your last act.",
+			Fields:      fields{Note: true},
+			do: func(ctx context.Context, who review.Session, t typed) (string, error) {
+				return "You work on this case. That ends by itself 15 minutes after your last act.", s.Desk.ClaimCase(ctx, who, t.number, t.Note)
+			}},
+		{Key: "release", Label: "Let it go", Title: "Let this case go", Verb: "Let it go", needs: decides, OneClick: true,
+			fits:        func(v review.CaseView) bool { return undecided(v) && v.Claim.Live() },
+			Consequence: "Anybody may work on the case.",
+			do: func(ctx context.Context, who review.Session, t typed) (string, error) {
+				return "Nobody works on this case now.", s.Desk.ReleaseCase(ctx, who, t.number)
+			}},
+		{Key: "freeze", Label: "Freeze the account…", Title: "Freeze all resets of this account", Verb: "Freeze the account", Danger: true, needs: decides,
+			fits:        func(v review.CaseView) bool { return v.AccountID != "" },
+			Consequence: "No user of the account is reset until that time. Requests still come in and can be looked at. A lead or an admin can lift it.",
+			Fields:      fields{Note: true, NoteNeeded: true, Until: true, UntilNeeded: true},
+			do: func(ctx context.Context, who review.Session, t typed) (string, error) {
+				return "The resets of the account are frozen.", s.Desk.FreezeAccount(ctx, who, review.Freeze{
+					Number: t.number, Version: t.Version, Until: t.until(), Reason: t.Note})
+			}},
 		{Key: "resolve", Label: "Choose account and user…", Title: "Choose whom this case is about", Verb: "Use this choice", needs: decides,
 			fits:        func(v review.CaseView) bool { return undecided(v) && v.UserID == "" },
 			Consequence: "The choice is final for this case. If it was wrong, reject the case and start again.",
@@ -126,6 +161,10 @@ func (s *site) votes() []act {
 			fits:        func(v review.CaseView) bool { return v.Frozen },
 			Consequence: "The user can sign in with the second factor again that the owner put back.",
 			do:          stepUp("The user is no longer frozen.", s.Desk.Unfreeze)},
+		{Key: "thaw", Label: "Lift the freeze of the account…", Title: "Lift the freeze of the account", Verb: "Lift the freeze", Danger: true, Fields: proof, needs: leads,
+			fits:        func(v review.CaseView) bool { return v.FrozenUntil.After(time.Now()) },
+			Consequence: "Resets of the account go on: cases that lack nothing else are cleared at once.",
+			do:          stepUp("The account is no longer frozen.", s.Desk.ThawAccount)},
 	}
 }
 
@@ -185,6 +224,7 @@ func readTyped(r *http.Request) typed {
 	}
 	return typed{
 		Version: version, Hash: f.Get("evidence"), Seen: seen,
+		Until: f.Get("until"), Other: strings.TrimSpace(f.Get("other")),
 		Account: strings.TrimSpace(f.Get("account")), Reason: f.Get("reason"), Note: f.Get("note"), Class: f.Get("class"),
 		AccountID: account, UserID: user,
 		code: f.Get("code"), number: r.PathValue("number"),

@@ -13,6 +13,8 @@ import (
 type casePage struct {
 	review.CaseView
 	Acts     []act
+	Rows     []evidenceRow // the operator's own rows of evidence
+	Mine     bool          // the claim is this reviewer's
 	MayVote  bool
 	Headline string // the policy's result in a sentence
 	Tone     string
@@ -27,10 +29,11 @@ func (s *site) showCase(w http.ResponseWriter, r *http.Request, who review.Sessi
 	}
 	p := casePage{CaseView: v, MayVote: who.Reviewer.Role.Decides()}
 	for _, a := range s.acts() {
-		if a.needs.allows(who.Reviewer.Role) && a.fits(v) {
+		if a.Row == "" && a.needs.allows(who.Reviewer.Role) && a.fits(v) {
 			p.Acts = append(p.Acts, a)
 		}
 	}
+	p.Rows, p.Mine = s.rows(v, who), v.Claim.Live() && v.Claim.Reviewer == who.Reviewer.ID
 	p.Headline, p.Tone = headline(v)
 	if p.Previous, p.Next, err = s.Desk.Neighbours(r.Context(), v.Number); err != nil {
 		return err

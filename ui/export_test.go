@@ -1,10 +1,14 @@
 package ui
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"github.com/resetdesk/resetdesk/review"
+)
 
 // Routes lists the table of routes, "METHOD path".
 func Routes() []string {
-	s := &site{Config: Config{Log: slog.New(slog.DiscardHandler)}}
+	s := &site{Config: Config{Desk: new(review.Desk), Log: slog.New(slog.DiscardHandler)}}
 	var all []string
 	for _, t := range s.routes() {
 		all = append(all, t.method+" "+t.path)

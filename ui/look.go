@@ -19,6 +19,7 @@ import (
 // helpers are the functions of the templates.
 var helpers = template.FuncMap{
 	"step":       step,
+	"happened":   happened,
 	"findings":   findings,
 	"cover":      coverSign,
 	"points":     points,

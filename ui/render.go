@@ -107,6 +107,7 @@ type view struct {
 	Lang   string
 	Brand  string
 	Banner string
+	Threat string // that threat mode is on, in a sentence; "" while it is off
 	Static string // where style sheet and script are
 	V      string // their version
 	Who    review.Reviewer
@@ -162,8 +163,14 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	}
 	v.Dress, v.Path = s.dressOf(r), r.URL.Path
 	if v.Who.ID != 0 {
+		t, err := s.Desk.Threat(r.Context())
+		if err != nil {
+			return err
+		}
+		if t.On {
+			v.Threat = t.String()
+		}
 		v.Flash, v.Undo = s.takeFlash(w, r)
-		var err error
 		if v.Review, err = s.Desk.Waiting(r.Context()); err != nil {
 			s.Log.Error("the cases that wait were not counted", "error", err)
 		}

@@ -82,6 +82,8 @@ func (s *site) routes() []route {
 		{"POST", "/mails/{id}/case", decides, s.openParked},
 		{"GET", "/settings/mail", looks, s.showBooks},
 		{"POST", "/settings/mail", decides, s.takeBacklog},
+		{"GET", "/settings/threat", looks, s.showThreat},
+		{"POST", "/settings/threat", leads, s.switchThreat},
 		{"GET", "/settings/api", administers, s.showKeys},
 		{"GET", "/settings/api/new", administers, s.showNewKey},
 		{"POST", "/settings/api/new", administers, s.createKey},

@@ -43,6 +43,11 @@ var needs = map[string]string{
 	"GET /cases/{number}/pass": "decides", "POST /cases/{number}/pass": "decides",
 	"GET /cases/{number}/pack": "audits", "POST /cases/{number}/pack": "audits", "GET /audit/export": "audits", "POST /audit/export": "audits",
 	"GET /settings/mail": "looks", "POST /settings/mail": "decides",
+	"GET /settings/threat": "looks", "POST /settings/threat": "leads",
+	"GET /cases/{number}/claim": "decides", "POST /cases/{number}/claim": "decides",
+	"GET /cases/{number}/release": "decides", "POST /cases/{number}/release": "decides",
+	"GET /cases/{number}/freeze": "decides", "POST /cases/{number}/freeze": "decides",
+	"GET /cases/{number}/thaw": "leads", "POST /cases/{number}/thaw": "leads",
 	"GET /settings/api": "administers", "GET /settings/api/new": "administers", "POST /settings/api/new": "administers",
 	"GET /settings/api/{id}/revoke": "administers", "POST /settings/api/{id}/revoke": "administers",
 	"GET /cases/{number}/unfreeze": "leads", "POST /cases/{number}/unfreeze": "leads",
@@ -116,14 +121,14 @@ func (h *house) visit(b *browser) []string {
 		h.t.Fatal(err)
 	}
 	b.post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll/setup")
-	paths := []string{"/", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
+	paths := []string{"/", "/settings/threat", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
 		"/cases/" + number, "/cases/" + number + "/mails/1", "/cases/" + number + "/pack", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
 		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/" + invite + "/enroll/setup", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
 	paths = append(paths, "/?risk=high&verdict=unverified&account=A-1001", "/preferences", "/static/queue.css", "/static/live.js")
 	for _, tab := range []string{"review", "owner", "waiting", "held", "closed", "parked", "quarantine"} {
 		paths = append(paths, "/?tab="+tab)
 	}
-	for _, act := range []string{"approve", "reject", "hold", "resume", "close", "ask", "resolve", "pass", "unfreeze"} {
+	for _, act := range []string{"approve", "reject", "hold", "resume", "close", "ask", "resolve", "pass", "unfreeze", "claim", "release", "freeze", "thaw"} {
 		paths = append(paths, "/cases/"+number+"/"+act)
 	}
 	return paths
