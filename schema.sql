@@ -564,6 +564,7 @@ CREATE TABLE assessment (
 ) STRICT;
 
 CREATE INDEX assessment_by_claim ON assessment (claimed, assessed_at) WHERE claimed <> '';
+CREATE INDEX assessment_of_imitations ON assessment (assessed_at) WHERE match = 'lookalike';
 CREATE INDEX assessment_by_message ON assessment (message_id) WHERE message_id <> '';
 
 CREATE TRIGGER assessment_fixed BEFORE UPDATE ON assessment
@@ -799,6 +800,7 @@ CREATE UNIQUE INDEX case_one_open_unresolved ON reset_case (requester, coalesce(
 CREATE INDEX case_due ON reset_case (due_at) WHERE state IN ('open', 'held');
 CREATE INDEX case_by_state ON reset_case (state, id);
 CREATE INDEX case_of_account ON reset_case (account_id, id);
+CREATE INDEX case_by_opening ON reset_case (opened_at);
 CREATE INDEX case_of_user ON reset_case (user_id, id);
 CREATE INDEX case_of_requester ON reset_case (requester, id);
 CREATE INDEX case_after ON reset_case (previous_id) WHERE previous_id IS NOT NULL;
@@ -897,6 +899,51 @@ CREATE TRIGGER case_undone BEFORE UPDATE OF state ON reset_case
 WHEN NEW.state = 'undone' AND NOT EXISTS (
     SELECT 1 FROM reset r JOIN undo u ON u.reset_id = r.id WHERE r.case_id = OLD.id)
 BEGIN SELECT RAISE(ABORT, 'a case is undone only by an undo'); END;
+
+-- Cases counted by the week in which it happened (weeks since 1970 that begin on
+-- Monday, UTC), so that the page of numbers reads no case. label is where an
+-- opened case came from, how a closed one ended, how long it took (in hours, up to
+-- the number), or why it was rejected; hours is the sum of what closed ones took.
+CREATE TABLE case_tally (
+    week  INTEGER NOT NULL CONSTRAINT case_tally_week CHECK (week > 0),
+    what  TEXT NOT NULL CHECK (what IN ('opened', 'closed', 'took', 'reason')),
+    label TEXT NOT NULL,
+    n     INTEGER NOT NULL,
+    hours REAL NOT NULL,
+    PRIMARY KEY (week, what, label)
+) STRICT;
+
+CREATE TRIGGER case_tally_opened AFTER INSERT ON reset_case
+BEGIN
+    INSERT INTO case_tally (week, what, label, n, hours)
+    VALUES ((NEW.opened_at + 259200000000) / 604800000000, 'opened', CASE WHEN NEW.opener_mail IS NULL THEN 'panel' ELSE 'mail' END, 1, 0)
+    ON CONFLICT (week, what, label) DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER case_tally_closed AFTER UPDATE OF state ON reset_case
+WHEN NEW.state <> OLD.state AND NEW.closed_at IS NOT NULL
+BEGIN
+    INSERT INTO case_tally (week, what, label, n, hours)
+    VALUES ((NEW.closed_at + 259200000000) / 604800000000, 'closed', NEW.state, 1, (NEW.closed_at - NEW.opened_at) / 3600000000.0)
+    ON CONFLICT (week, what, label) DO UPDATE SET n = n + 1, hours = hours + excluded.hours;
+    INSERT INTO case_tally (week, what, label, n, hours)
+    SELECT (NEW.closed_at + 259200000000) / 604800000000, 'took',
+        CASE WHEN h <= 1 THEN '1' WHEN h <= 4 THEN '4' WHEN h <= 12 THEN '12' WHEN h <= 24 THEN '24' WHEN h <= 72 THEN '72' ELSE 'more' END, 1, 0
+    FROM (SELECT (NEW.closed_at - NEW.opened_at) / 3600000000.0 AS h) WHERE NEW.state <> 'undone'
+    ON CONFLICT (week, what, label) DO UPDATE SET n = n + 1;
+    INSERT INTO case_tally (week, what, label, n, hours)
+    SELECT (NEW.closed_at + 259200000000) / 604800000000, 'reason', substr(NEW.close_reason, 1, instr(NEW.close_reason || '.', '.') - 1), 1, 0 WHERE NEW.state = 'rejected'
+    ON CONFLICT (week, what, label) DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER case_tally_new BEFORE INSERT ON case_tally
+WHEN NEW.n <> 1
+BEGIN SELECT RAISE(ABORT, 'a count of cases begins with one'); END;
+CREATE TRIGGER case_tally_counts BEFORE UPDATE ON case_tally
+WHEN NEW.week <> OLD.week OR NEW.what <> OLD.what OR NEW.label <> OLD.label OR NEW.n <> OLD.n + 1 OR NEW.hours < OLD.hours
+BEGIN SELECT RAISE(ABORT, 'cases are counted on, one by one'); END;
+CREATE TRIGGER case_tally_kept BEFORE DELETE ON case_tally
+BEGIN SELECT RAISE(ABORT, 'a count of cases is never deleted'); END;
 
 -- Which mails belong to a case: the one that opened it, those that ask for the
 -- same again, and those that answer a letter. An answer of a contact of the
@@ -1200,6 +1247,7 @@ CREATE TABLE approval (
     CHECK (expires_at > decided_at AND expires_at - decided_at <= 7776000000000)
 ) STRICT;
 
+CREATE INDEX approval_by_time ON approval (decided_at);
 CREATE INDEX approval_of_case ON approval (case_id, round);
 
 CREATE TRIGGER approval_once BEFORE INSERT ON approval

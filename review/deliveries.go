@@ -268,7 +268,7 @@ func (d *Desk) Deliveries(ctx context.Context, webhook, before int64) ([]Deliver
 
 // Replay queues one delivery of an endpoint again, or with delivery 0 all that
 // were given up, and returns how many.
-func (d *Desk) Replay(ctx context.Context, by APIKey, webhook, delivery int64) (n int64, err error) {
+func (d *Desk) Replay(ctx context.Context, by Actor, webhook, delivery int64) (n int64, err error) {
 	err = d.onWebhook(ctx, by, webhook, "replayed", func(tx *sql.Tx, now time.Time) error {
 		var disabled bool
 		if err := tx.QueryRowContext(ctx, `SELECT disabled_at IS NOT NULL FROM webhook WHERE id = $1`, webhook).Scan(&disabled); err != nil {

@@ -97,6 +97,7 @@ type Desk struct {
 	decoy     string        // the hash of a password that nobody has
 	tries     signInTries
 	watch     auditWatch
+	alarms    alarmWatch
 	news      news
 }
 

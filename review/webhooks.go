@@ -225,7 +225,7 @@ func (d *Desk) EnableWebhook(ctx context.Context, by APIKey, id int64) error {
 }
 
 // TestWebhook queues a delivery of the type webhook.test for an endpoint.
-func (d *Desk) TestWebhook(ctx context.Context, by APIKey, id int64) error {
+func (d *Desk) TestWebhook(ctx context.Context, by Actor, id int64) error {
 	return d.onWebhook(ctx, by, id, "tested", func(tx *sql.Tx, _ time.Time) error {
 		var disabled bool
 		if err := tx.QueryRowContext(ctx, `SELECT disabled_at IS NOT NULL FROM webhook WHERE id = $1`, id).Scan(&disabled); err != nil {
@@ -240,8 +240,11 @@ func (d *Desk) TestWebhook(ctx context.Context, by APIKey, id int64) error {
 
 var errDisabled = fail(Conflict, "The webhook is disabled: it answered 410. Enable it first.")
 
+// An Actor is who does something: a [Session] or an [APIKey].
+type Actor interface{ actor() string }
+
 // onWebhook does something to an endpoint that is not removed, and records it.
-func (d *Desk) onWebhook(ctx context.Context, by APIKey, id int64, action string, f func(*sql.Tx, time.Time) error) error {
+func (d *Desk) onWebhook(ctx context.Context, by Actor, id int64, action string, f func(*sql.Tx, time.Time) error) error {
 	return d.update(ctx, action+" webhook", func(tx *sql.Tx) error {
 		var live bool
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM webhook WHERE id = $1 AND removed_at IS NULL`, id).Scan(&live); err != nil {

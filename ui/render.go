@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/alarm"
 )
 
 //go:embed templates static text
@@ -117,7 +118,8 @@ type view struct {
 	Dress  dress
 	Review int // cases that need a review
 	Path   string
-	Live   bool // load the page again every half minute
+	Live   bool           // load the page again every half minute
+	Alarms []alarm.Signal // for those who look after all cases
 	Body   any
 	texts  map[string]string
 }
@@ -173,6 +175,13 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name s
 		v.Flash, v.Undo = s.takeFlash(w, r)
 		if v.Review, err = s.Desk.Waiting(r.Context()); err != nil {
 			s.Log.Error("the cases that wait were not counted", "error", err)
+		}
+		if audits.allows(v.Who.Role) && status < http.StatusInternalServerError {
+			a, err := s.Desk.Alarms(r.Context())
+			if err != nil {
+				s.logError("part", "alarms", "error", err) // the page itself is more urgent
+			}
+			v.Alarms = a.Signals
 		}
 		if s.Status != nil {
 			v.Lines = s.Status()

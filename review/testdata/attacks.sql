@@ -1130,6 +1130,18 @@ DELETE FROM audit_node;
 INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size, fate, reason, fated_at)
     VALUES ('support', 'INBOX', 7, 99999, 1, 1, 1, 'passed', 'x', 1);
 
+-- 9: begin a week's count of cases with more
+--! a count of cases begins with one
+INSERT INTO case_tally (week, what, label, n, hours) VALUES (1, 'opened', 'mail', 2, 0);
+
+-- 9: count a case less
+--! cases are counted on, one by one
+UPDATE case_tally SET n = n - 1;
+
+-- 9: forget the cases of a week
+--! a count of cases is never deleted
+DELETE FROM case_tally;
+
 -- 1: begin a day's count with more
 --! a tally begins with one
 INSERT INTO mail_tally (mailbox, folder, day, received) VALUES ('support', 'Other', 1, 2);
