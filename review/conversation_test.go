@@ -324,3 +324,29 @@ func (k *talk) do(words []string) error {
 	k.send()
 	return err
 }
+
+// In a mailbox that is not ours alone a contact's mail is read, whatever its
+// subject, while there is something to object to.
+func TestConcernsContacts(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		headers := [][]byte{[]byte(request("it@acme.example", "Stop", "")), []byte(request("Jane <jane@acme.example>", "Stop", "")), []byte(request("x@acme.example", "Stop", ""))}
+		read := func(want ...bool) {
+			t.Helper()
+			if got, err := h.desk.Concerns(t.Context(), inbox, headers); err != nil || !slices.Equal(got, want) {
+				t.Errorf("read are %v, %v", got, err)
+			}
+		}
+		read(false, false, false)
+		h.clearFor("anna@acme.example", lostPhone)
+		read(true, true, false)
+		time.Sleep(80 * time.Hour) // the hold is over
+		read(false, false, false)
+		v, _ := h.ask("anna@acme.example", lostPhone)
+		read(true, true, false)
+		h.rita = h.signIn("rita@host.example", h.rita.Reviewer.Holder)
+		if err := h.desk.Reject(t.Context(), h.rita, decision(v, "other", "")); err != nil {
+			t.Fatal(err)
+		}
+		read(false, false, false)
+	})
+}

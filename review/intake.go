@@ -80,7 +80,7 @@ const headersAtOnce = 16
 
 // Concerns tells which headers may concern us: an address of ours to guard
 // anywhere in the header, or one that imitates it among those that name a
-// sender; our token; or a subject that smells of 2FA (design 2, promise 1). Only
+// sender; a contact, while there is something to object to, as its sender; our token; or a subject that smells of 2FA (design 2, promise 1). Only
 // those bodies are read.
 func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {
 	concerns := make([]bool, len(headers))
@@ -102,6 +102,11 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 					return err
 				}
 				concerns[i] = len(registered) > 0
+				if !concerns[i] {
+					if concerns[i], err = fromContact(ctx, queries, n.claimed); err != nil {
+						return err
+					}
+				}
 			}
 			return nil
 		})
@@ -110,6 +115,22 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 		}
 	}
 	return concerns, nil
+}
+
+// fromContact reports whether a header says that it is from a user or a
+// notification address of an account with a live case, or with a reset that can
+// be undone: they are told of it, and may object in a mail that quotes nothing.
+// Their other mail is none of our business.
+func fromContact(ctx context.Context, tx totp.Querier, claimed []string) (found bool, err error) {
+	for _, c := range claimed {
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM address d JOIN reset_case c ON c.account_id = d.account_id
+			WHERE d.until IS NULL AND d.lookup = $1 AND (c.state IN ('open', 'held', 'clearing')
+				OR c.state = 'cleared' AND EXISTS (SELECT 1 FROM reset WHERE case_id = c.id AND hold_until > $2)))`, c, micros(time.Now())).Scan(&found)
+		if err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
 }
 
 // names are the addresses in a header.

@@ -56,15 +56,22 @@ func readCaseMails(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) erro
 // repliesCheck sums up what later mails say to the case.
 func repliesCheck(mails []MailView) Check {
 	row := Check{"Later mails", "pass", "None speaks against it.", "Who reads the contacts' mail can object by mail. A reply never approves or confirms."}
-	said := map[string]int{}
+	said, strange := map[string]int{}, 0
 	for _, m := range mails {
-		said[m.Says]++
+		switch {
+		case m.Role != "foreign":
+			said[m.Says]++
+		case m.Says == saysObject:
+			strange++
+		}
 	}
 	switch {
 	case said[saysObject] > 0:
 		row.Result, row.Evidence = "fail", counted(said[saysObject], "mail")+" to this case read as an objection. Read what they say."
 	case said[saysWithdraw] > 0:
 		row.Result, row.Evidence = "warn", counted(said[saysWithdraw], "mail")+" to this case read as a withdrawal. Read what they say."
+	case strange > 0:
+		row.Result, row.Evidence = "warn", counted(strange, "mail")+" of no contact of the account reads as an objection. Anybody can have sent it."
 	}
 	return row
 }

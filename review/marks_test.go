@@ -42,6 +42,13 @@ func TestMarks(t *testing.T) {
 			inHouse(t, nil, func(t *testing.T, h *house) {
 				h.deliver(request("anna@acme.example", c.subject, c.text))
 				m := h.onlyCase().Mails[0]
+				whole := ""
+				for _, p := range m.TextPieces {
+					whole += p.Text
+				}
+				if whole != m.Text {
+					t.Errorf("the pieces are %q, the text is %q", whole, m.Text)
+				}
 				var named []string
 				for _, u := range m.Named {
 					named = append(named, fmt.Sprint(u.Number, " ", u.Login))
