@@ -536,6 +536,35 @@ BEGIN
     ON CONFLICT (day, mailbox, folder) DO UPDATE SET received = received + 1;
 END;
 
+-- How many mails have which fate at present; '' is none yet. The schema keeps it
+-- with every change of a fate, so that a monitor may ask as often as it likes; the
+-- report counts the mails themselves, and both must agree.
+CREATE TABLE fate_tally (
+    mailbox TEXT NOT NULL,
+    folder  TEXT NOT NULL,
+    fate    TEXT NOT NULL,
+    mails   INTEGER NOT NULL CONSTRAINT fate_tally_mails CHECK (mails >= 0),
+    PRIMARY KEY (mailbox, folder, fate)
+) STRICT;
+
+CREATE TRIGGER inbound_fate_new AFTER INSERT ON inbound
+BEGIN
+    INSERT INTO fate_tally (mailbox, folder, fate, mails) VALUES (NEW.mailbox, NEW.folder, coalesce(NEW.fate, ''), 1)
+    ON CONFLICT (mailbox, folder, fate) DO UPDATE SET mails = mails + 1;
+END;
+CREATE TRIGGER inbound_fate_moved AFTER UPDATE OF fate ON inbound
+WHEN NEW.fate IS NOT OLD.fate
+BEGIN
+    UPDATE fate_tally SET mails = mails - 1 WHERE mailbox = OLD.mailbox AND folder = OLD.folder AND fate = coalesce(OLD.fate, '');
+    INSERT INTO fate_tally (mailbox, folder, fate, mails) VALUES (NEW.mailbox, NEW.folder, coalesce(NEW.fate, ''), 1)
+    ON CONFLICT (mailbox, folder, fate) DO UPDATE SET mails = mails + 1;
+END;
+CREATE TRIGGER fate_tally_counts BEFORE UPDATE ON fate_tally
+WHEN NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder OR NEW.fate <> OLD.fate OR abs(NEW.mails - OLD.mails) <> 1
+BEGIN SELECT RAISE(ABORT, 'a tally counts one by one'); END;
+CREATE TRIGGER fate_tally_kept BEFORE DELETE ON fate_tally
+BEGIN SELECT RAISE(ABORT, 'a tally is never deleted'); END;
+
 CREATE TRIGGER mail_tally_new BEFORE INSERT ON mail_tally
 WHEN NEW.received <> 1
 BEGIN SELECT RAISE(ABORT, 'a tally begins with one'); END;

@@ -86,6 +86,26 @@ func TestBooksBalance(t *testing.T) {
 		if sum != mails || r.Waiting != 0 {
 			t.Errorf("%d received, %d have a fate or wait, %d wait", mails, sum, r.Waiting)
 		}
+		f, err := h.desk.Figures(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := map[string]int{}
+		for _, one := range f.Folders {
+			n := 0
+			for fate, mails := range one.Fates {
+				counted[fate] += mails
+				n += mails
+			}
+			if n != one.Received {
+				t.Errorf("the schema counted %d received and %d with a fate in %s", one.Received, n, one.Folder)
+			}
+		}
+		for _, fate := range review.Fates {
+			if counted[fate] != r.Fates[fate] {
+				t.Errorf("%s: the schema counted %d, the report %d", fate, counted[fate], r.Fates[fate])
+			}
+		}
 		h.accounted(mails)
 		time.Sleep(48 * time.Hour)
 		if r := h.report(1); r.Received != 0 || len(r.Days) != 0 || !r.Balanced {

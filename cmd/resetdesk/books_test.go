@@ -219,6 +219,7 @@ func TestConservation(t *testing.T) {
 	if !r.Balanced || r.Received != total || sum != total || perFolder["Junk"] != want["Junk"] {
 		t.Errorf("%d delivered, %d received, %d have a fate, by folder %v of %v: %v", total, r.Received, sum, perFolder, want, r.Faults)
 	}
+	agree(t, &monitor{desk: desk, watching: []*mailbox.Watcher{w}, postman: &mailbox.Postman{}, log: slog.New(slog.DiscardHandler)}, r)
 	for folder, n := range want { // the server's own list against ours
 		g, err := mailbox.Peek(t.Context(), cfg.Mailbox.watcher(), folder, 0, nil)
 		if err != nil || int(g.Mails) != n {

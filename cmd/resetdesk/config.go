@@ -46,6 +46,7 @@ type ServerConfig struct {
 	Brand          string   `toml:"brand"`     // the company, as users know it
 	Phone          string   `toml:"phone"`     // "" if there is none
 	TrustedProxies []string `toml:"trusted_proxies"`
+	Metrics        string   `toml:"metrics"` // host:port for monitors, "" for none
 	// Trusted is TrustedProxies as read.
 	Trusted []netip.Prefix `toml:"-"`
 }

@@ -72,6 +72,11 @@ func (l *loader) checkServer(s *ServerConfig) {
 	if _, port, err := net.SplitHostPort(s.Listen); err != nil || !isPort(port, true) {
 		l.complain("server.listen", "is %q, write host:port such as 127.0.0.1:8080", s.Listen)
 	}
+	if host, port, err := net.SplitHostPort(s.Metrics); s.Metrics != "" && (err != nil || host == "" || !isPort(port, true)) {
+		l.complain("server.metrics", "is %q, write host:port such as 127.0.0.1:9464, or nothing", s.Metrics)
+	} else if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() {
+		l.complain("server.metrics", "is %q, which is every address of this machine; write the one that your monitor uses", s.Metrics)
+	}
 	l.required("server.brand", s.Brand, "Example")
 	for key, address := range map[string]*string{"server.base_url": &s.BaseURL, "server.panel_url": &s.Panel} {
 		if *address == "" {

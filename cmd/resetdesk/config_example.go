@@ -67,6 +67,7 @@ brand = BRAND                  # your company, as your users know it
 # panel_url = "https://panel.example.net"    # where users sign in
 # phone = "+49 30 1234567"                   # where owners can call
 # trusted_proxies = ["127.0.0.1/32"]         # whose X-Forwarded-For counts
+# metrics = "127.0.0.1:9464"                 # /metrics for Prometheus and /healthz, without a sign-in
 
 [database]
 path = "resetdesk.db"

@@ -139,6 +139,17 @@ func (l *loader) checkMailbox(section string, m *MailboxConfig) {
 	if len(m.Folders) == 0 || slices.Contains(m.Folders, "") {
 		l.complain(section+".folders", `is empty, write at least ["INBOX"]`)
 	}
+	seen := map[string]bool{}
+	for _, f := range m.Folders {
+		key := f
+		if strings.EqualFold(f, "INBOX") { // RFC 9051 5.1: this name alone has no case
+			key = "INBOX"
+		}
+		if seen[key] {
+			l.complain(section+".folders", "lists %q twice", f)
+		}
+		seen[key] = true
+	}
 	for _, a := range m.Addresses {
 		if _, _, err := sender.ParseAddrSpec(a); err != nil {
 			l.complain(section+".addresses", "holds %q, which is %v", a, err)

@@ -81,6 +81,7 @@ func TestBadFurtherMailboxes(t *testing.T) {
 		"[mailboxes.sales]\nuser = \"s@example.net\"\nport = \"x\"\npassword_file = \"p\"":  "mailboxes.sales.port: is",
 		"[mailboxes.sales]\nuser = \"s@example.net\"\nfolders = []\npassword_file = \"p\"":  "mailboxes.sales.folders: is empty",
 		"[mailboxes.a]\nuser = \"s@example.net\"\nhost = \"h.example\"\nsecurity=\"plain\"": "plain is for loopback only",
+		"[mailboxes.sales]\nuser = \"s@example.net\"\nfolders = [\"INBOX\", \"inbox\"]":     "mailboxes.sales.folders: lists \"inbox\" twice",
 		"[[mailboxes]]\nuser = \"s@example.net\"":                                           "mailboxes: is a section",
 		"[mailboxes]\nuser = \"s@example.net\"":                                             "mailboxes.user: is a section, write [mailboxes.user]",
 	} {

@@ -82,6 +82,17 @@ func serve(ctx context.Context, cfg Config, only string, log *slog.Logger) error
 		}
 		parts["web"] = server
 	}
+	if cfg.Server.Metrics != "" {
+		monitor := &monitor{desk: desk, postman: postman, log: log}
+		if only != "web" {
+			monitor.watching = watching
+		}
+		server, err := monitor.listen(cfg.Server.Metrics)
+		if err != nil {
+			return err
+		}
+		parts["metrics"] = server
+	}
 	done := make(chan error)
 	for name, run := range parts {
 		go func() {
@@ -138,10 +149,16 @@ func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postm
 	if err != nil {
 		return nil, fmt.Errorf("serve pages: %w", err)
 	}
+	log.Info("serving pages", "listen", listener.Addr().String(), "base_url", cfg.Server.BaseURL)
+	return serveHTTP(listener, handler, func() { close(closing) }, log), nil
+}
+
+// serveHTTP returns a function that serves until its context ends; closing is
+// called then.
+func serveHTTP(listener net.Listener, handler http.Handler, closing func(), log *slog.Logger) func(context.Context) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	server.RegisterOnShutdown(func() { close(closing) })
-	log.Info("serving pages", "listen", listener.Addr().String(), "base_url", cfg.Server.BaseURL)
+	server.RegisterOnShutdown(closing)
 	return func(ctx context.Context) error {
 		go func() {
 			<-ctx.Done()
@@ -155,7 +172,7 @@ func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postm
 			return err
 		}
 		return nil
-	}, nil
+	}
 }
 
 // openAPI returns the JSON API, nil if the configuration closes it.

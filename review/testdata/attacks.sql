@@ -1162,6 +1162,18 @@ DELETE FROM mail_tally;
 --! a tally is never deleted
 INSERT OR REPLACE INTO mail_tally SELECT mailbox, folder, day, 1 FROM mail_tally;
 
+-- 1: let a monitor see fewer mails without a fate
+--! a tally counts one by one
+UPDATE fate_tally SET mails = mails + 2;
+
+-- 1: call the count of one fate another
+--! a tally counts one by one
+UPDATE fate_tally SET fate = 'case2', mails = mails + 1;
+
+-- 1: forget how many mails have a fate
+--! a tally is never deleted
+DELETE FROM fate_tally;
+
 -- 1: take a cursor back
 --! a cursor never goes back
 UPDATE cursor SET uid = uid - 1;
