@@ -44,6 +44,7 @@ sabotage:
 # byte, and minutes of fuzzing each parser.
 soak: needs
 	RESETDESK_SEEDS=$(or $(SEEDS),20000) $(GO) test -timeout 24h -run TestSimulation -v ./cmd/resetdesk/simulation
+	RESETDESK_CRASHES=0 RESETDESK_HITS=3 $(GO) test -timeout 24h -run TestCrashPoints -v ./cmd/resetdesk/simulation
 	cd cmd/resetdesk/powercut && RESETDESK_CUTS=$(or $(CUTS),5000) $(GO) test -timeout 24h -v ./...
 	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox
 	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk

@@ -182,7 +182,7 @@ func everyByte(t *testing.T, step int64, once func(t *testing.T, s strike) (in, 
 // mails arrive, each once, and so does the one that comes next. Only what was
 // garbled may differ, and what cannot be read then is said.
 func TestIMAPEveryByte(t *testing.T) {
-	everyByte(t, stride(11), func(t *testing.T, s strike) (in, out int64) {
+	everyByte(t, stride(17), func(t *testing.T, s strike) (in, out int64) {
 		p := newPipes()
 		server, err := mailtest.NewIMAP(mailtest.IMAPOptions{Listener: p})
 		if err != nil {
@@ -235,7 +235,7 @@ func TestIMAPEveryByte(t *testing.T) {
 // as they are, and a second time only if nobody could know whether they had. What
 // was garbled on its way is said by the server or cannot be known.
 func TestSMTPEveryByte(t *testing.T) {
-	everyByte(t, stride(3), func(t *testing.T, s strike) (in, out int64) {
+	everyByte(t, stride(5), func(t *testing.T, s strike) (in, out int64) {
 		p := newPipes()
 		server, err := mailtest.NewSMTP(mailtest.SMTPOptions{Listener: p, User: "desk", Password: "secret"})
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 func ReasonText(raw []byte) string { return reasonText(raw) }
 
 // SetDial makes w connect through dial, so that a test can run it over pipes in virtual time.
-func (w *Watcher) SetDial(dial func(context.Context) (net.Conn, error)) { w.dial = dial }
+func (w *Watcher) SetDial(dial func(context.Context) (net.Conn, error)) { w.Dial = dial }
 
 // SetDial makes p connect through dial, so that a test can run it over pipes in virtual time.
-func (p *Postman) SetDial(dial func(context.Context) (net.Conn, error)) { p.dial = dial }
+func (p *Postman) SetDial(dial func(context.Context) (net.Conn, error)) { p.Dial = dial }

@@ -18,7 +18,7 @@ type Postman struct {
 	Outbox Outbox
 	Log    *slog.Logger // nil: nothing is logged
 
-	dial func(context.Context) (net.Conn, error) // nil: TCP to Config.Host; tests put a pipe here
+	Dial func(context.Context) (net.Conn, error) // nil: TCP to Config.Host; over a pipe time can be virtual
 
 	mu    sync.Mutex
 	kick  chan struct{}
@@ -40,7 +40,7 @@ type round struct {
 // Run carries letters until ctx is done and then returns nil. It returns an error at once when the configuration cannot
 // work. A letter whose dot has been written when ctx ends gets ten seconds more for its 250.
 func (p *Postman) Run(ctx context.Context) error {
-	r := &round{Postman: p, c: p.Config.withDefaults(), log: p.Log, dial: p.dial}
+	r := &round{Postman: p, c: p.Config.withDefaults(), log: p.Log, dial: p.Dial}
 	if err := endpoint(r.c.Host, r.c.Port, r.c.Security); err != nil {
 		return fmt.Errorf("send mail: %w", err)
 	}

@@ -16,7 +16,7 @@ type Watcher struct {
 	Inbox  Inbox
 	Log    *slog.Logger // nil: nothing is logged
 
-	dial func(context.Context) (net.Conn, error) // nil: TCP to Config.Host; tests put a pipe here
+	Dial func(context.Context) (net.Conn, error) // nil: TCP to Config.Host; over a pipe time can be virtual
 
 	mu      sync.Mutex
 	folders []*folder
@@ -37,7 +37,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		log = slog.New(slog.DiscardHandler)
 	}
 	door := newDoor(c)
-	dial := w.dial
+	dial := w.Dial
 	if dial == nil {
 		dial = func(ctx context.Context) (net.Conn, error) {
 			return dialTCP(ctx, address(c.Host, c.Port, defaultPort(c.Security, 993, 143)), c.Dial, c.Security)

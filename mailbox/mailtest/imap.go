@@ -148,6 +148,23 @@ func (s *IMAP) Expunge(folder string, uids ...uint32) error {
 	return sess.Close()
 }
 
+// Mark sets \\Seen and \\Flagged on mails of folder, as a colleague does who reads them.
+func (s *IMAP) Mark(folder string, uids ...uint32) error {
+	sess := imapmemserver.NewUserSession(s.mem)
+	if _, err := sess.Select(folder, &imap.SelectOptions{}); err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	var set imap.UIDSet
+	for _, u := range uids {
+		set.AddNum(imap.UID(u))
+	}
+	flags := &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagSeen, imap.FlagFlagged}}
+	if err := sess.Store(nil, set, flags, &imap.StoreOptions{}); err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	return sess.Close()
+}
+
 // Count tells how many mails folder holds, and how many of them are \Seen.
 func (s *IMAP) Count(folder string) (mails, seen int, err error) {
 	d, err := s.mem.Status(folder, &imap.StatusOptions{NumMessages: true, NumUnseen: true})

@@ -1,0 +1,388 @@
+package simulation
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/mailtest"
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// An actor does one thing at a time, and says what.
+type actor struct {
+	name   string
+	weight int
+	act    func(*town) string
+}
+
+var actors = []actor{
+	{"a request", 14, func(w *town) string { i := w.rng.IntN(accounts); return w.deliver(w.request(i, w.newID()), false) }},
+	{"a second request", 4, (*town).askAgain},
+	{"the same mail twice", 3, func(w *town) string {
+		if len(w.mails) == 0 {
+			return "none yet"
+		}
+		m := w.mails[w.rng.IntN(len(w.mails))]
+		return w.deliver(m.raw, m.forged)
+	}},
+	{"no business of ours", 4, func(w *town) string {
+		return w.deliver(w.mail("shop@elsewhere.example", "offer", w.newID(), "Buy now."), false)
+	}},
+	{"a forger", 6, (*town).forge},
+	{"a poisoner", 5, (*town).poison},
+	{"a colleague", 5, (*town).colleague},
+	{"the mailbox is rebuilt", 1, (*town).rebuild},
+	{"owners", 22, (*town).owners},
+	{"rita", 14, func(w *town) string { return w.review("rita") }},
+	{"sam", 14, func(w *town) string { return w.review("sam") }},
+	{"users", 10, (*town).users},
+	{"the network", 7, (*town).network},
+	{"the disk", 4, func(w *town) string {
+		if w.prog == nil {
+			return "no program"
+		}
+		n, after := 1+w.rng.IntN(3), w.rng.IntN(2) == 0
+		w.prog.gate.plan(-1, n, after)
+		w.faults++
+		return fmt.Sprintf("%d calls fail, done all the same: %t", n, after)
+	}},
+	{"a crash", 4, func(w *town) string { w.crash(); return "now" }},
+	{"a crash to come", 6, func(w *town) string {
+		if w.prog == nil {
+			return "no program"
+		}
+		n, after := w.rng.IntN(8), w.rng.IntN(2) == 0
+		w.prog.gate.plan(n, 0, after)
+		return fmt.Sprintf("in %d calls, after it: %t", n, after)
+	}},
+	{"a crash behind the dot", 3, func(w *town) string {
+		if w.prog == nil {
+			return "no program"
+		}
+		g := w.prog.gate
+		w.smtp.OnMail(func(mailtest.Delivered) { g.kill() })
+		return "when the next letter is stored"
+	}},
+	{"start", 8, func(w *town) string { w.start(); return "" }},
+	{"the clock", 2, func(w *town) string {
+		w.crash()
+		d := time.Duration(w.rng.IntN(int(72 * time.Hour)))
+		time.Sleep(d)
+		return "switched off for " + d.Round(time.Minute).String()
+	}},
+}
+
+func (w *town) anyActor() actor {
+	sum := 0
+	for _, a := range actors {
+		sum += a.weight
+	}
+	n := w.rng.IntN(sum)
+	for _, a := range actors {
+		if n -= a.weight; n < 0 {
+			return a
+		}
+	}
+	panic("unreachable")
+}
+
+func (w *town) newID() string { return fmt.Sprintf("m%d@mail.example", len(w.mails)) }
+
+func (w *town) mail(from, subject, id, text string) []byte {
+	head := ""
+	if id != "" {
+		head = "Message-ID: <" + id + ">\n"
+	}
+	return []byte(strings.ReplaceAll(fmt.Sprintf("From: %s\nTo: support@host.example\nSubject: %s\nDate: %s\n%sContent-Type: text/plain; charset=utf-8\n\n%s\n",
+		from, subject, time.Now().Format(time.RFC1123Z), head, text), "\n", "\r\n"))
+}
+
+func (w *town) request(i int, id string) []byte {
+	return w.mail(fmt.Sprintf("Admin <admin@company%d.example>", i), fmt.Sprintf("2FA reset for user%d", i), id,
+		fmt.Sprintf("Hello, user%d lost the phone and has no backup codes. Please reset the two-factor authentication of user%d. Serial %d.", i, i, len(w.mails)))
+}
+
+// deliver puts a mail into the mailbox.
+func (w *town) deliver(raw []byte, forged bool) string {
+	uid, err := w.imap.Append("INBOX", raw)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.mails = append(w.mails, &sentMail{uid: uid, raw: raw, forged: forged})
+	first, _, _ := strings.Cut(string(raw), "\r\n")
+	return fmt.Sprintf("%d %s", uid, first)
+}
+
+// askAgain asks again: with no Message-ID, one that was used, or as a new mail.
+func (w *town) askAgain() string {
+	i := w.rng.IntN(accounts)
+	return w.deliver(w.request(i, []string{"", "m0@mail.example", w.newID()}[w.rng.IntN(3)]), false)
+}
+
+// forge writes mails that look as if an admin had.
+func (w *town) forge() string {
+	i := w.rng.IntN(accounts)
+	from := fmt.Sprintf([]string{
+		"Admin <admin@cornpany%d.example>",
+		"\"admin@company%d.example\" <mallory@stranger.example>",
+		"Admin <admin@company%[1]d.example>, Mallory <mallory@stranger.example>",
+		"Admin <admin@company%[1]d.example>\nFrom: Mallory <mallory@stranger.example>",
+		"Admin <\u0430dmin@company%d.example>",
+		"mallory@stranger.example\nReply-To: admin@company%d.example",
+	}[w.rng.IntN(6)], i)
+	return w.deliver(w.mail(from, fmt.Sprintf("2FA reset for user%d", i), w.newID(), fmt.Sprintf("Please reset the two-factor authentication of user%d.", i)), true)
+}
+
+// poison sends what parsers choke on, or what the server will not hand out.
+func (w *town) poison() string {
+	i := w.rng.IntN(accounts)
+	raw := w.request(i, w.newID())
+	switch w.rng.IntN(6) {
+	case 0:
+		raw = []byte(strings.Replace(string(raw), "Content-Type: text/plain; charset=utf-8", "Content-Type: multipart/mixed; boundary=\"\xff\"", 1))
+	case 1:
+		raw = append([]byte("X-Long: "+strings.Repeat("a b ", 6000)+"\r\n"), raw...)
+	}
+	said := w.deliver(raw, false)
+	m := w.mails[len(w.mails)-1]
+	m.poisoned = true
+	switch n := 1 + w.rng.IntN(3); w.rng.IntN(5) {
+	case 0:
+		w.imap.Hide(m.uid, n)
+	case 1:
+		w.imap.Garbage(m.uid, n)
+	case 2:
+		w.imap.RefuseMail(m.uid, n)
+	case 3:
+		w.imap.Flagged(m.uid, n)
+	}
+	w.faults++
+	return said
+}
+
+// colleague reads mails, and takes some away.
+func (w *town) colleague() string {
+	if len(w.mails) == 0 {
+		return "finds none"
+	}
+	m := w.mails[w.rng.IntN(len(w.mails))]
+	if m.gone {
+		return "finds it gone"
+	}
+	if w.rng.IntN(3) > 0 {
+		if err := w.imap.Mark("INBOX", m.uid); err != nil {
+			w.t.Fatal(err)
+		}
+		w.marked[m.uid] = true
+		return fmt.Sprintf("reads %d", m.uid)
+	}
+	if err := w.imap.Expunge("INBOX", m.uid); err != nil {
+		w.t.Fatal(err)
+	}
+	m.gone = true
+	return fmt.Sprintf("moves %d", m.uid)
+}
+
+// rebuild makes the folder anew, with the mails that were in it.
+func (w *town) rebuild() string {
+	if err := w.imap.Recreate("INBOX"); err != nil {
+		w.t.Fatal(err)
+	}
+	clear(w.marked)
+	old := w.mails
+	for _, m := range old {
+		if !m.gone {
+			m.gone = true // under its old identity
+			w.deliver(m.raw, m.forged)
+		}
+	}
+	w.faults++
+	return fmt.Sprintf("%d mails", len(w.mails)-len(old))
+}
+
+var (
+	linkPattern = regexp.MustCompile(regexp.QuoteMeta(base) + `(/r/[0-9A-Z]{40,})`)
+	passPattern = regexp.MustCompile(`(?m)^  Pass +(\S+)`)
+)
+
+// owners open the letters that came and answer a link: mostly yes, to a letter
+// that a reset was made now and then that it was not them.
+func (w *town) owners() string {
+	letters := w.letters()
+	for range 5 {
+		if len(letters) == 0 {
+			return "no letters"
+		}
+		l := letters[len(letters)-1-w.rng.IntN(min(len(letters), 12))]
+		m := linkPattern.FindStringSubmatch(l.text)
+		if m == nil || w.said[m[1]] {
+			continue
+		}
+		answer := ""
+		switch n := w.rng.IntN(12); {
+		case strings.Contains(l.subject, "Please confirm"):
+			answer = map[bool]string{true: "yes", false: "no"}[n > 0]
+		case n == 0:
+			answer = "no"
+		case n == 1:
+			answer = "undo"
+		default:
+			continue
+		}
+		status, _ := w.post(m[1], "", "answer", answer)
+		w.said[m[1]] = status == 303 || status == 409
+		return fmt.Sprintf("%s to %q: %d", answer, l.subject[:min(len(l.subject), 20)], status)
+	}
+	return "nothing to answer"
+}
+
+var (
+	caseLink      = regexp.MustCompile(`href="/cases/(RST-[0-9A-Z]{6})"`)
+	accountNumber = regexp.MustCompile(`Type the account number <b class="mono">(A-\d+)</b>`)
+	hidden        = regexp.MustCompile(`name="(version|evidence|seen)" value="([^"]*)"`)
+)
+
+// review is a reviewer at work: approving what waits, and sometimes stopping it.
+func (w *town) review(who string) string {
+	if w.prog == nil {
+		return "the pages are not there"
+	}
+	if err := w.signIn(who); err != nil {
+		return "cannot sign in: " + err.Error()
+	}
+	tab := []string{"/?tab=review", "/", "/?tab=held"}[w.rng.IntN(3)]
+	status, page := w.get(tab, who)
+	found := caseLink.FindAllStringSubmatch(page, -1)
+	if len(found) == 0 {
+		return fmt.Sprintf("%s: %d, no case", tab, status)
+	}
+	number := found[w.rng.IntN(len(found))][1]
+	if w.rng.IntN(9) == 0 {
+		return w.decide(who, number)
+	}
+	_, page = w.get("/cases/"+number+"/approve", who)
+	account := accountNumber.FindStringSubmatch(page)
+	if account == nil {
+		return "cannot be approved now"
+	}
+	form := []string{"account", account[1], "reason", "called the number on file"}
+	evidence := ""
+	for _, m := range hidden.FindAllStringSubmatch(page, -1) {
+		form = append(form, m[1], m[2])
+		if m[1] == "evidence" {
+			evidence = m[2]
+		}
+	}
+	if w.rng.IntN(4) == 0 { // meanwhile something else happens
+		time.Sleep(time.Duration(w.rng.IntN(40)) * time.Second)
+	}
+	form = append(form, "code", w.freshCode(w.secrets[who]))
+	status, _ = w.post("/cases/"+number+"/approve", who, form...)
+	if status == 303 {
+		w.voted[number+" "+who+" "+evidence] = evidence
+	}
+	return fmt.Sprintf("approves: %d", status)
+}
+
+// decide holds, resumes, rejects.
+func (w *town) decide(who, number string) string {
+	s, err := w.prog.desk.Authenticate(w.t.Context(), w.sessions[who])
+	if err != nil {
+		return err.Error()
+	}
+	v, err := w.prog.desk.Case(w.t.Context(), s, number)
+	if err != nil {
+		return err.Error()
+	}
+	in := review.Decision{Number: number, Version: v.Version, Note: "a call"}
+	what := ""
+	switch {
+	case v.State == review.StateHeld && w.rng.IntN(4) > 0:
+		what, err = "resumes", w.prog.desk.ResumeCase(w.t.Context(), s, in)
+	case w.rng.IntN(3) == 0:
+		in.Class = "other"
+		what, err = "rejects", w.prog.desk.Reject(w.t.Context(), s, in)
+	default:
+		what, err = "holds", w.prog.desk.Hold(w.t.Context(), s, in)
+	}
+	if err != nil && review.KindOf(err) == "" {
+		w.t.Errorf("%s: %v", what, err)
+	}
+	return fmt.Sprintf("%s: %v", what, err)
+}
+
+// users enroll again with the pass that came, or sign in with the code they have.
+func (w *town) users() string {
+	if w.prog == nil {
+		return "the panel is not there"
+	}
+	book, ctx := w.prog.desk.Book(), w.t.Context()
+	for _, l := range slices.Backward(w.letters()) {
+		m := passPattern.FindStringSubmatch(l.text)
+		if m == nil || w.enrolled[m[1]] {
+			continue
+		}
+		w.enrolled[m[1]] = w.rng.IntN(5) > 0 // some try twice
+		user := "U-" + strings.TrimSuffix(strings.TrimPrefix(l.to, "admin@company"), ".example")
+		e, err := book.Begin(ctx, user, user, totp.Proof{Pass: m[1]})
+		if err != nil {
+			return "cannot enroll: " + err.Error()
+		}
+		secret := e.Key.Secret().Base32()
+		if _, err = book.Confirm(ctx, user, e.ID, code(w.t, secret, time.Now())); err != nil {
+			return "cannot confirm: " + err.Error()
+		}
+		w.secrets[user], w.used[user] = secret, time.Now()
+		w.again++
+		return user + " enrolls again"
+	}
+	user := fmt.Sprintf("U-%d", w.rng.IntN(accounts))
+	if w.rng.IntN(4) > 0 {
+		return "sleep"
+	}
+	_, err := book.Verify(ctx, user, w.freshCode(user), totp.Web)
+	return fmt.Sprintf("%s signs in: %v", user, err)
+}
+
+// network breaks something between the program and a server.
+func (w *town) network() string {
+	w.faults++
+	n := int64(w.rng.IntN(3000))
+	switch w.rng.IntN(9) {
+	case 0:
+		w.imapLink.set(true)
+		w.imap.CutAll()
+		return "IMAP is gone"
+	case 1:
+		w.smtpLink.set(true)
+		w.smtp.CutAll()
+		return "SMTP is gone"
+	case 2:
+		w.imap.CutAfter(n)
+		w.imap.CutAll()
+		return fmt.Sprintf("IMAP is cut after %d bytes", n)
+	case 3:
+		w.imap.SilentAfter(n)
+		w.imap.CutAll()
+		return fmt.Sprintf("IMAP is silent after %d bytes", n)
+	case 4:
+		w.smtp.CutAfter(n % 500)
+		w.smtp.CutAll()
+		return fmt.Sprintf("SMTP is cut after %d bytes", n%500)
+	case 5:
+		w.imap.CutAll()
+		w.smtp.CutAll()
+		return "all connections break"
+	}
+	step := []mailtest.Step{mailtest.Connect, mailtest.Mail, mailtest.Rcpt, mailtest.Data, mailtest.Dot, mailtest.Stored}[w.rng.IntN(6)]
+	f := []mailtest.SMTPFault{{Code: 451, Text: "later"}, {Cut: true}, {Hang: true}, {Code: 421, Text: "closing"}}[w.rng.IntN(4)]
+	if step == mailtest.Stored && f.Code != 0 {
+		f = mailtest.SMTPFault{Cut: true} // a server that stores a letter and says no makes the second copy itself
+	}
+	w.smtp.Fault(step, f)
+	return fmt.Sprintf("SMTP at %s: %+v", step, f)
+}

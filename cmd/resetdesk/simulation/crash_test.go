@@ -1,0 +1,220 @@
+package simulation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/mailtest"
+	"github.com/resetdesk/resetdesk/totp"
+)
+
+// A scenario is a story that the program plays in a process of its own: the mails
+// that came, and what has to come true, in this order.
+type scenario struct {
+	name  string
+	mails func(w *town) [][]byte
+	goals []string // names of goals
+}
+
+var one = func(w *town) [][]byte { return [][]byte{w.request(1, "a@mail.example")} }
+
+var scenarios = []scenario{
+	{"no business of ours", func(w *town) [][]byte {
+		return [][]byte{w.mail("shop@elsewhere.example", "offer", "a@mail.example", "Buy now.")}
+	}, []string{"fates"}},
+	{"a request", one, []string{"fates", "letters"}},
+	{"asked twice", func(w *town) [][]byte {
+		return [][]byte{w.request(1, "a@mail.example"), w.request(1, "b@mail.example")}
+	}, []string{"fates", "letters"}},
+	{"a forgery", func(w *town) [][]byte {
+		return [][]byte{w.mail("Admin <admin@company1.example>\nFrom: Mallory <m@stranger.example>", "2FA reset for user1", "a@mail.example", "Reset the two-factor authentication of user1.")}
+	}, []string{"fates"}},
+	{"two accounts", func(w *town) [][]byte {
+		return [][]byte{w.request(1, "a@mail.example"), w.request(2, "b@mail.example")}
+	}, []string{"fates", "letters"}},
+	{"the owner's yes", one, []string{"fates", "letters", "yes"}},
+	{"the owner's no, and on", one, []string{"fates", "letters", "no", "resumed", "letters"}},
+	{"rejected", one, []string{"fates", "letters", "rejected", "letters"}},
+	{"a reset", one, []string{"fates", "letters", "yes", "reset", "letters"}},
+	{"vote before the yes", one, []string{"fates", "letters", "vote", "yes", "reset", "letters"}},
+	{"enrolled again", one, []string{"fates", "letters", "yes", "reset", "letters", "enrolled", "letters"}},
+	{"undone", one, []string{"fates", "letters", "yes", "reset", "letters", "undone", "letters"}},
+}
+
+// A stage is what a worker is told of its world.
+type stage struct {
+	Scenario   string
+	Dir        string
+	IMAP, SMTP string
+	User       string // of the mailbox
+	Password   string
+	Secrets    map[string]string
+}
+
+// TestCrashPoints ends the program at each named point of each scenario, and
+// starts it again: the story comes to its end, with the promises kept.
+// RESETDESK_CRASHES says how many of the points are tried, drawn by a seed (0:
+// all of them), RESETDESK_HITS at how many of its hits each.
+func TestCrashPoints(t *testing.T) {
+	if text := os.Getenv("RESETDESK_STAGE"); text != "" {
+		var s stage
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Fatal(err)
+		}
+		play(t, s)
+		return
+	}
+	home := homeOf(t)
+	binary := instrument(t, t.TempDir())
+	seed := number(t, "RESETDESK_SEED", rand.Uint64()>>16)
+	rng := rand.New(rand.NewPCG(seed, 3))
+	type try struct {
+		scenario
+		at string
+	}
+	var tries []try
+	names := map[string]bool{}
+	for _, s := range scenarios {
+		log := filepath.Join(t.TempDir(), "points")
+		c := &crashing{t: t, home: home, binary: binary, scenario: s}
+		c.run("RESETDESK_CRASH_LOG=" + log)
+		text, err := os.ReadFile(log)
+		if err != nil || t.Failed() {
+			t.Fatal(err)
+		}
+		hits := map[string]uint64{}
+		for point := range strings.Lines(string(text)) {
+			point = strings.TrimSpace(point)
+			names[point] = true
+			if hits[point]++; hits[point] <= number(t, "RESETDESK_HITS", 2) {
+				tries = append(tries, try{s, fmt.Sprintf("%s#%d", point, hits[point])})
+			}
+		}
+	}
+	all := len(tries)
+	rng.Shuffle(len(tries), func(i, j int) { tries[i], tries[j] = tries[j], tries[i] })
+	if n := number(t, "RESETDESK_CRASHES", 25); n > 0 {
+		tries = tries[:min(len(tries), int(n))]
+	}
+	crashed := 0
+	for _, s := range tries {
+		c := &crashing{t: t, home: home, binary: binary, scenario: s.scenario}
+		crashed += c.run("RESETDESK_CRASH_AT="+s.at, "")
+		if t.Failed() {
+			t.Fatalf("%s, at %s", s.name, s.at)
+		}
+	}
+	t.Logf("seed %d: %d points in %d scenarios, %d crashes of %d possible, %d of them struck", seed, len(names), len(scenarios), len(tries), all, crashed)
+	if crashed < len(tries)/2 {
+		t.Error("most of the points were not reached again")
+	}
+}
+
+// A crashing is one database with its servers, over several runs of the program.
+type crashing struct {
+	t      *testing.T
+	home   home
+	binary string
+	scenario
+}
+
+// run plays the scenario in a new world, once with each environment, and reads
+// the promises at the end. It returns how many runs were killed.
+func (c *crashing) run(environments ...string) (killed int) {
+	t := c.t
+	dir, err := os.MkdirTemp(memory(), "resetdesk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	w := &town{t: t, home: c.home, path: filepath.Join(dir, "desk.db"), marked: map[uint32]bool{}, voted: map[string]string{}, gens: map[string]int64{}, heads: map[int64]string{}}
+	if w.imap, err = mailtest.NewIMAP(mailtest.IMAPOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	defer w.imap.Close()
+	if w.smtp, err = mailtest.NewSMTP(mailtest.SMTPOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	defer w.smtp.Close()
+	if err := os.WriteFile(w.path, w.db, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.keys.Write(filepath.Join(dir, "desk.keys")); err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range c.mails(w) {
+		w.deliver(raw, c.name == "a forgery")
+	}
+	s := stage{Scenario: c.name, Dir: dir, IMAP: w.imap.Addr(), SMTP: w.smtp.Addr(), User: w.imap.User, Password: w.imap.Password, Secrets: w.secrets}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, env := range environments {
+		cmd := exec.Command(c.binary, "-test.run", "^TestCrashPoints$", "-test.timeout", "2m")
+		cmd.Env = append(os.Environ(), "RESETDESK_STAGE="+string(text), env)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		err := cmd.Run()
+		switch {
+		case err != nil && i < len(environments)-1 && cmd.ProcessState.ExitCode() == -1:
+			killed++
+		case err != nil:
+			t.Errorf("%s: %v\n%s", c.name, err, out.String())
+			return killed
+		}
+	}
+	w.plain = plainSQL(t, w.path)
+	defer w.plain.Close()
+	w.check()
+	if owed := w.owed(); owed != "" {
+		t.Errorf("I12: %s", owed)
+	}
+	w.checkAtEnd(&tally{})
+	if n := w.count(`SELECT count(*) FROM reset`); n > 1 || slices.Contains(c.goals, "reset") != (n == 1) {
+		t.Errorf("%d resets", n)
+	}
+	return killed
+}
+
+// play is the worker: it runs the program until every goal is reached. Goals that
+// an earlier run reached are not played again.
+func play(t *testing.T, s stage) {
+	keys, err := totp.LoadKeyring(filepath.Join(s.Dir, "desk.keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &town{t: t, home: home{keys: keys, secrets: s.Secrets}, path: filepath.Join(s.Dir, "desk.db"), rng: rand.New(rand.NewPCG(1, 1)),
+		sessions: map[string]string{}, used: map[string]time.Time{}}
+	w.plain = plainSQL(t, w.path)
+	defer w.plain.Close()
+	w.startFor(s)
+	i := slices.IndexFunc(scenarios, func(c scenario) bool { return c.name == s.Scenario })
+	end := time.Now().Add(40 * time.Second)
+	for _, name := range append(slices.Clone(scenarios[i].goals), "letters") {
+		g := goals[name]
+		for w.count(g.reached) == 0 {
+			if time.Now().After(end) {
+				t.Fatalf("never reached: %s\n%s", name, w.log.String())
+			}
+			if g.act != nil {
+				g.act(w)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	w.prog.stop()
+	w.prog.all.Wait()
+	if err := w.prog.desk.Close(); err != nil {
+		t.Error(err)
+	}
+}

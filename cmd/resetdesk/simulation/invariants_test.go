@@ -1,0 +1,325 @@
+package simulation
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox/mailtest"
+)
+
+// always are the promises that hold at every moment, as questions whose answer
+// is 0 (promises 4, I1 to I10).
+var always = []struct{ promise, query string }{
+	{"I1: a mail has one fate, with a reason", `SELECT count(*) FROM inbound WHERE fate IS NOT NULL AND trim(reason) = ''`},
+	{"I2: one open case a user", `SELECT count(*) FROM (SELECT 1 FROM reset_case WHERE state IN ('open','held','clearing') AND user_id IS NOT NULL GROUP BY user_id HAVING count(*) > 1)`},
+	{"I2: a mail is in one case", `SELECT count(*) FROM (SELECT 1 FROM case_mail GROUP BY inbound_id HAVING count(*) > 1)`},
+	{"I3: a reset rests on a vote and on the owner's yes of its round", `SELECT count(*) FROM reset r JOIN reset_case c ON c.id = r.case_id WHERE NOT EXISTS (
+		SELECT 1 FROM approval a JOIN answer o ON o.case_id = a.case_id AND o.round = a.round JOIN reviewer v ON v.id = a.reviewer_id
+		WHERE a.id = r.approval_id AND a.case_id = r.case_id AND a.round = c.round AND a.decided_at <= r.cleared_at
+			AND a.decided_at - a.step_up_at BETWEEN 0 AND 300000000 AND v.role IN ('reviewer', 'lead', 'admin') AND v.holder_id <> r.user_id
+			AND o.answer = 'yes' AND o.at <= r.cleared_at AND o.user_id = r.user_id AND a.user_id = r.user_id AND a.generation = r.generation)`},
+	{"I3: as many voters as were needed", `SELECT count(*) FROM reset r JOIN reset_case c ON c.id = r.case_id WHERE r.approvals_required > (
+		SELECT count(DISTINCT reviewer_id) FROM approval WHERE case_id = r.case_id AND round = c.round AND generation = r.generation AND decided_at <= r.cleared_at)`},
+	{"I3: no reset against an owner's no", `SELECT count(*) FROM reset r JOIN reset_case c ON c.id = r.case_id JOIN answer n ON n.case_id = c.id AND n.round = c.round WHERE n.answer = 'no' AND n.at <= r.cleared_at`},
+	{"I3: the notices were out for the waiting period", `SELECT count(*) FROM reset r WHERE r.cleared_at < r.wait_until OR EXISTS (SELECT 1 FROM letter l JOIN reset_case c ON c.id = l.case_id
+		WHERE l.case_id = r.case_id AND l.round = c.round AND l.kind IN ('acknowledgement', 'notice') AND l.serial = 1
+			AND l.state IN ('sent', 'failed') AND l.changed_at > r.wait_until AND l.changed_at - l.queued_at < 14400000000)`},
+	{"I4: a case is reset once", `SELECT count(*) FROM (SELECT 1 FROM reset GROUP BY case_id HAVING count(*) > 1)`},
+	{"I4: cleared and reset are one", `SELECT count(*) FROM reset_case c WHERE (state IN ('cleared', 'undone')) <> EXISTS (SELECT 1 FROM reset WHERE case_id = c.id)`},
+	{"I5: a reset is whole", `SELECT count(*) FROM reset r WHERE NOT EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'pass')
+		OR EXISTS (SELECT 1 FROM address a JOIN panel_user u ON u.account_id = a.account_id WHERE u.id = r.user_id AND a.until IS NULL AND NOT EXISTS (
+			SELECT 1 FROM letter l JOIN address b ON b.id = l.address_id WHERE l.reset_id = r.id AND l.kind = 'cleared' AND b.lookup = a.lookup))
+		OR NOT EXISTS (SELECT 1 FROM enrollment_pass WHERE reset_id = r.id)`},
+	{"I6: no word of a reset without one", `SELECT count(*) FROM letter WHERE kind IN ('cleared', 'pass', 'undone') AND NOT EXISTS (SELECT 1 FROM reset WHERE id = letter.reset_id)`},
+	{"I7: generations count resets", `SELECT count(*) FROM holder h WHERE generation <> 1 + (SELECT count(*) FROM reset WHERE user_id = h.id)`},
+	{"I7: a generation is cleared once", `SELECT count(*) FROM (SELECT 1 FROM reset GROUP BY user_id, generation HAVING count(*) > 1)`},
+	{"6: the password alone never enrolls", `SELECT count(*) FROM credential k JOIN holder h ON h.id = k.user_id WHERE k.state = 'active' AND k.generation > 1 AND k.adds = 0
+		AND NOT EXISTS (SELECT 1 FROM enrollment_pass p WHERE p.user_id = k.user_id AND p.used_at IS NOT NULL AND p.generation = k.generation)`},
+	{"I10: references", `SELECT count(*) FROM pragma_foreign_key_check`},
+}
+
+func (w *town) count(query string, args ...any) (n int) {
+	w.t.Helper()
+	if err := w.plain.QueryRow(query, args...).Scan(&n); err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// check reads what must hold at any moment.
+func (w *town) check() {
+	w.t.Helper()
+	for _, a := range always {
+		if n := w.count(a.query); n != 0 {
+			w.t.Errorf("%s: broken %d times", a.promise, n)
+		}
+	}
+	w.checkGenerations()
+	w.checkAudit()
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+// checkGenerations wants that none ever falls.
+func (w *town) checkGenerations() {
+	rows, err := w.plain.Query(`SELECT id, generation FROM holder`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var g int64
+		if err := rows.Scan(&id, &g); err != nil {
+			w.t.Fatal(err)
+		}
+		if g < w.gens[id] {
+			w.t.Errorf("I7: the generation of %s fell from %d to %d", id, w.gens[id], g)
+		}
+		w.gens[id] = g
+	}
+}
+
+// checkAudit computes the chain by itself, from the last event that it has seen,
+// and wants that one as it was.
+func (w *town) checkAudit() {
+	from := int64(max(1, len(w.heads)))
+	rows, err := w.plain.Query(`SELECT seq, at, actor, action, object, detail, ip, request, prev, hash FROM audit WHERE seq >= $1 ORDER BY seq`, from)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	want := from
+	for ; rows.Next(); want++ {
+		var seq, at int64
+		var actor, action, object, detail, ip, request string
+		var prev, hash []byte
+		if err := rows.Scan(&seq, &at, &actor, &action, &object, &detail, &ip, &request, &prev, &hash); err != nil {
+			w.t.Fatal(err)
+		}
+		h := sha256.New()
+		for _, part := range [][]byte{binary.BigEndian.AppendUint64(nil, uint64(seq)), binary.BigEndian.AppendUint64(nil, uint64(at)),
+			[]byte(actor), []byte(action), []byte(object), []byte(detail), []byte(ip), []byte(request), prev} {
+			h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+			h.Write(part)
+		}
+		sum := hex.EncodeToString(h.Sum(nil))
+		before, seen := w.heads[seq]
+		switch {
+		case seq != want, sum != hex.EncodeToString(hash), seen && before != sum,
+			seq > 1 && w.heads[seq-1] != "" && w.heads[seq-1] != hex.EncodeToString(prev):
+			w.t.Errorf("I9: event %d (%s) does not fit the chain", seq, action)
+		}
+		w.heads[seq] = sum
+	}
+	if want < int64(len(w.heads))+1 {
+		w.t.Errorf("I9: %d events, there were %d", want-1, len(w.heads))
+	}
+}
+
+// settle heals everything and waits: what is owed must be done within a minute
+// of quiet (I12), but for the time that the program waits on purpose.
+func (w *town) settle() {
+	w.heal()
+	w.smtp.OnMail(nil)
+	w.prog.gate.plan(-1, 0, false)
+	for _, m := range w.mails {
+		w.imap.Reveal(m.uid)
+	}
+	owed := ""
+	for range 24 {
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if owed = w.owed(); owed == "" {
+			return
+		}
+	}
+	w.t.Errorf("I12: two minutes after the faults ended: %s", owed)
+}
+
+func (w *town) owed() string {
+	for what, query := range map[string]string{
+		"mails without fate": `SELECT count(*) FROM inbound WHERE fate IS NULL`,
+		"letters not sent":   `SELECT count(*) FROM letter WHERE state NOT IN ('sent', 'failed')`,
+		"events not taken":   `SELECT count(*) FROM factor_event WHERE settled_at IS NULL`,
+		"cases with everything that are not cleared": `SELECT count(*) FROM reset_case c WHERE state = 'open'
+			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation) >= 2
+			AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND round = c.round AND answer = 'yes')`,
+	} {
+		if n := w.count(query); n > 0 {
+			return fmt.Sprintf("%d %s", n, what)
+		}
+	}
+	if n := w.missing(); n > 0 {
+		return fmt.Sprintf("%d mails not read", n)
+	}
+	return ""
+}
+
+// missing counts mails that lie in the mailbox and have no row.
+func (w *town) missing() (n int) {
+	for _, m := range w.mails {
+		if !m.gone && w.count(`SELECT count(*) FROM inbound WHERE uid = $1 AND uidvalidity = (SELECT uidvalidity FROM cursor)`, m.uid) != 1 {
+			n++
+		}
+	}
+	return n
+}
+
+// checkAtEnd compares what everybody remembers with what there is.
+func (w *town) checkAtEnd(sum *tally) {
+	w.check()
+	lost, vanished := 0, 0
+	for _, m := range w.mails {
+		var raw []byte
+		var fate string
+		err := w.plain.QueryRow(`SELECT coalesce(raw, x''), fate FROM inbound WHERE uid = $1 AND uidvalidity = (SELECT uidvalidity FROM cursor)`, m.uid).Scan(&raw, &fate)
+		switch {
+		case m.gone:
+			vanished++
+			continue
+		case err != nil:
+			lost++
+			w.t.Errorf("I1: mail %d: %v", m.uid, err)
+			continue
+		}
+		if len(raw) > 0 && !bytes.Equal(bytes.TrimRight(raw, "\r\n"), bytes.TrimRight(m.raw, "\r\n")) {
+			w.t.Errorf("I1: mail %d is kept as %q", m.uid, raw)
+		}
+		if m.forged && (fate == "case" || fate == "attached") {
+			w.t.Errorf("3: the forged mail %d became a %s: %s", m.uid, fate, m.raw)
+		}
+	}
+	copies := w.checkLetters()
+	w.checkMailbox()
+	w.checkVotes()
+	w.checkSecrets()
+	var whole string
+	if err := w.plain.QueryRow(`PRAGMA integrity_check`).Scan(&whole); err != nil || whole != "ok" {
+		w.t.Errorf("I10: %s %v", whole, err)
+	}
+	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter"} {
+		sum.add(what, w.count(`SELECT count(*) FROM `+query))
+	}
+	sum.add("uncertain", w.count(`SELECT coalesce(sum(uncertain), 0) FROM letter`))
+	for what, n := range map[string]int{"mails": len(w.mails), "lost": lost, "vanished": vanished, "second copies": copies, "crashes": w.crashes, "faults": w.faults, "enrolled again": w.again} {
+		sum.add(what, n)
+	}
+}
+
+// checkLetters: every letter that was sent arrived, where it should and as it is;
+// a second copy only of one whose fate nobody could know (I5, I6).
+func (w *town) checkLetters() (copies int) {
+	at := map[string][]letter{}
+	for _, l := range w.letters() {
+		at[l.id] = append(at[l.id], l)
+	}
+	rows, err := w.plain.Query(`SELECT message_id, recipient, state, uncertain, sha256 FROM letter`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, to, state string
+		var uncertain int
+		var sum []byte
+		if err := rows.Scan(&id, &to, &state, &uncertain, &sum); err != nil {
+			w.t.Fatal(err)
+		}
+		if state == "sent" && len(at[id]) == 0 {
+			w.t.Errorf("I5: letter %s counts as sent and never arrived", id)
+		}
+		for _, l := range at[id] {
+			if h := sha256.Sum256(l.raw); l.to != to || !bytes.Equal(h[:], sum) {
+				w.t.Errorf("I5: letter %s arrived at %s, changed or at the wrong place", id, l.to)
+			}
+		}
+		if n := len(at[id]) - 1; n > 0 {
+			copies += n
+			if n > uncertain {
+				w.t.Errorf("I5: %d second copies of %s, %d times uncertain", n, id, uncertain)
+			}
+		}
+		delete(at, id)
+	}
+	for id, l := range at {
+		w.t.Errorf("I6: a letter %s to %s that is in no outbox", id, l[0].to)
+	}
+	return copies
+}
+
+// checkMailbox: nothing in it is other than people made it, and only commands
+// that cannot change it were sent (I8).
+func (w *town) checkMailbox() {
+	want, marked := 0, 0
+	for _, m := range w.mails {
+		if !m.gone {
+			want++
+			if w.marked[m.uid] {
+				marked++
+			}
+		}
+	}
+	if mails, seen, err := w.imap.Count("INBOX"); err != nil || mails != want || seen != marked {
+		w.t.Errorf("I8: %d mails, %d seen, %v; want %d and %d", mails, seen, err, want, marked)
+	}
+	for _, l := range w.imap.Commands() {
+		switch v := mailtest.Verb(l); v {
+		case "", "CAPABILITY", "AUTHENTICATE", "LOGIN", "EXAMINE", "UID SEARCH", "UID FETCH", "NOOP", "IDLE", "DONE", "LOGOUT":
+			if v == "UID FETCH" && strings.Contains(l, "BODY[") {
+				w.t.Errorf("I8: sent %q", l)
+			}
+		default:
+			w.t.Errorf("I8: sent %q", l)
+		}
+	}
+}
+
+// checkVotes: every vote that was acknowledged is there, over the evidence that
+// was on the page (I3).
+func (w *town) checkVotes() {
+	for key, evidence := range w.voted {
+		f := strings.Fields(key)
+		if w.count(`SELECT count(*) FROM approval a JOIN reset_case c ON c.id = a.case_id JOIN reviewer r ON r.id = a.reviewer_id
+			WHERE c.number = $1 AND r.email = $2 || '@host.example' AND lower(hex(a.evidence_hash)) = $3`, f[0], f[1], evidence) != 1 {
+			w.t.Errorf("I3: the acknowledged vote %s is not there", key)
+		}
+	}
+}
+
+// checkSecrets: no secret of a second factor in the log, in a letter, or in the
+// clear in the database's files (I11).
+func (w *town) checkSecrets() {
+	places := map[string][]byte{}
+	w.logMu.Lock()
+	places["the log"] = bytes.Clone(w.log.Bytes())
+	w.logMu.Unlock()
+	for _, l := range w.letters() {
+		places["letter "+l.id] = l.raw
+	}
+	for _, end := range []string{"", "-wal"} {
+		if b, err := os.ReadFile(w.path + end); err == nil {
+			places["the file desk.db"+end] = b
+		}
+	}
+	for holder, text := range w.secrets {
+		secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(text)
+		if err != nil {
+			continue // a name
+		}
+		for place, b := range places {
+			if bytes.Contains(b, secret) || bytes.Contains(b, []byte(text)) {
+				w.t.Errorf("I11: the secret of %s is in %s", holder, place)
+			}
+		}
+	}
+}
