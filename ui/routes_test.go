@@ -42,7 +42,8 @@ var needs = map[string]string{
 	"GET /cases/{number}/resolve": "decides", "POST /cases/{number}/resolve": "decides",
 	"GET /cases/{number}/pass": "decides", "POST /cases/{number}/pass": "decides",
 	"GET /cases/{number}/pack": "audits", "POST /cases/{number}/pack": "audits", "GET /accounts": "looks", "GET /accounts/{id}": "looks", "GET /accounts/{id}/export": "audits", "POST /accounts/{id}/export": "audits",
-	"GET /accounts/{id}/erase": "administers", "POST /accounts/{id}/erase": "administers", "GET /numbers": "looks", "GET /attack": "audits", "GET /settings/letters": "looks",
+	"GET /accounts/{id}/erase": "administers", "POST /accounts/{id}/erase": "administers", "GET /numbers": "looks", "GET /attack": "audits", "GET /settings": "looks", "GET /settings/letters": "looks", "GET /settings/policy": "looks",
+	"GET /settings/connections": "administers", "POST /settings/connections/{id}/test": "administers", "GET /settings/webhooks/{id}": "administers", "POST /settings/webhooks/{id}": "administers",
 	"GET /audit/export": "audits", "POST /audit/export": "audits",
 	"GET /settings/mail": "looks", "POST /settings/mail": "decides",
 	"GET /settings/threat": "looks", "POST /settings/threat": "leads",
@@ -123,7 +124,7 @@ func (h *house) visit(b *browser) []string {
 		h.t.Fatal(err)
 	}
 	b.post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll/setup")
-	paths := []string{"/", "/settings/threat", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/accounts", "/accounts?q=anna@acme.example", "/accounts?q=A-1&after=A-1001", "/accounts/A-1001", "/accounts/A-1001?tab=factors", "/accounts/A-1001?tab=addresses", "/accounts/A-1001?tab=letters", "/accounts/A-1001/export", "/accounts/A-1001/erase", "/accounts/A-0", "/numbers", "/attack", "/settings/letters", "/settings/letters?in=de", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
+	paths := []string{"/", "/settings/threat", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/accounts", "/accounts?q=anna@acme.example", "/accounts?q=A-1&after=A-1001", "/accounts/A-1001", "/accounts/A-1001?tab=factors", "/accounts/A-1001?tab=addresses", "/accounts/A-1001?tab=letters", "/accounts/A-1001/export", "/accounts/A-1001/erase", "/accounts/A-0", "/numbers", "/attack", "/settings", "/settings/letters", "/settings/letters?in=de", "/settings/policy", "/settings/connections", "/settings/webhooks/1", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
 		"/cases/" + number, "/cases/" + number + "/mails/1", "/cases/" + number + "/pack", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
 		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/" + invite + "/enroll/setup", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
 	paths = append(paths, "/?risk=high&verdict=unverified&account=A-1001", "/preferences", "/static/queue.css", "/static/live.js")

@@ -20,11 +20,15 @@ type Config struct {
 	Brand   string       // the company, as its users know it
 	Log     *slog.Logger // default: discard
 	Status  func() []Line
-	Banner  string          // shown on top of every page; the demo uses it
-	Trusted []netip.Prefix  // proxies whose X-Forwarded-For counts
-	API     http.Handler    // serves /api/v1; nil: there is none
-	Stop    <-chan struct{} // closed when the server goes down: open pages let go
-	Watched []string        // mailbox/folder of each that is configured; nil: all that were ever read
+	Banner  string         // shown on top of every page; the demo uses it
+	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
+	API     http.Handler   // serves /api/v1; nil: there is none
+	// Connections can be tried by an admin. Source says where a key of the
+	// configuration comes from, "" if from its default; nil: that is not known.
+	Connections []Connection
+	Source      func(key string) string
+	Stop        <-chan struct{} // closed when the server goes down: open pages let go
+	Watched     []string        // mailbox/folder of each that is configured; nil: all that were ever read
 }
 
 // A Line is one lamp of the mailbox light: what is connected, in words.
@@ -40,6 +44,7 @@ type site struct {
 	secure bool   // https
 	book   *books
 	open   streams
+	trials trials
 }
 
 // New returns the desk's pages, the owner's pages and the reviewers' invitation.

@@ -34,6 +34,9 @@ type Config struct {
 	TOTP      TOTPConfig                `toml:"totp"`
 	API       APIConfig                 `toml:"api"`
 	Retention RetentionConfig           `toml:"retention"`
+	// Sources says of each key that is set where it is: a line of the file, or a
+	// variable of the environment.
+	Sources map[string]string `toml:"-"`
 	// Given counts the keys that the file and the environment set.
 	Given int `toml:"-"`
 }
@@ -249,7 +252,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		}
 	}
 	l.load(&c)
-	c.Given = len(l.given)
+	c.Given, c.Sources = len(l.given), l.sources()
 	if len(l.problems) > 0 {
 		return Config{}, &ConfigError{File: path, Problems: l.sorted()}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -327,4 +328,20 @@ func elem(t reflect.Type) reflect.Type {
 		return t.Elem()
 	}
 	return t
+}
+
+// sources says where each key that is set is set.
+func (l *loader) sources() map[string]string {
+	all := map[string]string{}
+	for key := range l.given {
+		switch at, inFile := l.places[key]; {
+		case l.fromEnv[key] != "":
+			all[key] = "the environment, " + l.fromEnv[key]
+		case inFile:
+			all[key] = fmt.Sprintf("%s, line %d", filepath.Base(l.file), at.line)
+		default:
+			all[key] = filepath.Base(l.file)
+		}
+	}
+	return all
 }

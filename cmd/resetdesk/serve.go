@@ -134,7 +134,8 @@ func sweepOnSignal(ctx context.Context, watching []*mailbox.Watcher) {
 // returns the function that serves.
 func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
 	pages := ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
-		Status: func() []ui.Line { return append(mailLights(watching, postman), letterLights(desk, log)...) }, Trusted: cfg.Server.Trusted, Watched: cfg.folders()}
+		Status: func() []ui.Line { return append(mailLights(watching, postman), letterLights(desk, log)...) }, Trusted: cfg.Server.Trusted, Watched: cfg.folders(),
+		Connections: connections(cfg), Source: func(key string) string { return cfg.Sources[key] }}
 	var err error
 	if pages.API, err = openAPI(cfg, desk, log); err != nil {
 		return nil, err

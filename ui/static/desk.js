@@ -31,7 +31,7 @@
     4: () => act("ask"), h: () => act("hold"), n: () => first("#note, [name=note]") || act("note"),
     "/": () => first("[type=search]") || (location.href = "/"),
     "[": () => $("a[rel=prev]")?.click(), "]": () => $("a[rel=next]")?.click(),
-    gq: () => go("/"), ga: () => go("/accounts"), gl: () => go("/audit"), gs: () => go($('.top a[href^="/settings"]')?.getAttribute("href") ?? "/preferences"),
+    gq: () => go("/"), ga: () => go("/accounts"), gl: () => go("/audit"), gs: () => go("/settings"),
     "?": () => sheet.showModal(),
   };
   let pending = "", since = 0;

@@ -1,0 +1,35 @@
+package ui
+
+import (
+	"net/http"
+
+	"github.com/resetdesk/resetdesk/review"
+)
+
+// A setting is a page of settings, as the list of them shows it.
+type setting struct {
+	Path, Name, Says string
+	needs            access
+}
+
+var settings = []setting{
+	{"/settings/policy", "Policy", "every rule in a sentence, where its numbers come from, what it did in the last 30 days", looks},
+	{"/settings/threat", "Threat mode", "two approvals for everything and doubled waiting periods, by one switch", looks},
+	{"/attack", "Signs of an attack", "what single cases do not show", audits},
+	{"/settings/letters", "Letters", "every letter in every language, as it would go out", looks},
+	{"/settings/mail", "Mail", "what became of all mail that came in", looks},
+	{"/settings/connections", "Connections", "mailboxes, the mail server and webhooks: try them, see deliveries, replay", administers},
+	{"/settings/api", "API keys", "which programs of the panel may call the JSON API", administers},
+	{"/preferences", "Display and keys", "light, dark, times, and the keys of the keyboard, for you alone", looks},
+}
+
+// showSettings lists the pages that the role may open.
+func (s *site) showSettings(w http.ResponseWriter, r *http.Request, who review.Session) error {
+	var mine []setting
+	for _, x := range settings {
+		if x.needs.allows(who.Reviewer.Role) {
+			mine = append(mine, x)
+		}
+	}
+	return s.render(w, r, http.StatusOK, "settings", view{Title: "Settings", Body: mine})
+}
