@@ -77,6 +77,12 @@ func (p *pipes) count() int {
 // bubble runs a watcher with the real default times against an in-process server, in virtual time.
 func bubble(t *testing.T, password string, test func(p *pipes, s *mailtest.IMAP, in *shelf, w *mailbox.Watcher),
 	folders ...string) {
+	bubbleWith(t, password, func(*mailbox.WatcherConfig) {}, test, folders...)
+}
+
+// bubbleWith is bubble with another configuration.
+func bubbleWith(t *testing.T, password string, change func(*mailbox.WatcherConfig), test func(p *pipes, s *mailtest.IMAP, in *shelf, w *mailbox.Watcher),
+	folders ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
 		s, err := mailtest.NewIMAP(mailtest.IMAPOptions{Listener: p, Folders: folders})
@@ -87,6 +93,7 @@ func bubble(t *testing.T, password string, test func(p *pipes, s *mailtest.IMAP,
 		c := config("127.0.0.1:1", s.User, password)
 		w := &mailbox.Watcher{Inbox: in, Config: mailbox.WatcherConfig{Host: c.Host, Security: c.Security, User: c.User, Password: c.Password}}
 		w.Config.Folders = append(folders, "INBOX")
+		change(&w.Config)
 		w.SetDial(p.dial)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
