@@ -143,12 +143,12 @@ func (c copier) fill(closed, open int) {
 			"message_id": `'l' || n.i || '@bench.example'`, "sealed": "substr(r.sealed, 1, 64)", "sha256": "randomblob(32)", "queued_at": at, "changed_at": at})
 	}
 	events := `(SELECT (SELECT max(seq) FROM audit) + i * 5 + e AS seq, i, number FROM many, (SELECT 0 AS e UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4))`
-	c.copies("audit", `action = 'case.opened'`, events, map[string]string{"seq": "n.seq - 4", "object": "n.number", "at": at, "prev": "zeroblob(32)", "hash": "randomblob(32)"})
+	c.copies("audit", `action = 'case.opened'`, events, map[string]string{"seq": "n.seq - 4", "object": "n.number", "at": at, "prev": "zeroblob(32)", "hash": "CAST(printf('%032d', n.seq) AS BLOB)"})
 
 	c.copies("case_summary", `tab = 'closed'`, `(SELECT * FROM many WHERE open = 0)`, map[string]string{"case_id": "n.id", "place": "-(" + at + " + 3600000000)", "rank": "n.i % 3",
 		"due_at": at + " + 3600000000", "entered_at": at + " + 3600000000"})
 	for _, word := range []string{"lower(substr(n.number, 5))", `'b-' || n.k`, `'bu-' || n.k`, `'bench' || n.k`, `'bench'`, `'' || n.k`, `'gmbh'`, `'berta'`, address, `'bench' || (n.k % 1000) || '.example'`, `'m' || n.i || '@bench.example'`} {
-		c.exec(`INSERT OR IGNORE INTO case_word (word, case_id) SELECT ` + word + `, n.id FROM many n WHERE n.open = 0`)
+		c.exec(`INSERT OR IGNORE INTO case_word (word, case_id) SELECT ` + word + `, n.id FROM many n WHERE n.open = 0 ORDER BY 1, 2`)
 	}
 	c.exec(`DELETE FROM queue_tally`)
 	c.exec(`INSERT INTO queue_tally (tab, n) SELECT tab, count(*) FROM case_summary GROUP BY tab`)

@@ -9,6 +9,11 @@
       try { await navigator.clipboard.writeText(e.dataset.copy); e.textContent = "Copied"; } catch { e.textContent = e.dataset.copy; }
     });
   }
+  // What scrolls can be reached by the keyboard; some browsers need to be told.
+  const reach = () => { for (const e of all("pre")) if (e.scrollHeight > e.clientHeight) e.tabIndex = 0; };
+  document.addEventListener("toggle", reach, true);
+  addEventListener("resize", reach);
+  reach();
   const sheet = $("#sheet");
   if (!sheet) return;
   const move = (by) => {
