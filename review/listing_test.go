@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -171,4 +172,45 @@ func TestPages(t *testing.T) {
 	if n := len(all(review.QueueFilter{Tab: review.TabReview, Verdict: "quarantine"})); n != 0 {
 		t.Errorf("%d cases of a verdict that none has", n)
 	}
+}
+
+// In the waiting period the place of a case is its end, which is known when the last
+// notice went out.
+func TestListsFollowTheWait(t *testing.T) {
+	inHouse(t, func(c *review.Config) { c.Policy = review.Balanced; c.Policy.VouchedWait = time.Hour }, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		if _, err := h.desk.OpenFromPanel(ctx, panelKey, review.PanelRequest{Account: "A-1001", User: "U-2", PasswordAt: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		number := h.text(`SELECT number FROM reset_case`)
+		waits := func() review.QueueRow {
+			t.Helper()
+			checkLists(t, h)
+			page, err := h.desk.Queue(ctx, h.rita, review.QueueFilter{Tab: review.TabWaiting})
+			if err != nil || len(page.Cases) != 1 {
+				t.Fatalf("%d cases wait, %v", len(page.Cases), err)
+			}
+			return page.Cases[0]
+		}
+		h.vote(h.rita, number)
+		for answered := false; !answered; {
+			l, ok, err := h.desk.Claim(ctx)
+			if err != nil || !ok {
+				t.Fatal("no acknowledgement", err)
+			}
+			if err := errors.Join(h.desk.AtDot(ctx, l.ID, l.Attempt), h.desk.Sent(ctx, l.ID, l.Attempt, "250 ok")); err != nil {
+				t.Fatal(err)
+			}
+			if m := linkPattern.FindStringSubmatch(readLetter(t, l).text); m != nil {
+				answered = h.desk.Answer(ctx, m[1], review.Reply{Yes: true, UserID: "U-2"}) == nil
+			}
+		}
+		if r := waits(); r.WaitsFor != "The notices are not out yet" {
+			t.Errorf("it waits for %q", r.WaitsFor)
+		}
+		h.post()
+		if left := time.Until(waits().Due); left <= 0 || left > time.Hour {
+			t.Errorf("with the notices out it waits %v", left)
+		}
+	})
 }
