@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -346,7 +347,7 @@ func (m *imapSession) Search(kind imapserver.NumKind, c *imap.SearchCriteria, o 
 // Fetch implements imapserver.Session.
 func (m *imapSession) Fetch(w *imapserver.FetchWriter, set imap.NumSet, o *imap.FetchOptions) error {
 	if _, ok := set.(imap.UIDSet); !ok || !m.s.faulty() {
-		return m.UserSession.Fetch(w, set, o)
+		return m.fetch(w, set, o)
 	}
 	found, err := m.Search(imapserver.NumKindUID, &imap.SearchCriteria{UID: []imap.UIDSet{set.(imap.UIDSet)}},
 		&imap.SearchOptions{ReturnAll: true})
@@ -367,15 +368,26 @@ func (m *imapSession) Fetch(w *imapserver.FetchWriter, set imap.NumSet, o *imap.
 			_, err := fmt.Fprintf(m.c.NetConn(), "* 1 FETCH (UID %d \x00\x01 {x BODY[\r\n", uid)
 			return err
 		case "flags":
-			if err := m.UserSession.Fetch(w, one, &imap.FetchOptions{UID: true, Flags: true}); err != nil {
+			if err := m.fetch(w, one, &imap.FetchOptions{UID: true, Flags: true}); err != nil {
 				return err
 			}
 		}
-		if err := m.UserSession.Fetch(w, one, o); err != nil {
+		if err := m.fetch(w, one, o); err != nil {
 			return err
 		}
 	}
 	return after
+}
+
+// fetch ends the session when the connection broke in the middle of a mail: the library would keep the lock of the
+// half-written answer and then wait for it for ever, which stops the time of a bubble.
+func (m *imapSession) fetch(w *imapserver.FetchWriter, set imap.NumSet, o *imap.FetchOptions) error {
+	err := m.UserSession.Fetch(w, set, o)
+	var said *imap.Error
+	if err != nil && !errors.As(err, &said) {
+		runtime.Goexit()
+	}
+	return err
 }
 
 // literal is a mail being appended.
