@@ -7,7 +7,7 @@ KILLS  ?= 200
 FUZZ   ?= 10m
 RACE   := -race -shuffle=on
 
-.PHONY: build demo test bench lint soak sabotage needs
+.PHONY: build demo test bench lint soak sabotage proof needs
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/resetdesk ./cmd/resetdesk
@@ -39,6 +39,11 @@ lint:
 # Breaks the promises on purpose, each in a copy, and wants a test to turn red.
 sabotage:
 	$(GO) run .ci/sabotage/main.go
+
+# Writes docs/proof.md: hours, with the sizes that the page is for. Smaller ones by
+# RESETDESK_SEEDS, _CRASHES, _KILLS and _CUTS; ONLY=kills refreshes one section.
+proof: needs
+	$(GO) run .ci/proof/main.go -only '$(ONLY)'
 
 # The same tests, longer: more kills, more mails, more courses, power cuts, every
 # byte, and minutes of fuzzing each parser.

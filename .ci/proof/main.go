@@ -1,0 +1,164 @@
+// Proof runs the tests that attack the promises and writes what they print to
+// docs/proof.md, each figure with its command and commit; the seed is in what the
+// test prints. It is run by `make proof`. With -only it runs some of them anew and
+// leaves the others on the page as they were.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+)
+
+const page = "docs/proof.md"
+
+// A figure is one section of the page.
+type figure struct {
+	name, title, about string
+	dir                string
+	env                []string // with the value that the page is for; the environment may say another
+	command            []string
+	lines              string // which of the printed lines are the figure
+	table              string // a file that the command writes instead
+}
+
+var figures = []figure{
+	{"simulation", "The whole program in virtual time", "Desk, watcher, postman and pages with the real database, between people who write valid, double, forged and " +
+		"poisoned mail, a colleague, owners, two reviewers and users who enroll again; network, calls, process and time fail. After each of 45 steps a course " +
+		"is held against the promises by plain SQL.",
+		".", []string{"RESETDESK_SEEDS=20000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestSimulation", "-v", "./cmd/resetdesk/simulation"}, `seeds \d+ to|I\d+:`, ""},
+	{"crash points", "Killed at every named point", "A point before and after every commit, write outside a transaction, final dot and answer to a POST, found in the source; " +
+		"the process is killed there, started again, and the story must end as it should.",
+		".", []string{"RESETDESK_CRASHES=0", "RESETDESK_HITS=3"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestCrashPoints|TestEveryWriteHasAPoint", "-v", "./cmd/resetdesk/simulation"}, `points in|places, a point`, ""},
+	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk; SIGKILL between 1 ms and 3 s after each start.",
+		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `seed \d+|kills \d+`, ""},
+	{"power cuts", "Power cuts", "A file system that forgets what was not synced: none of it survives, any writes, or any 512-byte sectors; the n-th fsync fails; the disk fills up. " +
+		"The controls must be found out: a disk that lies about fsync, and commits that are not synced.",
+		"cmd/resetdesk/powercut", []string{"RESETDESK_CUTS=5000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestPowerCut|TestSyncFails|TestDiskFills|TestControls", "-v", "."}, `^=== RUN|seed \d+|power cuts:|^\s*--- `, ""},
+	{"every byte", "Conversations struck at every byte", "IMAP and SMTP, both directions: cut, stalled, garbled.",
+		".", []string{"RESETDESK_EVERY_BYTE=1"}, []string{"go", "test", "-count=1", "-timeout", "2h", "-run", "EveryByte", "-v", "./mailbox"}, `bytes from the server`, ""},
+	{"sabotage", "Sabotage", "The promises broken on purpose, one at a time, and the test that caught it.",
+		".", nil, []string{"go", "run", ".ci/sabotage/main.go", "-table", ".sabotage.md"}, ``, ".sabotage.md"},
+}
+
+func main() {
+	only := flag.String("only", "", "a regular expression: only these sections")
+	flag.Parse()
+	if err := run(*only); err != nil {
+		fmt.Fprintln(os.Stderr, "proof:", err)
+		os.Exit(1)
+	}
+}
+
+func run(only string) error {
+	pattern, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	old, err := os.ReadFile(page)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var bad []string
+	text := "# Proof\n\nWhat attacked the promises of resetdesk, and what came of it. The page is written by `make proof`; each figure stands below the\n" +
+		"command that prints it, the commit it was taken at, and the machine. A seed repeats a course: `RESETDESK_SEED=…`.\n\n" +
+		"What cannot be promised: mail that is deleted or filtered before the first look at it; a second, byte-identical copy of a letter whose\n" +
+		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"
+	for _, f := range figures {
+		section := between(string(old), f.begin(), f.end())
+		if pattern.MatchString(f.name) {
+			var err error
+			if section, err = f.run(); err != nil {
+				bad = append(bad, f.name)
+			}
+		}
+		if section != "" {
+			text += "\n" + f.begin() + section + f.end()
+		}
+	}
+	if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
+		return err
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("failed: %s; the page says so", strings.Join(bad, ", "))
+	}
+	return nil
+}
+
+func (f figure) begin() string { return "<!-- " + f.name + " -->\n" }
+func (f figure) end() string   { return "<!-- end of " + f.name + " -->\n" }
+
+func between(s, begin, end string) string {
+	_, rest, _ := strings.Cut(s, begin)
+	section, _, ok := strings.Cut(rest, end)
+	if !ok {
+		return ""
+	}
+	return section
+}
+
+func (f figure) run() (string, error) {
+	commit, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "", fmt.Errorf("which commit: %w", err)
+	}
+	cmd := exec.Command(f.command[0], f.command[1:]...)
+	cmd.Dir, cmd.Env = f.dir, os.Environ()
+	shown := ""
+	for _, e := range f.env {
+		name, _, _ := strings.Cut(e, "=")
+		if v, ok := os.LookupEnv(name); ok {
+			e = name + "=" + v
+		}
+		cmd.Env = append(cmd.Env, e)
+		shown += e + " "
+	}
+	begin := time.Now()
+	out, failed := cmd.CombinedOutput()
+	verdict := "passed"
+	if failed != nil {
+		verdict = "**failed**: " + failed.Error()
+		os.Stderr.Write(out)
+	}
+	in := ""
+	if f.dir != "." {
+		in = "cd " + f.dir + " && "
+	}
+	s := fmt.Sprintf("## %s\n\n%s\n\n`%s%s%s`\n\nAt %s, %s/%s with %d processors, in %s: %s.\n\n", f.title, f.about, in, shown, quoted(f.command),
+		strings.TrimSpace(string(commit)), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(begin).Round(time.Second), verdict)
+	if f.table != "" {
+		b, err := os.ReadFile(f.table)
+		if err != nil {
+			return s, errors.Join(failed, err)
+		}
+		return s + string(b), errors.Join(failed, os.Remove(f.table))
+	}
+	pattern := regexp.MustCompile(f.lines)
+	s += "```\n"
+	for line := range strings.Lines(string(out)) {
+		if pattern.MatchString(line) {
+			s += strings.TrimSpace(where.ReplaceAllString(line, "")) + "\n"
+		}
+	}
+	return s + "```\n", failed
+}
+
+// where is the place in the test that go test puts before a line.
+var where = regexp.MustCompile(`^\s*\w+_test\.go:\d+: `)
+
+func quoted(words []string) string {
+	var all []string
+	for _, w := range words {
+		if strings.ContainsAny(w, "|$") {
+			w = "'" + w + "'"
+		}
+		all = append(all, w)
+	}
+	return strings.Join(all, " ")
+}
