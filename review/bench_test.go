@@ -49,7 +49,7 @@ func BenchmarkQueue(b *testing.B) {
 	h, _ := crowded(b, 1000)
 	for b.Loop() {
 		page, err := h.desk.Queue(b.Context(), h.rita, review.QueueFilter{Tab: review.TabReview})
-		if err != nil || len(page.Cases) != 50 {
+		if err != nil || len(page.Cases) != 40 {
 			b.Fatalf("%d cases, %v", len(page.Cases), err)
 		}
 	}

@@ -14,7 +14,9 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-const pageSize = 50
+// pageSize is how many rows a page of the queue has: so many weigh less than 60 KB
+// whatever strangers write.
+const pageSize = 40
 
 // scanned is how many rows a filtered page looks at before it gives way to the
 // next one; foundMost how many cases a search finds.
