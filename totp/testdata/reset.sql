@@ -14,12 +14,12 @@ INSERT INTO audit (seq, at, actor, action, object, detail, prev, hash)
     SELECT s.n, {{at}}, 'reviewer:1', 'case.approved', 'RST-00000{{n}}', '{}',
         coalesce((SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), zeroblob(32)), CAST(printf('%032d', s.n) AS BLOB)
     FROM (SELECT coalesce(max(seq), 0) + 1 AS n FROM audit) s;
-INSERT INTO approval (id, case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, reason, decided_at, audit_seq)
-    SELECT {{n}}, {{n}}, 1, '{{user}}', {{generation}}, 1, CAST(printf('session%025d', {{n}}) AS BLOB), {{at}}, zeroblob(32),
-        'called back', {{at}}, max(seq) FROM audit;
+INSERT INTO approval (id, case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, person, reason, decided_at, expires_at, audit_seq)
+    SELECT {{n}}, {{n}}, 1, '{{user}}', {{generation}}, 1, CAST(printf('session%025d', {{n}}) AS BLOB), {{at}}, zeroblob(32), (SELECT email FROM reviewer WHERE id = 1),
+        'called back', {{at}}, {{at}} + 86400000000, max(seq) FROM audit;
 INSERT INTO audit (seq, at, actor, action, object, detail, prev, hash)
     SELECT s.n, {{at}}, 'desk', 'case.cleared', 'RST-00000{{n}}', '{}',
         (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), CAST(printf('%032d', s.n) AS BLOB)
     FROM (SELECT max(seq) + 1 AS n FROM audit) s;
-INSERT INTO reset (id, case_id, approval_id, answer_id, user_id, generation, approvals_required, wait_until, cleared_at, hold_until, audit_seq)
-    SELECT {{n}}, {{n}}, {{n}}, {{n}}, '{{user}}', {{generation}}, 1, {{at}}, {{at}}, {{at}} + 3600000000, max(seq) FROM audit;
+INSERT INTO reset (id, case_id, approval_id, answer_id, user_id, generation, approvals_required, evidence_required, wait_until, cleared_at, hold_until, audit_seq)
+    SELECT {{n}}, {{n}}, {{n}}, {{n}}, '{{user}}', {{generation}}, 1, 0, {{at}}, {{at}}, {{at}} + 3600000000, max(seq) FROM audit;
