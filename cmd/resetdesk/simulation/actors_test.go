@@ -282,10 +282,10 @@ func (w *town) review(who string) string {
 	}
 	form = append(form, "code", w.freshCode(w.secrets[who]))
 	status, _ = w.post("/cases/"+number+"/approve", who, form...)
-	if status == 303 {
+	if status == 303 && strings.HasPrefix(w.location, "/cases/"+number) {
 		w.voted[number+" "+who+" "+evidence] = evidence
 	}
-	return fmt.Sprintf("approves: %d", status)
+	return fmt.Sprintf("approves %s: %d %s", number, status, w.location)
 }
 
 // decide holds, resumes, rejects.

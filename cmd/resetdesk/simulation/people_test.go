@@ -65,6 +65,7 @@ func (w *town) ask(method, path, who string, form url.Values) (int, string) {
 	if answer.Code >= 500 {
 		w.t.Errorf("%s %s: %d", method, path, answer.Code)
 	}
+	w.location = answer.Header().Get("Location")
 	return answer.Code, answer.Body.String()
 }
 

@@ -162,6 +162,7 @@ type town struct {
 	faults   int
 	again    int
 	marked   map[uint32]bool
+	location string // where the last answer led to
 }
 
 // A sentMail is one in the mailbox, and what has to become of it.
