@@ -28,7 +28,7 @@ func newKey(t testing.TB) *chain.Key {
 }
 
 // sample is a pack of a case with one event and one mail.
-func sample(t testing.TB, k *chain.Key) []byte {
+func sample(t testing.TB, k *chain.Key, change ...func(*pack.Contents)) []byte {
 	t.Helper()
 	raw := []byte("From: anna@acme.example\r\n\r\n\u202eplease\r\n")
 	e := chain.Event{Seq: 1, At: 1, Actor: "desk", Action: "case.opened", Object: "RST-000001", Detail: `{"note":"<script>alert(1)</script>"}`}
@@ -42,6 +42,9 @@ func sample(t testing.TB, k *chain.Key) []byte {
 	c := pack.Contents{Brand: "Example", MadeBy: "Olga", MadeAt: time.Unix(1e9, 0), Head: head, Events: []pack.Event{{Event: e, Name: "desk"}},
 		Case: pack.Case{Number: "RST-000001", State: "open", Requester: "anna@acme.example",
 			Mails: []pack.Mail{{Role: "opened", Subject: "<b>x", Raw: raw, SHA256: fmt.Sprintf("%x", sha256.Sum256(raw))}, {Role: "replied", SHA256: "00"}}}}
+	for _, f := range change {
+		f(&c)
+	}
 	var b bytes.Buffer
 	if err := pack.Write(&b, c, k); err != nil {
 		t.Fatal(err)
@@ -190,4 +193,32 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("nobody signed %+v", r)
 		}
 	})
+}
+
+// A desk that signs what its audit does not say is found out: by an event that was
+// made up, one of another case, none at all, or a mail that did not come in so.
+func TestPackThatLies(t *testing.T) {
+	k := newKey(t)
+	for name, lie := range map[string]func(*pack.Contents){
+		"a changed event": func(c *pack.Contents) { c.Events[0].Actor = "owner" },
+		"a changed event with a new hash": func(c *pack.Contents) {
+			c.Events[0].Actor = "owner"
+			c.Events[0].Hash = c.Events[0].Sum()
+		},
+		"an event after the head": func(c *pack.Contents) {
+			e := c.Events[0]
+			e.Seq = 2
+			e.Hash = e.Sum()
+			c.Events = append(c.Events, e)
+		},
+		"an event twice":  func(c *pack.Contents) { c.Events = append(c.Events, c.Events[0]) },
+		"no event":        func(c *pack.Contents) { c.Events = nil },
+		"another case":    func(c *pack.Contents) { c.Case.Number = "RST-000002" },
+		"another mail":    func(c *pack.Contents) { c.Case.Mails[0].Raw = []byte("x") },
+		"a head of other": func(c *pack.Contents) { c.Head.Root[0] ^= 1 },
+	} {
+		if _, err := verify(sample(t, k, lie), k); err == nil {
+			t.Errorf("%s is not found", name)
+		}
+	}
 }

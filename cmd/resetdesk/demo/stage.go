@@ -17,6 +17,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/chain"
 	"github.com/resetdesk/resetdesk/totp"
 	"github.com/resetdesk/resetdesk/totp/panel"
 	"github.com/resetdesk/resetdesk/ui"
@@ -133,11 +134,19 @@ func (s *stage) openDesk(ctx context.Context) error {
 	if err := keys.Write(filepath.Join(s.Dir, "demo.keys")); err != nil {
 		return err
 	}
+	text, err := chain.NewKey(s.deskLine.Addr().String())
+	if err != nil {
+		return err
+	}
+	auditKey, err := chain.ParseKey(text)
+	if err != nil {
+		return err
+	}
 	inHost, inPort := hostPort(s.imap.Addr())
 	outHost, outPort := hostPort(s.smtp.Addr())
 	s.postman = &mailbox.Postman{Log: s.Log, Config: mailbox.PostmanConfig{Host: outHost, Port: outPort, Security: mailbox.Plain}}
 	s.desk, err = review.Open(ctx, review.Config{
-		Path: s.database(), Keys: keys, Log: s.Log, Policy: s.policy(), Brand: brand, Phone: phoneNo,
+		Path: s.database(), Keys: keys, AuditKey: auditKey, Log: s.Log, Policy: s.policy(), Brand: brand, Phone: phoneNo,
 		BaseURL: s.deskURL(), Panel: s.panelURL(), From: mail.Address{Name: brand + " Support", Address: support},
 		Addresses: []string{support}, Resolver: s.zone, LettersReady: s.postman.Kick,
 		TOTP: totp.Policy{Issuer: brand, MandatoryFrom: time.Now().AddDate(0, 0, 14)},
