@@ -343,7 +343,10 @@ func (h *house) bytes() []byte {
 // decision. The head, written down elsewhere, shows it.
 func TestTruncatedBehindTheLastDecision(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.ask("anna@acme.example", forUser("jane"))
+		v, _ := h.ask("anna@acme.example", forUser("jane"))
+		if err := h.desk.AddNote(t.Context(), panelKey, v.Number, "The customer called."); err != nil {
+			t.Fatal(err)
+		}
 		before, err := h.desk.VerifyAudit(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -242,8 +242,9 @@ func TestNoCaseWithoutOpener(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = tx.Exec(`INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, ` + column + `)
-				VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', 1, 2, 1, 1, 1)`)
+				VALUES ('RST-ZZZZZZ', 'open', 'anna@acme.example', 'A-1001', 'U-2', 'en', 1700000000000000, 1700000000000001, 1700000000000000, 1700000000000000, 1)`)
 			if err != nil {
+				tx.Rollback()
 				t.Fatal(err)
 			}
 			if err := tx.Commit(); err == nil || !strings.Contains(err.Error(), "FOREIGN KEY") {
