@@ -45,7 +45,7 @@
     if (e.key === "Enter" && e.ctrlKey && e.target.form) { // a red button is pressed by itself, never by a key elsewhere
       const button = e.target.form.querySelector(".confirm button");
       e.preventDefault();
-      return button?.matches(".danger") ? button.focus() : e.target.form.requestSubmit(button);
+      return button?.matches(".danger") || e.target.form.requestSubmit(button);
     }
     if (e.key === "Escape" && !sheet.open) { if (typing) return e.target.blur(); return $(".confirm a.button")?.click(); }
     if (!("keys" in document.body.dataset) || e.ctrlKey || e.metaKey || e.altKey || typing || sheet.open) return;

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -91,13 +92,17 @@ func TestKeyboardAlone(t *testing.T) {
 	y.tabTo("account").typed("A-2002").hit(kb.Tab).typed("Called the number on file.").hit(kb.Tab)
 	y.tabTo("code").typed(code)
 	before := s.watch.posts()
-	y.run("press Ctrl+Enter", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(2)))
-	y.keys++
-	if s.watch.posts() != before {
-		t.Error("Ctrl+Enter sends a red form")
+	const ctrl = input.ModifierCtrl
+	enter := func(t input.KeyType) *input.DispatchKeyEventParams {
+		return input.DispatchKeyEvent(t).WithKey("Enter").WithCode("Enter").WithWindowsVirtualKeyCode(13).WithModifiers(ctrl)
 	}
+	y.run("press Ctrl+Enter", enter(input.KeyDown).WithText("\r"), enter(input.KeyUp))
+	if got := y.at(); s.watch.posts() != before || got != "code" {
+		t.Errorf("Ctrl+Enter sends a red form, or leads to %q", got)
+	}
+	y.hit(kb.Tab, kb.Tab) // past Cancel
 	if got := y.at(); !strings.HasPrefix(got, "Approve") && !strings.HasPrefix(got, "Record") && !strings.HasPrefix(got, "Reset") {
-		t.Errorf("Ctrl+Enter leads to %q", got)
+		t.Errorf("the tab key leads to %q", got)
 	}
 	y.leap(kb.Enter).shows("Your approval is recorded")
 	t.Logf("from the queue to a recorded approval: %d keys, %d of them typed text, %v", y.keys, len("A-2002")+len("Called the number on file.")+len(code), time.Since(begun).Round(100*time.Millisecond))
