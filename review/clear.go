@@ -196,7 +196,7 @@ func (d *Desk) after(ctx context.Context, s Session, in Approval, action string,
 	if strings.TrimSpace(in.Reason) == "" {
 		return invalid("reason", "Write why; the audit keeps it.")
 	}
-	check := func(tx *sql.Tx) error { _, err := settled(ctx, tx, in); return err }
+	check := func(tx *sql.Tx) error { _, err := settled(ctx, tx, s, in); return err }
 	if err := d.snapshot(ctx, action, check); err != nil {
 		return err // before the code is used up
 	}
@@ -204,7 +204,7 @@ func (d *Desk) after(ctx context.Context, s Session, in Approval, action string,
 		return err
 	}
 	err := d.update(ctx, action, func(tx *sql.Tx) error {
-		c, err := settled(ctx, tx, in)
+		c, err := settled(ctx, tx, s, in)
 		if err != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func (d *Desk) after(ctx context.Context, s Session, in Approval, action string,
 }
 
 // settled checks what was typed against the closed case as it is now.
-func settled(ctx context.Context, tx *sql.Tx, in Approval) (caseRow, error) {
+func settled(ctx context.Context, tx *sql.Tx, s Session, in Approval) (caseRow, error) {
 	c, err := caseByNumber(ctx, tx, in.Number)
 	switch {
 	case err != nil:
@@ -231,5 +231,5 @@ func settled(ctx context.Context, tx *sql.Tx, in Approval) (caseRow, error) {
 	case strings.TrimSpace(in.Account) != c.account:
 		return c, invalid("account", "Type the account number exactly as it stands above.")
 	}
-	return c, nil
+	return c, stranger(ctx, tx, s, c)
 }

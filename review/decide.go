@@ -129,21 +129,30 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 	if encodeBytes(hash) != in.EvidenceHash {
 		return c, errStale
 	}
-	var voted, same bool
-	who := person(s.Reviewer.Email)
-	err = tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) > 0 FROM approval WHERE case_id = $1 AND round = $2 AND generation = $7 AND (reviewer_id = $3 OR person = $6) AND expires_at > $8),
-		(SELECT count(*) > 0 FROM address WHERE account_id = $4 AND lookup IN ($5, $6))`,
-		c.id, c.round, s.Reviewer.ID, c.account, s.Reviewer.Email, who, status.Generation, micros(time.Now())).Scan(&voted, &same)
+	var voted bool
+	err = tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM approval
+		WHERE case_id = $1 AND round = $2 AND generation = $3 AND (reviewer_id = $4 OR person = $5) AND expires_at > $6`,
+		c.id, c.round, status.Generation, s.Reviewer.ID, person(s.Reviewer.Email), micros(time.Now())).Scan(&voted)
 	switch {
 	case err != nil:
 		return c, err
 	case voted:
 		return c, fail(Conflict, "You approved this case already; the second approval needs another person.")
-	case same, c.requester == s.Reviewer.Email, c.requester == who:
-		return c, fail(Denied, "You belong to this account yourself; somebody else has to decide.")
 	}
-	return c, nil
+	return c, stranger(ctx, tx, s, c)
+}
+
+// stranger refuses whoever is of the account himself: about that somebody else decides,
+// whatever it is.
+func stranger(ctx context.Context, tx *sql.Tx, s Session, c caseRow) error {
+	var own bool
+	who := person(s.Reviewer.Email)
+	err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM address WHERE account_id = $1 AND lookup IN ($2, $3)`,
+		c.account, s.Reviewer.Email, who).Scan(&own)
+	if err == nil && (own || c.requester == s.Reviewer.Email || c.requester == who) {
+		err = fail(Denied, "You belong to this account yourself; somebody else has to decide.")
+	}
+	return err
 }
 
 // person is the mailbox that an address of a reviewer leads to: a tag after "+" makes
@@ -198,6 +207,9 @@ func (d *Desk) act(ctx context.Context, s Session, in Decision, action string, f
 		}
 		if !allowed || c.version != in.Version {
 			return errStale
+		}
+		if err := stranger(ctx, tx, s, c); err != nil {
+			return err
 		}
 		now := time.Now()
 		if action != "" {

@@ -193,6 +193,8 @@ var variations = [][]variation{
 	}, {
 		{"open", func(*review.Facts) {}, nil},
 		{"held", func(f *review.Facts) { f.State = review.StateHeld }, map[string]review.ReqState{"held": review.Failed}},
+		{"frozen", func(f *review.Facts) { f.FrozenUntil = noon.Add(time.Second) }, map[string]review.ReqState{"held": review.Unmet}},
+		{"a row failed", func(f *review.Facts) { f.Evidence = []review.Proof{{Name: "gone", Result: "fail"}} }, map[string]review.ReqState{"evidence": review.Failed}},
 	}, {
 		{"not seen since", func(*review.Facts) {}, nil},
 		{"never signed in", func(f *review.Facts) { f.VerifiedAt = time.Time{} }, nil},
@@ -270,6 +272,40 @@ func checkJudgement(t *testing.T, f review.Facts, p review.Policy, want map[stri
 		t.Fatalf("risk without a reason: %+v", f)
 	}
 	return met
+}
+
+// A row that is mandatory at the risk of the case must have passed, and one that
+// failed stops it at any risk.
+func TestEvidenceAgainstRisk(t *testing.T) {
+	levels := []review.RiskLevel{review.Low, review.Medium, review.High}
+	n := 0
+	for mandatory := range 8 { // each subset of the levels
+		rule := review.EvidenceRule{Name: "callback", Title: "Called back", How: review.Callback}
+		for i, l := range levels {
+			if mandatory>>i&1 == 1 {
+				rule.At = append(rule.At, l)
+			}
+		}
+		p := review.Balanced
+		p.Evidence = []review.EvidenceRule{rule}
+		for risk, spoil := range []func(*review.Facts){func(*review.Facts) {}, func(f *review.Facts) { f.Verdict = "unverified" }, func(f *review.Facts) { f.Quarantined = 1 }} {
+			for _, result := range []string{"", "unknown", "pass", "fail"} {
+				n++
+				f := goodFacts()
+				spoil(&f)
+				if result != "" {
+					f.Evidence = []review.Proof{{Name: "callback", Result: result}}
+				}
+				j := review.Judge(f, p, noon)
+				asked := rule.Mandatory(levels[risk])
+				want := result == "pass" || (result != "fail" && !asked)
+				if j.Risk.Level != levels[risk] || j.Clears() != want || j.Mandatory != map[bool]int{true: 1}[asked && result != "fail"] {
+					t.Errorf("mandatory at %v, %s, %q: clears %t, want %t; %d rows", rule.At, j.Risk.Level, result, j.Clears(), want, j.Mandatory)
+				}
+			}
+		}
+	}
+	t.Logf("%d combinations", n)
 }
 
 // Votes are counted against the tier: one less than needed is open.
