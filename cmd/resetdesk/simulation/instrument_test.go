@@ -185,7 +185,8 @@ func TestEveryWriteHasAPoint(t *testing.T) {
 			for line := range strings.Lines(text) {
 				for _, way := range []string{".Exec(", ".ExecContext(", "\"COMMIT", "`COMMIT"} {
 					i := strings.Index(line, way)
-					if i < 0 || strings.Contains(line, "crashBoth(") || strings.HasPrefix(strings.TrimSpace(line), "//") {
+					if i < 0 || strings.Contains(line, "crashBoth(") || strings.HasPrefix(strings.TrimSpace(line), "//") ||
+						strings.Contains(line, "VACUUM INTO") { // a copy, which changes nothing here
 						continue
 					}
 					receiver := line[strings.LastIndexAny(line[:i], " \t({!")+1 : i]
