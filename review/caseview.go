@@ -235,7 +235,7 @@ func (d *Desk) readPreview(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseVi
 	}
 	now := time.Now()
 	w.When, w.HoldUntil, w.Link = when(now, c.locale), when(now.Add(d.cfg.Policy.Hold), c.locale), d.cfg.BaseURL+"/r/…"
-	v.PreviewSubject, v.PreviewText, err = render(c.locale, "cleared", w)
+	v.PreviewSubject, v.PreviewText, err = d.write(c.locale, "cleared", w)
 	return err
 }
 

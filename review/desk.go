@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
@@ -35,6 +36,7 @@ type Config struct {
 	// nothing comes back.
 	BounceAddress string
 	Budget        Budget
+	Letters       *Letters           // default: the built-in words
 	Signature     *mailbox.Signature // of letters; nil: the mail server signs them, or nobody
 	// Addresses are our own addresses: the ones that requests are written to.
 	Addresses []string
@@ -96,6 +98,7 @@ type Desk struct {
 	assessing chan struct{} // held by who assesses
 	decoy     string        // the hash of a password that nobody has
 	tries     signInTries
+	broken    atomic.Pointer[string] // why a template of the operator was passed over
 	watch     auditWatch
 	alarms    alarmWatch
 	news      news
@@ -131,6 +134,9 @@ func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 	cfg.Resolver = sender.NewCache(cfg.Resolver, keptKeys)
 	if cfg.UncertainWait <= 0 {
 		cfg.UncertainWait = 15 * time.Minute
+	}
+	if cfg.Letters == nil {
+		cfg.Letters = builtInLetters
 	}
 	if cfg.TOTP.Issuer == "" {
 		cfg.TOTP.Issuer = cfg.Brand

@@ -1,39 +1,19 @@
 package review
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/bounce"
 )
-
-// The words of the letters, one file a language. Translators edit these files
-// and nothing else; the HTML part is made from the text.
-//
-//go:embed letters/*.tmpl
-var letterFiles embed.FS
-
-// locales are the languages we write in; others get the first.
-var locales = []string{"en", "de", "nl", "fr", "es"}
-
-var letterTemplates = func() map[string]*template.Template {
-	all := map[string]*template.Template{}
-	for _, l := range locales {
-		all[l] = template.Must(template.ParseFS(letterFiles, "letters/"+l+".tmpl"))
-	}
-	return all
-}()
 
 // words are what a letter may say. All are text; the templates decide.
 type words struct {
@@ -59,19 +39,6 @@ type recipient struct {
 	address string
 	lookup  string
 	role    string
-}
-
-// render writes subject and text of a letter in the given language.
-func render(locale, kind string, w words) (subject, text string, err error) {
-	t, ok := letterTemplates[locale]
-	if !ok {
-		t = letterTemplates[locales[0]]
-	}
-	var s, b bytes.Buffer
-	if err := errors.Join(t.ExecuteTemplate(&s, kind+".subject", w), t.ExecuteTemplate(&b, kind+".text", w)); err != nil {
-		return "", "", fmt.Errorf("render letter: %w", err)
-	}
-	return s.String(), wrap(b.String()), nil
 }
 
 // An owed letter says what it belongs to: a case, or one user and a topic.
@@ -117,7 +84,7 @@ func threadOf(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipi
 // queue renders a letter, seals it and puts it into the outbox, all in the
 // transaction that owes it.
 func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.Time) error {
-	subject, text, err := render(o.locale, o.kind, w)
+	subject, text, err := d.write(o.locale, o.kind, w)
 	if err != nil {
 		return err
 	}
@@ -420,5 +387,3 @@ func (d *Desk) tellUndone(ctx context.Context, tx *sql.Tx, c caseRow, reset int6
 	}
 	return nil
 }
-
-func (d *Desk) brokenTemplate() string { return "" }

@@ -28,6 +28,7 @@ type Config struct {
 	// [mailbox], but for its user, password, folders and addresses.
 	Mailboxes map[string]*MailboxConfig `toml:"mailboxes"`
 	SMTP      SMTPConfig                `toml:"smtp"`
+	Letters   LettersConfig             `toml:"letters"`
 	DNS       DNSConfig                 `toml:"dns"`
 	Accounts  AccountsConfig            `toml:"accounts"`
 	Policy    PolicyConfig              `toml:"policy"`
@@ -135,6 +136,11 @@ func (d DKIMConfig) Signature() (*mailbox.Signature, error) {
 		return nil, nil
 	}
 	return mailbox.LoadSignature(d.Domain, d.Selector, d.KeyFile)
+}
+
+// LettersConfig is [letters].
+type LettersConfig struct {
+	Dir string `toml:"dir"` // files of the operator's in place of built-in ones; "": none
 }
 
 // DNSConfig is [dns].

@@ -30,6 +30,7 @@ func (l *loader) check(c *Config) {
 	c.Database.Path, c.Keys.File, c.Accounts.File = l.resolve(c.Database.Path), l.expand("keys.file", c.Keys.File), l.resolve(c.Accounts.File)
 	l.required("audit.key_file", c.Audit.KeyFile, "audit.key")
 	c.Audit.KeyFile, c.Audit.HeadsFile = l.expand("audit.key_file", c.Audit.KeyFile), l.resolve(c.Audit.HeadsFile)
+	c.Letters.Dir = l.resolve(c.Letters.Dir)
 	l.checkPolicy(c.Policy)
 	l.checkTOTP(&c.TOTP, c.Server.Brand)
 	if c.API.Rate < 1 || c.API.Rate > 10_000 {

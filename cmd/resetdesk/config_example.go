@@ -130,6 +130,9 @@ from = FROM
 # selector = "reset1"
 # key_file = "dkim.key"
 
+[letters]
+# dir = ""                             # a folder with words of your own: resetdesk letters -h
+
 [dns]
 # resolver = "127.0.0.1:53"            # the system's when not given
 

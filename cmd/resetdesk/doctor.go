@@ -93,7 +93,7 @@ func runDoctor(c *cobra.Command, config string, only []string, asJSON, detail bo
 func subject(path string, cfg Config) *doctor.Subject {
 	s := &doctor.Subject{
 		Config: path, Keys: cfg.Given, KeyFile: cfg.Keys.File, Database: cfg.Database.Path, Accounts: cfg.Accounts.File,
-		Addresses: cfg.addresses(), Postman: postmanConfig(cfg), From: cfg.SMTP.Sender.Address, Bounces: cfg.SMTP.BounceAddress, Signature: cfg.SMTP.DKIM.Signature, Resolver: cfg.DNS.Resolver, BaseURL: cfg.Server.BaseURL,
+		Addresses: cfg.addresses(), Postman: postmanConfig(cfg), From: cfg.SMTP.Sender.Address, Bounces: cfg.SMTP.BounceAddress, Signature: cfg.SMTP.DKIM.Signature, Letters: cfg.Letters.check, Resolver: cfg.DNS.Resolver, BaseURL: cfg.Server.BaseURL,
 	}
 	for _, m := range cfg.boxes() {
 		s.Boxes = append(s.Boxes, doctor.Box{Section: m.Section, Mailbox: m.watcher(), Folders: m.Folders, Trust: m.Trust()})

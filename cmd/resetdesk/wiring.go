@@ -42,7 +42,12 @@ func reviewConfig(cfg Config, log *slog.Logger, lettersReady, hooksReady func())
 	if err != nil {
 		return rc, err
 	}
+	letters, err := review.LoadLetters(cfg.Letters.Dir)
+	if err != nil {
+		return rc, err
+	}
 	rc = review.Config{
+		Letters:  letters,
 		AuditKey: auditKey, Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.addresses(),
 		MailRules: cfg.Mailbox.rules(), Mailboxes: map[string]review.MailRules{},

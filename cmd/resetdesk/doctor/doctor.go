@@ -52,6 +52,7 @@ type Subject struct {
 	Postman   mailbox.PostmanConfig
 	From      string                             // the address that letters come from
 	Bounces   string                             // smtp.bounce_address
+	Letters   func() (string, error)             // which words letters have
 	Signature func() (*mailbox.Signature, error) // without an error nil: letters are not signed here
 	Resolver  string                             // host:port, "" for the system's
 	BaseURL   string
@@ -98,6 +99,7 @@ var checks = []check{
 	{"outbox", "Waiting letters", (*Subject).checkOutbox, false},
 	{"bounces", "Return path", (*Subject).checkBounces, false},
 	{"dkim", "Own signature", (*Subject).checkDKIM, false},
+	{"letters", "Letters", (*Subject).checkLetters, false},
 }
 
 // Names lists the checks that Examine knows.

@@ -47,3 +47,13 @@ func (s *Subject) checkDKIM(ctx context.Context) Finding {
 	}
 	return ok("%s has the key that signs", sig.Name())
 }
+
+// checkLetters writes every letter with sample data.
+func (s *Subject) checkLetters(context.Context) Finding {
+	text, err := s.Letters()
+	if err != nil {
+		lines := strings.Split(err.Error(), "\n")
+		return fail("mend these, then run resetdesk letters check -config "+s.Config+"\n"+strings.Join(lines[1:], "\n"), "%s", lines[0])
+	}
+	return ok("%s", text)
+}
