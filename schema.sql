@@ -665,6 +665,8 @@ BEGIN SELECT RAISE(ABORT, 'a node is never deleted'); END;
 -- People of the desk
 ---------------------------------------------------------------------------
 
+-- The second factor is that of the holder; a reset of it gives the reviewer
+-- another holder, see staff_reset. Who is disabled is out at once.
 CREATE TABLE reviewer (
     id           INTEGER PRIMARY KEY,
     holder_id    TEXT NOT NULL UNIQUE REFERENCES holder (id) CHECK (holder_id LIKE 'staff:%'),
@@ -675,14 +677,46 @@ CREATE TABLE reviewer (
     failures     INTEGER NOT NULL DEFAULT 0,
     locked_until INTEGER NOT NULL DEFAULT 0,
     created_at   INTEGER NOT NULL,
-    disabled_at  INTEGER
+    disabled_at  INTEGER,
+    handle       BLOB UNIQUE CHECK (length(handle) = 32), -- what passkeys know the person by: chance, and no address (WebAuthn 5.4.3)
+    told_seq     INTEGER NOT NULL DEFAULT 0, -- resets of reviewers up to this audit event were told at a sign-in
+    UNIQUE (id, email)
 ) STRICT;
 
 CREATE TRIGGER reviewer_fixed BEFORE UPDATE ON reviewer
-WHEN NEW.id <> OLD.id OR NEW.holder_id <> OLD.holder_id OR NEW.email <> OLD.email
+WHEN NEW.id <> OLD.id OR NEW.email <> OLD.email OR (OLD.handle IS NOT NULL AND NEW.handle IS NOT OLD.handle) OR NEW.told_seq < OLD.told_seq
+    OR (NEW.holder_id <> OLD.holder_id AND NOT EXISTS (SELECT 1 FROM staff_reset
+        WHERE reviewer_id = OLD.id AND old_holder = OLD.holder_id AND new_holder = NEW.holder_id))
 BEGIN SELECT RAISE(ABORT, 'a reviewer stays the same person'); END;
 CREATE TRIGGER reviewer_kept BEFORE DELETE ON reviewer
 BEGIN SELECT RAISE(ABORT, 'a reviewer is disabled, never deleted'); END;
+
+-- An admin who cannot sign in is none: one with a factor must be left.
+CREATE TRIGGER reviewer_last_admin BEFORE UPDATE OF role, disabled_at ON reviewer
+WHEN OLD.role = 'admin' AND OLD.disabled_at IS NULL AND (NEW.role <> 'admin' OR NEW.disabled_at IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM reviewer a JOIN credential c ON c.user_id = a.holder_id AND c.state = 'active'
+        WHERE a.id <> OLD.id AND a.role = 'admin' AND a.disabled_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'the last admin stays'); END;
+
+CREATE TRIGGER reviewer_disabled AFTER UPDATE OF disabled_at ON reviewer
+WHEN NEW.disabled_at IS NOT NULL AND OLD.disabled_at IS NULL
+BEGIN
+    -- For good: an ended session stays ended.
+    UPDATE session SET ended_at = NEW.disabled_at WHERE reviewer_id = NEW.id AND ended_at IS NULL;
+    UPDATE invitation SET used_at = NEW.disabled_at WHERE reviewer_id = NEW.id AND used_at IS NULL;
+END;
+
+-- With the factor goes all that was proved by it, and the password: both are set
+-- anew by invitation.
+CREATE TRIGGER reviewer_renewed AFTER UPDATE OF holder_id ON reviewer
+WHEN NEW.holder_id <> OLD.holder_id
+BEGIN
+    -- For good: an ended session stays ended.
+    UPDATE session SET ended_at = (SELECT confirmed_at FROM staff_reset WHERE new_holder = NEW.holder_id) WHERE reviewer_id = NEW.id AND ended_at IS NULL;
+    UPDATE passkey SET removed_at = (SELECT confirmed_at FROM staff_reset WHERE new_holder = NEW.holder_id) WHERE reviewer_id = NEW.id AND removed_at IS NULL;
+    UPDATE invitation SET used_at = (SELECT confirmed_at FROM staff_reset WHERE new_holder = NEW.holder_id) WHERE reviewer_id = NEW.id AND used_at IS NULL;
+    UPDATE reviewer SET password = NULL, failures = 0, locked_until = 0 WHERE id = NEW.id;
+END;
 
 CREATE TABLE invitation (
     hash        BLOB PRIMARY KEY CHECK (length(hash) = 32),
@@ -699,6 +733,11 @@ BEGIN SELECT RAISE(ABORT, 'an invitation is used once'); END;
 CREATE TRIGGER invitation_kept BEFORE DELETE ON invitation
 BEGIN SELECT RAISE(ABORT, 'an invitation is used once and kept'); END;
 
+-- A session is named by the hash of its token. Whatever gives it more rights
+-- (the second factor, a step-up) ends it and begins another one under a new
+-- token, which follows it: a token that somebody planted or saw earlier gains
+-- nothing. factor_at is 0 while the second factor is owed (after single
+-- sign-on): such a session may only pay it, or enroll.
 CREATE TABLE session (
     hash        BLOB PRIMARY KEY CHECK (length(hash) = 32),
     reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
@@ -708,16 +747,156 @@ CREATE TABLE session (
     step_up_at  INTEGER NOT NULL DEFAULT 0, -- last fresh second factor
     ip          TEXT NOT NULL,
     agent       TEXT NOT NULL,
-    ended_at    INTEGER
+    ended_at    INTEGER,
+    via         TEXT NOT NULL DEFAULT 'password' CHECK (via IN ('password', 'passkey', 'sso')),
+    factor_at   INTEGER NOT NULL,
+    follows     BLOB UNIQUE REFERENCES session (hash),
+    CHECK (factor_at = 0 OR factor_at >= created_at),
+    CHECK (step_up_at = 0 OR factor_at > 0),
+    CHECK (factor_at > 0 OR via = 'sso')
 ) STRICT;
 
 CREATE INDEX session_of_reviewer ON session (reviewer_id);
 
+CREATE TRIGGER session_new BEFORE INSERT ON session
+WHEN NEW.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM session WHERE hash = NEW.hash)
+    OR EXISTS (SELECT 1 FROM reviewer WHERE id = NEW.reviewer_id AND disabled_at IS NOT NULL)
+    OR (NEW.factor_at > 0 AND NOT EXISTS (SELECT 1 FROM reviewer r JOIN credential c ON c.user_id = r.holder_id AND c.state = 'active'
+        WHERE r.id = NEW.reviewer_id))
+    OR (NEW.follows IS NOT NULL AND NOT EXISTS (SELECT 1 FROM session o WHERE o.hash = NEW.follows AND o.reviewer_id = NEW.reviewer_id
+        AND o.ended_at IS NOT NULL AND o.created_at = NEW.created_at AND o.expires_at = NEW.expires_at))
+BEGIN SELECT RAISE(ABORT, 'a session is for a reviewer who is not disabled, and follows one that ended'); END;
+
 CREATE TRIGGER session_ended BEFORE UPDATE ON session
 WHEN OLD.ended_at IS NOT NULL OR NEW.hash <> OLD.hash OR NEW.reviewer_id <> OLD.reviewer_id OR NEW.expires_at > OLD.expires_at
+    OR NEW.via <> OLD.via OR NEW.factor_at <> OLD.factor_at OR NEW.follows IS NOT OLD.follows
 BEGIN SELECT RAISE(ABORT, 'an ended session stays ended'); END;
 CREATE TRIGGER session_kept BEFORE DELETE ON session
 BEGIN SELECT RAISE(ABORT, 'a session stays ended, and is never deleted'); END;
+
+-- A passkey of a reviewer (WebAuthn). It proves both factors at once, for user
+-- verification is required. sign_count never goes back; where an authenticator
+-- says it did, there may be a copy of it: suspect_at is set and it is refused.
+CREATE TABLE passkey (
+    id          INTEGER PRIMARY KEY,
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    credential  BLOB NOT NULL UNIQUE CHECK (length(credential) BETWEEN 16 AND 1023),
+    record      TEXT NOT NULL,            -- public key and flags, as the library writes them
+    name        TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 60),
+    sign_count  INTEGER NOT NULL CHECK (sign_count >= 0),
+    created_at  INTEGER NOT NULL,
+    used_at     INTEGER NOT NULL DEFAULT 0,
+    suspect_at  INTEGER,
+    removed_at  INTEGER
+) STRICT;
+
+CREATE INDEX passkey_of_reviewer ON passkey (reviewer_id);
+
+CREATE TRIGGER passkey_new BEFORE INSERT ON passkey
+WHEN NEW.removed_at IS NOT NULL OR NEW.suspect_at IS NOT NULL OR EXISTS (SELECT 1 FROM passkey WHERE id = NEW.id OR credential = NEW.credential)
+    OR (SELECT count(*) FROM passkey WHERE reviewer_id = NEW.reviewer_id AND removed_at IS NULL) >= 10
+    OR NOT EXISTS (SELECT 1 FROM reviewer r JOIN credential c ON c.user_id = r.holder_id AND c.state = 'active'
+        WHERE r.id = NEW.reviewer_id AND r.disabled_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'a passkey is of one reviewer, who has a second factor, and of nobody else ever'); END;
+
+CREATE TRIGGER passkey_fixed BEFORE UPDATE ON passkey
+WHEN NEW.id <> OLD.id OR NEW.reviewer_id <> OLD.reviewer_id OR NEW.credential <> OLD.credential OR NEW.created_at <> OLD.created_at
+    OR NEW.sign_count < OLD.sign_count OR (OLD.removed_at IS NOT NULL AND NEW.removed_at IS NOT OLD.removed_at)
+    OR (OLD.suspect_at IS NOT NULL AND NEW.suspect_at IS NOT OLD.suspect_at)
+    OR (NEW.used_at <> OLD.used_at AND (OLD.removed_at IS NOT NULL OR OLD.suspect_at IS NOT NULL))
+BEGIN SELECT RAISE(ABORT, 'a passkey stays what it is, and what was removed stays removed'); END;
+CREATE TRIGGER passkey_kept BEFORE DELETE ON passkey
+BEGIN SELECT RAISE(ABORT, 'a passkey is removed, never deleted'); END;
+
+-- A challenge is answered once. Those that nobody answered are written nowhere.
+CREATE TABLE passkey_use (
+    challenge  BLOB PRIMARY KEY CHECK (length(challenge) = 32), -- its hash
+    passkey_id INTEGER NOT NULL REFERENCES passkey (id),
+    at         INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER passkey_use_new BEFORE INSERT ON passkey_use
+WHEN EXISTS (SELECT 1 FROM passkey_use WHERE challenge = NEW.challenge)
+    OR NOT EXISTS (SELECT 1 FROM passkey WHERE id = NEW.passkey_id AND removed_at IS NULL AND suspect_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'a challenge is answered once, by a passkey in use'); END;
+CREATE TRIGGER passkey_use_fixed BEFORE UPDATE ON passkey_use
+BEGIN SELECT RAISE(ABORT, 'an answered challenge stays answered'); END;
+CREATE TRIGGER passkey_use_kept BEFORE DELETE ON passkey_use
+BEGIN SELECT RAISE(ABORT, 'an answered challenge stays answered'); END;
+
+-- Who a reviewer is to the provider of single sign-on: issuer and subject, never
+-- an e-mail address, which others can come to hold (OpenID Connect Core 5.7).
+CREATE TABLE sso_identity (
+    issuer      TEXT NOT NULL CHECK (issuer <> ''),
+    subject     TEXT NOT NULL CHECK (length(subject) BETWEEN 1 AND 255),
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    bound_at    INTEGER NOT NULL,
+    PRIMARY KEY (issuer, subject),
+    UNIQUE (reviewer_id, issuer)
+) STRICT;
+
+CREATE TRIGGER sso_identity_fixed BEFORE UPDATE ON sso_identity
+BEGIN SELECT RAISE(ABORT, 'an identity is bound to one reviewer for good'); END;
+CREATE TRIGGER sso_identity_kept BEFORE DELETE ON sso_identity
+BEGIN SELECT RAISE(ABORT, 'an identity is bound to one reviewer for good'); END;
+
+-- The second factor of a reviewer is taken away by two admins, both others than
+-- the reviewer, each with a fresh second factor of their own; or by the operator
+-- on the host, alone, when no two are left (asked_by NULL). The reviewer gets a
+-- new holder without a factor: the old one keeps its history and opens nothing.
+CREATE TABLE staff_reset (
+    id           INTEGER PRIMARY KEY,
+    reviewer_id  INTEGER NOT NULL REFERENCES reviewer (id),
+    old_holder   TEXT NOT NULL REFERENCES holder (id),
+    new_holder   TEXT UNIQUE REFERENCES holder (id),
+    reason       TEXT NOT NULL CHECK (trim(reason) <> ''),
+    asked_by     INTEGER REFERENCES reviewer (id),
+    asked_in     BLOB REFERENCES session (hash),
+    asked_at     INTEGER NOT NULL,
+    asked_seq    INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
+    confirmed_by INTEGER REFERENCES reviewer (id),
+    confirmed_in BLOB REFERENCES session (hash),
+    confirmed_at INTEGER,
+    audit_seq    INTEGER UNIQUE REFERENCES audit (seq),
+    withdrawn_at INTEGER,
+    CHECK (asked_by IS NOT reviewer_id AND confirmed_by IS NOT reviewer_id),
+    CHECK (asked_by IS NULL OR confirmed_by IS NOT asked_by),
+    CHECK ((asked_by IS NULL) = (asked_in IS NULL)),
+    CHECK ((confirmed_by IS NULL) = (confirmed_in IS NULL)),
+    CHECK ((confirmed_at IS NULL) = (audit_seq IS NULL) AND (confirmed_at IS NULL) = (new_holder IS NULL)),
+    CHECK (confirmed_at IS NULL OR (confirmed_by IS NULL) = (asked_by IS NULL)),
+    CHECK (confirmed_at IS NULL OR (withdrawn_at IS NULL AND confirmed_at >= asked_at))
+) STRICT;
+
+CREATE UNIQUE INDEX staff_reset_one_open ON staff_reset (reviewer_id) WHERE confirmed_at IS NULL AND withdrawn_at IS NULL;
+
+CREATE TRIGGER staff_reset_new BEFORE INSERT ON staff_reset
+WHEN NEW.confirmed_at IS NOT NULL OR NEW.withdrawn_at IS NOT NULL
+    OR EXISTS (SELECT 1 FROM staff_reset WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM reviewer WHERE id = NEW.reviewer_id AND holder_id = NEW.old_holder)
+    OR NOT EXISTS (SELECT 1 FROM audit WHERE seq = NEW.asked_seq AND action = 'reviewer.reset_asked' AND object = 'reviewer:' || NEW.reviewer_id
+        AND actor = CASE WHEN NEW.asked_by IS NULL THEN 'host' ELSE 'reviewer:' || NEW.asked_by END)
+    OR (NEW.asked_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM session s JOIN reviewer a ON a.id = s.reviewer_id
+        WHERE s.hash = NEW.asked_in AND a.id = NEW.asked_by AND a.role = 'admin' AND a.disabled_at IS NULL AND s.ended_at IS NULL
+            AND s.step_up_at <= NEW.asked_at AND NEW.asked_at - s.step_up_at <= 300000000))
+BEGIN SELECT RAISE(ABORT, 'an admin with a fresh second factor asks for the reset of another one''s'); END;
+
+CREATE TRIGGER staff_reset_confirmed BEFORE UPDATE ON staff_reset
+WHEN NEW.id <> OLD.id OR NEW.reviewer_id <> OLD.reviewer_id OR NEW.old_holder <> OLD.old_holder OR NEW.reason <> OLD.reason
+    OR NEW.asked_by IS NOT OLD.asked_by OR NEW.asked_in IS NOT OLD.asked_in OR NEW.asked_at <> OLD.asked_at OR NEW.asked_seq <> OLD.asked_seq
+    OR OLD.confirmed_at IS NOT NULL OR OLD.withdrawn_at IS NOT NULL
+    OR (NEW.confirmed_at IS NOT NULL AND (NEW.confirmed_at - NEW.asked_at > 86400000000
+        OR NOT EXISTS (SELECT 1 FROM reviewer WHERE id = NEW.reviewer_id AND holder_id = NEW.old_holder)
+        OR NOT EXISTS (SELECT 1 FROM audit WHERE seq = NEW.audit_seq AND object = 'reviewer:' || NEW.reviewer_id
+            AND action = CASE WHEN NEW.confirmed_by IS NULL THEN 'reviewer.recovered' ELSE 'reviewer.reset' END
+            AND actor = CASE WHEN NEW.confirmed_by IS NULL THEN 'host' ELSE 'reviewer:' || NEW.confirmed_by END)
+        OR (NEW.confirmed_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM session s JOIN reviewer a ON a.id = s.reviewer_id
+            WHERE s.hash = NEW.confirmed_in AND a.id = NEW.confirmed_by AND a.role = 'admin' AND a.disabled_at IS NULL AND s.ended_at IS NULL
+                AND s.step_up_at <= NEW.confirmed_at AND NEW.confirmed_at - s.step_up_at <= 300000000))))
+BEGIN SELECT RAISE(ABORT, 'a second admin with a fresh second factor confirms within a day'); END;
+
+CREATE TRIGGER staff_reset_kept BEFORE DELETE ON staff_reset
+BEGIN SELECT RAISE(ABORT, 'a reset of a reviewer stays on record'); END;
 
 ---------------------------------------------------------------------------
 -- The JSON API: its keys, and what it answered lately
@@ -1294,7 +1473,7 @@ BEGIN SELECT RAISE(ABORT, 'an approval is for the open case, its user and genera
 CREATE TRIGGER approval_person BEFORE INSERT ON approval
 WHEN NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
         WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL
-            AND s.expires_at > NEW.decided_at AND s.step_up_at = NEW.step_up_at
+            AND s.expires_at > NEW.decided_at AND s.step_up_at = NEW.step_up_at AND s.factor_at > 0
             AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
             AND (r.email = NEW.person OR r.email LIKE replace(NEW.person, '@', '+%@'))
             AND NOT EXISTS (SELECT 1 FROM reset_case k LEFT JOIN address d ON d.account_id = k.account_id
@@ -1394,7 +1573,9 @@ BEGIN SELECT RAISE(ABORT, 'an undo is never deleted'); END;
 --
 -- It belongs to a case, or to one user. Then its topic says what it tells of,
 -- once to each address: 'event:17' the factor_event 17, 'due:2027-01-31:7' that
--- a factor is mandatory from that day, told 7 days before it.
+-- a factor is mandatory from that day, told 7 days before it. Or it belongs to a
+-- reviewer, goes to the reviewer's own address, and tells of an audit event:
+-- 'audit:311'.
 CREATE TABLE letter (
     id         INTEGER PRIMARY KEY,
     case_id    INTEGER REFERENCES reset_case (id),
@@ -1402,11 +1583,12 @@ CREATE TABLE letter (
     round      INTEGER NOT NULL,            -- of the case; 0 without one
     serial     INTEGER NOT NULL DEFAULT 1,  -- counts repeats that a person asked for
     user_id    TEXT REFERENCES panel_user (id),
+    reviewer_id INTEGER REFERENCES reviewer (id),
     topic      TEXT,
     kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn', 'vouch',
                    'enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off', 'codes_renewed', 'code_used',
-                   'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder')),
-    address_id INTEGER NOT NULL,
+                   'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder', 'staff')),
+    address_id INTEGER,                     -- NULL: to a reviewer
     recipient  TEXT NOT NULL,
     message_id TEXT NOT NULL UNIQUE,
     subject    TEXT NOT NULL,
@@ -1422,12 +1604,14 @@ CREATE TABLE letter (
     response   TEXT NOT NULL DEFAULT '',
     uncertain  INTEGER NOT NULL DEFAULT 0,  -- how often nobody could know whether it arrived
     FOREIGN KEY (address_id, recipient) REFERENCES address (id, address),
+    FOREIGN KEY (reviewer_id, recipient) REFERENCES reviewer (id, email),
     UNIQUE (case_id, round, kind, address_id, serial),
     CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL)),
     CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn', 'vouch'))),
-    CHECK ((case_id IS NULL) = (user_id IS NOT NULL) AND (case_id IS NULL) = (topic IS NOT NULL)),
+    CHECK ((case_id IS NOT NULL) + (user_id IS NOT NULL) + (reviewer_id IS NOT NULL) = 1 AND (case_id IS NULL) = (topic IS NOT NULL)),
+    CHECK ((reviewer_id IS NOT NULL) = (kind = 'staff') AND (reviewer_id IS NULL) = (address_id IS NOT NULL)),
     CHECK (case_id IS NOT NULL OR (round = 0 AND serial = 1)),
-    CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' ELSE 'event:_%' END)
+    CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' WHEN 'staff' THEN 'audit:_%' ELSE 'event:_%' END)
 ) STRICT;
 
 CREATE INDEX letter_key ON letter (substr(sealed, 2, 4)); -- the id of the key that sealed it
@@ -1443,7 +1627,7 @@ CREATE INDEX letter_to_user_lately ON letter (user_id, queued_at) WHERE user_id 
 CREATE TRIGGER letter_new BEFORE INSERT ON letter
 WHEN NEW.state <> 'queued' OR NEW.attempt <> 0
     OR EXISTS (SELECT 1 FROM letter WHERE id = NEW.id)
-    OR (NEW.user_id IS NULL AND NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
+    OR (NEW.user_id IS NULL AND NEW.reviewer_id IS NULL AND NOT EXISTS (SELECT 1 FROM reset_case c JOIN address a ON a.id = NEW.address_id
         WHERE c.id = NEW.case_id AND c.round = NEW.round
             AND (a.account_id = c.account_id OR (c.account_id IS NULL AND a.lookup = c.requester))
             AND (a.role IN ('admin', 'notify') OR a.user_id = c.user_id) AND (a.until IS NULL OR NEW.kind IN ('cleared', 'notice'))
@@ -1479,9 +1663,20 @@ WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (
         AND NOT EXISTS (SELECT 1 FROM credential WHERE user_id = u.id AND state = 'active'))
 BEGIN SELECT RAISE(ABORT, 'a letter to a user tells of an event, or reminds who has yet to enroll'); END;
 
+-- Admins are told of every reset of a reviewer, and so is the reviewer.
+CREATE UNIQUE INDEX letter_of_reviewer ON letter (reviewer_id, topic) WHERE reviewer_id IS NOT NULL;
+
+CREATE TRIGGER letter_to_reviewer BEFORE INSERT ON letter
+WHEN NEW.reviewer_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM audit e JOIN reviewer r ON r.id = NEW.reviewer_id AND r.disabled_at IS NULL
+    WHERE NEW.topic = 'audit:' || e.seq AND e.seq = CAST(substr(NEW.topic, 7) AS INTEGER)
+        AND e.action IN ('reviewer.reset_asked', 'reviewer.reset', 'reviewer.recovered')
+        AND (r.role = 'admin' OR e.object = 'reviewer:' || r.id))
+BEGIN SELECT RAISE(ABORT, 'a letter to a reviewer tells admins, or the one concerned, of a reset'); END;
+
 CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
 WHEN NEW.id <> OLD.id OR NEW.case_id IS NOT OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round
-    OR NEW.user_id IS NOT OLD.user_id OR NEW.topic IS NOT OLD.topic OR NEW.kind <> OLD.kind OR NEW.address_id <> OLD.address_id OR NEW.recipient <> OLD.recipient
+    OR NEW.user_id IS NOT OLD.user_id OR NEW.reviewer_id IS NOT OLD.reviewer_id OR NEW.topic IS NOT OLD.topic OR NEW.kind <> OLD.kind OR NEW.address_id IS NOT OLD.address_id OR NEW.recipient <> OLD.recipient
     OR NEW.message_id <> OLD.message_id OR NEW.sha256 <> OLD.sha256 OR NEW.subject <> OLD.subject
     OR NEW.attempt < OLD.attempt OR (OLD.tried_at IS NOT NULL AND NEW.tried_at IS NOT OLD.tried_at)
     OR (OLD.state = 'sent' AND (NEW.state <> 'sent' OR NEW.epoch <> OLD.epoch OR NEW.attempt <> OLD.attempt OR NEW.next_at <> OLD.next_at

@@ -33,7 +33,8 @@ func readAttacks(t *testing.T, l life, now time.Time) []attack {
 	m := macros{life: l, now: now.UnixMicro()}
 	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
 		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey, "note": m.note, "fact": m.fact,
-		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze}).Parse(string(text))
+		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze,
+		"staffevent": m.staffEvent, "ask": m.ask, "confirmed": m.confirmed, "passkey": m.passkey}).Parse(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +106,38 @@ func (m macros) event(action, name string, more ...string) string {
 		a["at"], a["actor"], action, m.of(name, "number"))
 }
 
+// staffEvent is an audit event about a reviewer.
+func (m macros) staffEvent(action string, reviewer int, actor string) string {
+	return fmt.Sprintf(`INSERT INTO audit SELECT seq + 1, %d, '%s', '%s', 'reviewer:%d', '{}', hash, randomblob(32), '', '' FROM audit ORDER BY seq DESC LIMIT 1;`,
+		m.now, actor, action, reviewer)
+}
+
+// ask asks for the reset of sam's factor (reviewer 2) by rita (1), who has stepped up.
+func (m macros) ask(more ...string) string {
+	a := m.args(more, map[string]string{"by": "1", "actor": "reviewer:1", "of": "2", "at": fmt.Sprint(m.now)})
+	return m.staffEvent("reviewer.reset_asked", 2, a["actor"]) + m.stepUp(1) + fmt.Sprintf(`
+		INSERT INTO staff_reset (reviewer_id, old_holder, reason, asked_by, asked_in, asked_at, asked_seq) VALUES (%[2]s, 'staff:2', 'x', %[1]s,
+			(SELECT max(hash) FROM session WHERE reviewer_id = %[1]s AND ended_at IS NULL), %[3]s, %[4]s);`, a["by"], a["of"], a["at"], m.seq())
+}
+
+// confirmed confirms it by vera (3), who was made an admin and stepped up.
+func (m macros) confirmed(more ...string) string {
+	a := m.args(more, map[string]string{"by": "3", "role": "admin", "at": fmt.Sprint(m.now), "step": fmt.Sprint(m.now)})
+	return fmt.Sprintf(`UPDATE reviewer SET role = '%s' WHERE id = 3; UPDATE session SET step_up_at = %s WHERE reviewer_id = 3 AND ended_at IS NULL;
+		INSERT INTO holder (id) VALUES ('staff:2:2');`, a["role"], a["step"]) + m.staffEvent("reviewer.reset", 2, "reviewer:"+a["by"]) + fmt.Sprintf(`
+		UPDATE staff_reset SET confirmed_by = %[1]s, confirmed_in = (SELECT max(hash) FROM session WHERE reviewer_id = %[1]s AND ended_at IS NULL),
+			confirmed_at = %[2]s, audit_seq = %[3]s, new_holder = 'staff:2:2' WHERE reviewer_id = 2;`, a["by"], a["at"], m.seq())
+}
+
+// passkey is one of sam's.
+func (m macros) passkey(more ...string) string {
+	a := m.args(more, map[string]string{"of": "2", "id": "1", "credential": "zeroblob(32)"})
+	return fmt.Sprintf(`INSERT %s INTO passkey (id, reviewer_id, credential, record, name, sign_count, created_at) VALUES (%s, %s, %s, '{}', 'blue', 5, %d);`,
+		a["or"], a["id"], a["of"], a["credential"], m.now)
+}
+
 func (m macros) stepUp(reviewer int) string {
-	return fmt.Sprintf(`UPDATE session SET step_up_at = %d WHERE reviewer_id = %d;`, m.now, reviewer)
+	return fmt.Sprintf(`UPDATE session SET step_up_at = %d WHERE reviewer_id = %d AND ended_at IS NULL;`, m.now, reviewer)
 }
 
 func (m macros) vote(name string, more ...string) string {
@@ -122,14 +153,14 @@ func (m macros) vote(name string, more ...string) string {
 		a["generation"] = "(SELECT generation FROM holder WHERE id = " + a["user"] + ")"
 	}
 	if a["session"] == "" {
-		a["session"] = "(SELECT max(hash) FROM session WHERE reviewer_id = " + a["reviewer"] + ")"
+		a["session"] = "(SELECT max(hash) FROM session WHERE ended_at IS NULL AND reviewer_id = " + a["reviewer"] + ")"
 	}
 	if a["actor"] == "" {
 		a["actor"] = "reviewer:" + a["reviewer"]
 	}
 	s := m.event(a["event"], name, "actor="+a["actor"]) + "\n"
 	if !stepped {
-		s += "UPDATE session SET step_up_at = " + a["step"] + " WHERE reviewer_id = " + a["reviewer"] + ";\n"
+		s += "UPDATE session SET step_up_at = " + a["step"] + " WHERE ended_at IS NULL AND reviewer_id = " + a["reviewer"] + ";\n"
 	}
 	return s + fmt.Sprintf(`INSERT `+a["or"]+` INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at, evidence_hash, person, reason, decided_at, expires_at, audit_seq)
 		VALUES (%d, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);`, m.life[name], a["round"], a["user"], a["generation"], a["reviewer"], a["session"],
@@ -172,7 +203,7 @@ func (m macros) letter(name string, more ...string) string {
 // of the reviewers: 1 is Rita, an admin; 2 Sam; 3 Vera, a viewer; 4 Sanne, who is a user too; 5 Sam again.
 func (m macros) signed(a map[string]string) {
 	if a["session"] == "" {
-		a["session"] = "(SELECT max(hash) FROM session WHERE reviewer_id = " + a["reviewer"] + ")"
+		a["session"] = "(SELECT max(hash) FROM session WHERE ended_at IS NULL AND reviewer_id = " + a["reviewer"] + ")"
 	}
 	if a["actor"] == "" {
 		a["actor"] = "reviewer:" + a["reviewer"]

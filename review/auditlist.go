@@ -15,7 +15,7 @@ import (
 
 // Audits reports whether the role may take the audit and cases out of the desk,
 // and sees what the desk found about all cases together.
-func (r Role) Audits() bool { return r == Auditor || r == Lead || r == Admin }
+func (r Role) Audits() bool { return r.May(TakeOut) }
 
 // An AuditFilter chooses events; empty parts choose all.
 type AuditFilter struct {
@@ -29,9 +29,12 @@ type AuditFilter struct {
 const auditPage = 100
 
 // Audit lists events, newest first, at most 100.
-func (d *Desk) Audit(ctx context.Context, _ Session, f AuditFilter) ([]Event, error) {
+func (d *Desk) Audit(ctx context.Context, s Session, f AuditFilter) ([]Event, error) {
 	var events []Event
 	err := d.snapshot(ctx, "list audit", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Look); err != nil {
+			return err
+		}
 		where, args, err := f.where(ctx, tx)
 		if err != nil {
 			return err
@@ -134,8 +137,8 @@ func (d *Desk) AuditActions(ctx context.Context) ([]string, error) {
 // first, and leaves an event of its own before it begins. Events that come while
 // it runs are not among them.
 func (d *Desk) ExportAudit(ctx context.Context, s Session, f AuditFilter, format string, take func([]chain.Event) error) error {
-	if !s.Reviewer.Role.Audits() {
-		return fail(Denied, "Taking the audit out of the desk needs the role auditor, lead or admin.")
+	if err := d.allow(ctx, d.db.read, s, TakeOut); err != nil {
+		return err
 	}
 	var where string
 	var args []any

@@ -20,10 +20,13 @@ const backlogListed = 50
 
 // Backlog lists it, the oldest first. Both questions walk an index of the backlog
 // alone.
-func (d *Desk) Backlog(ctx context.Context, _ Session) (Backlog, error) {
+func (d *Desk) Backlog(ctx context.Context, s Session) (Backlog, error) {
 	var b Backlog
 	err := d.snapshot(ctx, "read backlog", func(tx *sql.Tx) error {
 		b = Backlog{}
+		if err := d.allow(ctx, tx, s, Look); err != nil {
+			return err
+		}
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM inbound WHERE backlog = 1`).Scan(&b.Mails); err != nil {
 			return err
 		}
@@ -55,7 +58,7 @@ func (d *Desk) Backlog(ctx context.Context, _ Session) (Backlog, error) {
 // OpenParked does of one: now letters go out. It returns how many became cases;
 // one that cannot any more is passed over.
 func (d *Desk) TakeBacklog(ctx context.Context, s Session, ids []int64) (taken int, err error) {
-	if err := mayDecide(s); err != nil {
+	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
 		return 0, err
 	}
 	if len(ids) == 0 {

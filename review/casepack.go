@@ -21,8 +21,8 @@ const maxPackMails = 200
 // ExportCase writes the evidence pack of a case, and leaves an event that it did,
 // which is in the pack.
 func (d *Desk) ExportCase(ctx context.Context, s Session, number string, w io.Writer) error {
-	if !s.Reviewer.Role.Audits() {
-		return fail(Denied, "Taking a case out of the desk needs the role auditor, lead or admin.")
+	if err := d.allow(ctx, d.db.read, s, TakeOut); err != nil {
+		return err
 	}
 	return d.exportCase(ctx, s.actor(), number, w)
 }

@@ -13,9 +13,12 @@ import (
 )
 
 // Case reads everything the case page shows, in one snapshot.
-func (d *Desk) Case(ctx context.Context, _ Session, number string) (CaseView, error) {
+func (d *Desk) Case(ctx context.Context, s Session, number string) (CaseView, error) {
 	var v CaseView
 	err := d.snapshot(ctx, "read case", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Look); err != nil {
+			return err
+		}
 		c, err := caseByNumber(ctx, tx, number)
 		if err != nil {
 			return err

@@ -43,7 +43,7 @@ func readClaim(ctx context.Context, tx *sql.Tx, id int64) (CaseClaim, error) {
 // takes over from another who still does says why. The version of the case plays no
 // part: a claim decides nothing, lets nobody in and keeps nobody out.
 func (d *Desk) ClaimCase(ctx context.Context, s Session, number, why string) error {
-	if err := mayDecide(s); err != nil {
+	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
 		return err
 	}
 	return d.update(ctx, "claim case", func(tx *sql.Tx) error {
@@ -82,7 +82,7 @@ func (d *Desk) ClaimCase(ctx context.Context, s Session, number, why string) err
 
 // ReleaseCase ends a claim: one's own, or as a lead or an admin anybody's.
 func (d *Desk) ReleaseCase(ctx context.Context, s Session, number string) error {
-	if err := mayDecide(s); err != nil {
+	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
 		return err
 	}
 	return d.update(ctx, "release case", func(tx *sql.Tx) error {
@@ -96,7 +96,7 @@ func (d *Desk) ReleaseCase(ctx context.Context, s Session, number string) error 
 			return err
 		case !was.Live():
 			return fail(Conflict, "Nobody works on this case any more.")
-		case was.Reviewer != s.Reviewer.ID && s.Reviewer.Role != Lead && s.Reviewer.Role != Admin:
+		case was.Reviewer != s.Reviewer.ID && !s.Reviewer.Role.May(Leading):
 			return fail(Denied, was.Name+" works on this case. Take it over, and say why.")
 		}
 		if err := endClaim(ctx, tx, c); err != nil {

@@ -154,7 +154,7 @@ func (d *Desk) expire(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time)
 // or expired. The old one dies. It needs a fresh second factor and the typed
 // account number, as an approval does.
 func (d *Desk) ReissuePass(ctx context.Context, s Session, in Approval) error {
-	return d.after(ctx, s, in, "pass_reissued", func(tx *sql.Tx, c caseRow, now time.Time) error {
+	return d.after(ctx, s, Decide, in, "pass_reissued", func(tx *sql.Tx, c caseRow, now time.Time) error {
 		if c.state != StateCleared {
 			return fail(Conflict, "Only a cleared case has a pass.")
 		}
@@ -177,10 +177,7 @@ func (d *Desk) ReissuePass(ctx context.Context, s Session, in Approval) error {
 
 // Unfreeze lets a user sign in again after an undo. Only leads and admins may.
 func (d *Desk) Unfreeze(ctx context.Context, s Session, in Approval) error {
-	if s.Reviewer.Role != Lead && s.Reviewer.Role != Admin {
-		return fail(Denied, "Only a lead or an admin may unlock a user.")
-	}
-	return d.after(ctx, s, in, "unfrozen", func(tx *sql.Tx, c caseRow, now time.Time) error {
+	return d.after(ctx, s, Leading, in, "unfrozen", func(tx *sql.Tx, c caseRow, now time.Time) error {
 		if c.state != StateUndone {
 			return fail(Conflict, "Only the user of an undone case is locked.")
 		}
@@ -189,14 +186,17 @@ func (d *Desk) Unfreeze(ctx context.Context, s Session, in Approval) error {
 }
 
 // after runs an act that follows a closed case, with step-up and reason.
-func (d *Desk) after(ctx context.Context, s Session, in Approval, action string, f func(*sql.Tx, caseRow, time.Time) error) error {
-	if err := mayDecide(s); err != nil {
-		return err
-	}
+func (d *Desk) after(ctx context.Context, s Session, right Right, in Approval, action string, f func(*sql.Tx, caseRow, time.Time) error) error {
 	if strings.TrimSpace(in.Reason) == "" {
 		return invalid("reason", "Write why; the audit keeps it.")
 	}
-	check := func(tx *sql.Tx) error { _, err := settled(ctx, tx, s, in); return err }
+	check := func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, right); err != nil {
+			return err
+		}
+		_, err := settled(ctx, tx, s, in)
+		return err
+	}
 	if err := d.snapshot(ctx, action, check); err != nil {
 		return err // before the code is used up
 	}

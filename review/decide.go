@@ -48,22 +48,10 @@ var RejectClasses = []Choice{
 	{"other", "Another reason (see note)"},
 }
 
-func mayDecide(s Session) error {
-	if !s.Reviewer.Role.Decides() {
-		return fail(Denied, "Your role may look at cases and not decide them.")
-	}
-	return nil
-}
-
-func (s Session) actor() string { return fmt.Sprintf("reviewer:%d", s.Reviewer.ID) }
-
 // Approve records the vote of a reviewer with a fresh second factor, over the
 // evidence that was on the page. If nothing else is open, the desk clears in
 // the same transaction; otherwise the last requirement to fall does it.
 func (d *Desk) Approve(ctx context.Context, s Session, in Approval) (Outcome, error) {
-	if err := mayDecide(s); err != nil {
-		return Outcome{}, err
-	}
 	if strings.TrimSpace(in.Reason) == "" {
 		return Outcome{}, invalid("reason", "Write why you approve; the audit keeps it.")
 	}
@@ -100,6 +88,9 @@ func (d *Desk) Approve(ctx context.Context, s Session, in Approval) (Outcome, er
 
 // votable checks a vote against the case as it is now.
 func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) (caseRow, error) {
+	if err := d.allow(ctx, tx, s, Decide); err != nil {
+		return caseRow{}, err
+	}
 	c, err := caseByNumber(ctx, tx, in.Number)
 	if err != nil {
 		return c, err
@@ -182,7 +173,7 @@ func castVote(ctx context.Context, tx *sql.Tx, p Policy, s Session, c caseRow, i
 	_, err = tx.ExecContext(ctx, `INSERT INTO approval (case_id, round, user_id, generation, reviewer_id, session, step_up_at,
 			evidence_hash, person, reason, decided_at, expires_at, audit_seq)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		c.id, c.round, c.user, status.Generation, s.Reviewer.ID, s.hash, micros(steppedUp), hash, person(s.Reviewer.Email), in.Reason,
+		c.id, c.round, c.user, status.Generation, s.Reviewer.ID, s.hash(), micros(steppedUp), hash, person(s.Reviewer.Email), in.Reason,
 		micros(now), micros(until), seq)
 	if err != nil {
 		return fmt.Errorf("record vote: %w", err)
@@ -193,10 +184,10 @@ func castVote(ctx context.Context, tx *sql.Tx, p Policy, s Session, c caseRow, i
 // act runs one decision: it checks the role, the version and the state, lets f
 // do its work, and records the event, if action names one. f gets the case as it was.
 func (d *Desk) act(ctx context.Context, s Session, in Decision, action string, from []State, f func(*sql.Tx, caseRow, time.Time) error) error {
-	if err := mayDecide(s); err != nil {
-		return err
-	}
 	err := d.update(ctx, "decide", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Decide); err != nil {
+			return err
+		}
 		c, err := caseByNumber(ctx, tx, in.Number)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/chain"
+	"github.com/resetdesk/resetdesk/review/passkey"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -102,6 +103,7 @@ type Desk struct {
 	watch     auditWatch
 	alarms    alarmWatch
 	news      news
+	passkeys  *passkey.Party // nil: they do not work at this address
 }
 
 // keptKeys is how many DNS records are remembered, each for its TTL.
@@ -152,6 +154,9 @@ func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 	d := &Desk{cfg: cfg, db: db, log: cfg.Log, dns: dns, epoch: randomText(16),
 		mail: make(chan struct{}, 1), clock: make(chan struct{}, 1), assessing: make(chan struct{}, 1),
 		decoy: cfg.Passwords.decoy()}
+	if d.passkeys, err = passkey.New(cfg.BaseURL, cfg.Brand); err != nil {
+		d.log.Info("no passkeys", "reason", err)
+	}
 	if err := d.checkKeys(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}

@@ -93,6 +93,7 @@ func movedIn(t *testing.T, dir string, change func(*review.Config)) *house {
 		builtHouse.house, builtHouse.bytes = *h, bytes
 	}
 	h := builtHouse.house
+	h.rita, h.sam = h.rita.Copy(), h.sam.Copy() // each house renews its own
 	h.t, h.path, h.phone, h.plain = t, filepath.Join(dir, "desk.db"), maps.Clone(h.phone), nil
 	h.cfg.Path = h.path
 	if change != nil {
@@ -107,6 +108,7 @@ func movedIn(t *testing.T, dir string, change func(*review.Config)) *house {
 
 func newHouse(t testing.TB, dir string, change func(*review.Config)) *house {
 	t.Helper()
+	review.LongSessions()
 	keys, err := totp.NewKeyring()
 	if err != nil {
 		t.Fatal(err)

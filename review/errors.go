@@ -1,6 +1,9 @@
 package review
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Kind sorts the errors that people see.
 type Kind string
@@ -21,6 +24,7 @@ type Error struct {
 	Kind    Kind
 	Field   string // the form field, for Invalid
 	Message string
+	Wait    time.Duration // for TooMany: how long, 0 if unknown
 }
 
 // Error returns the text for people.

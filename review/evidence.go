@@ -120,6 +120,9 @@ func (d *Desk) rule(name string) (EvidenceRule, error) {
 // RecordEvidence records what a reviewer found out. A failure holds the case: the
 // next round begins without what was said before.
 func (d *Desk) RecordEvidence(ctx context.Context, s Session, in Finding) error {
+	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
+		return err
+	}
 	rule, err := d.rule(in.Name)
 	switch {
 	case err != nil:
@@ -137,7 +140,7 @@ func (d *Desk) RecordEvidence(ctx context.Context, s Session, in Finding) error 
 	}
 	return d.act(ctx, s, Decision{Number: in.Number, Version: in.Version, Class: in.Name, Note: in.Result}, "", []State{StateOpen, StateHeld},
 		func(tx *sql.Tx, c caseRow, now time.Time) error {
-			return d.saveProof(ctx, tx, c, rule, in, s.actor(), s.Reviewer.ID, s.hash, nil, now)
+			return d.saveProof(ctx, tx, c, rule, in, s.actor(), s.Reviewer.ID, s.hash(), nil, now)
 		})
 }
 
@@ -207,14 +210,14 @@ const dnsPatience = 10 * time.Second
 // transaction, and records what it saw. A record that is not there is no proof
 // against anybody: it may be on its way.
 func (d *Desk) CheckDNS(ctx context.Context, s Session, in Finding) (found bool, err error) {
+	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
+		return false, err
+	}
 	rule, err := d.rule(in.Name)
 	if err == nil && rule.How != DNSRecord {
 		err = errNoRule
 	}
 	if err != nil {
-		return false, err
-	}
-	if err := mayDecide(s); err != nil {
 		return false, err
 	}
 	var tasks []DNSTask
@@ -237,7 +240,7 @@ func (d *Desk) CheckDNS(ctx context.Context, s Session, in Finding) (found bool,
 	in.Result, in.Words = d.lookUp(ctx, tasks)
 	err = d.act(ctx, s, Decision{Number: in.Number, Version: in.Version, Class: in.Name, Note: in.Result}, "", []State{StateOpen, StateHeld},
 		func(tx *sql.Tx, c caseRow, now time.Time) error {
-			return d.saveProof(ctx, tx, c, rule, in, s.actor(), s.Reviewer.ID, s.hash, nil, now)
+			return d.saveProof(ctx, tx, c, rule, in, s.actor(), s.Reviewer.ID, s.hash(), nil, now)
 		})
 	return in.Result == "pass", err
 }

@@ -3,6 +3,7 @@ package review
 import (
 	"fmt"
 	"net/netip"
+	"testing"
 	"time"
 )
 
@@ -38,4 +39,23 @@ func CountTries(n int) (remembered int, first, last bool) {
 	_, first = s.pairs[key(0)]
 	_, last = s.pairs[key(n-1)]
 	return len(s.pairs), first, last
+}
+
+// Copy is the same session, apart from what becomes of s.
+func (s Session) Copy() Session {
+	if s.name != nil {
+		s.name = &sessionName{hash: s.hash()}
+	}
+	return s
+}
+
+// LongSessions lets sessions live for years, so that tests whose cases take days
+// need no new sign-in; RealSessions takes that back until the test ends.
+func LongSessions() { sessionLifetime = 5 * 365 * 24 * time.Hour }
+
+// RealSessions lets sessions live as long as they do.
+func RealSessions(t testing.TB) {
+	old := sessionLifetime
+	sessionLifetime = realSessionLifetime
+	t.Cleanup(func() { sessionLifetime = old })
 }

@@ -47,10 +47,7 @@ func (d *Desk) FreezeAccount(ctx context.Context, s Session, in Freeze) error {
 // ThawAccount lifts the freeze of the account of a case, with a fresh second factor
 // of a lead or an admin.
 func (d *Desk) ThawAccount(ctx context.Context, s Session, in Approval) error {
-	if s.Reviewer.Role != Lead && s.Reviewer.Role != Admin {
-		return fail(Denied, "Only a lead or an admin may lift a freeze.")
-	}
-	err := d.after(ctx, s, in, "account_unfrozen", func(tx *sql.Tx, c caseRow, now time.Time) error {
+	err := d.after(ctx, s, Leading, in, "account_unfrozen", func(tx *sql.Tx, c caseRow, now time.Time) error {
 		f := Facts{}
 		if err := readHistory(ctx, tx, c, &f); err != nil {
 			return err
@@ -77,7 +74,7 @@ func writeFreeze(ctx context.Context, tx *sql.Tx, s Session, c caseRow, until ti
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO account_freeze (id, account_id, until, reviewer_id, session, reason, at, audit_seq)
 		SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7 FROM account_freeze`,
-		c.account, micros(until), s.Reviewer.ID, s.hash, reason, micros(now), seq)
+		c.account, micros(until), s.Reviewer.ID, s.hash(), reason, micros(now), seq)
 	if err != nil {
 		return fmt.Errorf("freeze account: %w", err)
 	}

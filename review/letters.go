@@ -41,13 +41,15 @@ type recipient struct {
 	role    string
 }
 
-// An owed letter says what it belongs to: a case, or one user and a topic.
+// An owed letter says what it belongs to: a case, or one user or reviewer and a
+// topic.
 type owed struct {
 	kind, locale  string
 	to            recipient
 	caseID, reset int64
 	round, serial int64
 	user, topic   string
+	reviewer      int64
 	about         string // begins the Message-ID
 	reply         bool   // to a mail
 	inReplyTo     string // its Message-ID, or that of our first letter to the address; "" if there is none
@@ -117,11 +119,11 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.
 		subject = strings.Replace(subject, "["+w.Reference+"] ", "", 1)
 	}
 	sum := sha256.Sum256(mime)
-	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, user_id, topic, kind, address_id, recipient, message_id, subject,
+	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, user_id, reviewer_id, topic, kind, address_id, recipient, message_id, subject,
 			sealed, sha256, state, next_at, queued_at, changed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $14)`,
-		nullID(o.caseID), nullID(o.reset), o.round, o.serial, null(o.user), null(o.topic), o.kind, o.to.id, o.to.address, draft.MessageID, subject,
-		d.cfg.Keys.Seal("letter", draft.MessageID, mime), sum[:], micros(now))
+		VALUES ($1, $2, $3, $4, $5, $15, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $14)`,
+		nullID(o.caseID), nullID(o.reset), o.round, o.serial, null(o.user), null(o.topic), o.kind, nullID(o.to.id), o.to.address, draft.MessageID, subject,
+		d.cfg.Keys.Seal("letter", draft.MessageID, mime), sum[:], micros(now), nullID(o.reviewer))
 	if err != nil {
 		return fmt.Errorf("queue %s letter: %w", o.kind, err)
 	}

@@ -75,7 +75,15 @@ func ReadMailReport(ctx context.Context, path string, days int) (MailReport, err
 }
 
 // MailReport is ReadMailReport of the desk's own database.
-func (d *Desk) MailReport(ctx context.Context, _ Session, days int) (MailReport, error) {
+func (d *Desk) MailReport(ctx context.Context, s Session, days int) (MailReport, error) {
+	if err := d.allow(ctx, d.db.read, s, Look); err != nil {
+		return MailReport{}, err
+	}
+	return d.mailReport(ctx, days)
+}
+
+// MailReportFromHost is [Desk.MailReport] for who has the host.
+func (d *Desk) MailReportFromHost(ctx context.Context, days int) (MailReport, error) {
 	return d.mailReport(ctx, days)
 }
 

@@ -141,8 +141,8 @@ func (w *world) signInAs(email string) review.Session {
 	w.t.Helper()
 	token := fmt.Sprintf("session %d", w.rng.Uint64())
 	hash, now := sha256.Sum256([]byte(token)), time.Now()
-	_, err := w.sql().Exec(`INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent)
-		SELECT $1, id, $2, $2, $3, '', '' FROM reviewer WHERE email = $4`, hash[:], now.UnixMicro(), now.Add(time.Hour).UnixMicro(), email)
+	_, err := w.sql().Exec(`INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at)
+		SELECT $1, id, $2, $2, $3, '', '', $2 FROM reviewer WHERE email = $4`, hash[:], now.UnixMicro(), now.Add(time.Hour).UnixMicro(), email)
 	if err != nil {
 		w.t.Fatal(err)
 	}

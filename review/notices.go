@@ -140,6 +140,7 @@ func (d *Desk) takeEvent(ctx context.Context, tx *sql.Tx, e totp.Event, now time
 // it is only what the panel saw.
 func actorOf(e totp.Event) string {
 	if n, ok := strings.CutPrefix(e.User, "staff:"); ok {
+		n, _, _ = strings.Cut(n, ":") // a reset made a holder of its own
 		return "reviewer:" + n
 	}
 	switch e.Kind {

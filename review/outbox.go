@@ -117,7 +117,7 @@ func (d *Desk) Failed(ctx context.Context, id int64, attempt int, o mailbox.Outc
 func (d *Desk) letterRefused(ctx context.Context, tx *sql.Tx, id int64, o mailbox.Outcome, now time.Time) error {
 	var caseID int64 // 0: a letter to a user
 	var kind, recipient, user string
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(case_id, 0), coalesce(user_id, ''), kind, recipient FROM letter WHERE id = $1`, id).
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(case_id, 0), coalesce(user_id, 'reviewer:' || reviewer_id, ''), kind, recipient FROM letter WHERE id = $1`, id).
 		Scan(&caseID, &user, &kind, &recipient)
 	if err != nil {
 		return err

@@ -12,13 +12,8 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-// Lifetimes of sessions and invitations (libraries: Sessions; interface 3.5).
-const (
-	sessionIdle        = 30 * time.Minute
-	sessionLifetime    = 12 * time.Hour
-	invitationLifetime = 72 * time.Hour
-	stepUpLifetime     = 5 * time.Minute
-)
+// invitationLifetime is how long the link of an invitation works (interface 3.5).
+const invitationLifetime = 72 * time.Hour
 
 var errInvitation = fail(NotFound, "This invitation is unknown, used or older than 72 hours. Ask an admin for a new one.")
 
@@ -27,29 +22,37 @@ var errInvitation = fail(NotFound, "This invitation is unknown, used or older th
 // invites, for the audit. Inviting an address again renews its link as long as
 // the first was not used.
 func (d *Desk) Invite(ctx context.Context, actor, email, name string, role Role) (string, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
-	if !strings.Contains(email, "@") || name == "" {
-		return "", invalid("email", "A reviewer needs an e-mail address and a name.")
+	email, name = strings.ToLower(strings.TrimSpace(email)), strings.TrimSpace(name)
+	if err := checkInvite(email, name, role); err != nil {
+		return "", err
 	}
-	switch role {
-	case Viewer, Auditor, Decider, Lead, Admin:
-	default:
-		return "", invalid("role", "The role is one of viewer, auditor, reviewer, lead, admin.")
-	}
-	token, now := newToken(), time.Now()
+	var token string
+	now := time.Now()
 	err := d.update(ctx, "invite reviewer", func(tx *sql.Tx) error {
 		id, err := addReviewer(ctx, tx, email, name, role, now)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO invitation (hash, reviewer_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
-			hashToken(token), id, micros(now), micros(now.Add(invitationLifetime)))
-		if err != nil {
+		if token, err = newInvitation(ctx, tx, id, now); err != nil {
 			return err
 		}
 		_, err = record(ctx, tx, now, actor, "reviewer.invited", fmt.Sprintf("reviewer:%d", id), map[string]any{"role": role})
 		return err
 	})
+	return token, err
+}
+
+func checkInvite(email, name string, role Role) error {
+	if !strings.Contains(email, "@") || strings.TrimSpace(name) == "" {
+		return invalid("email", "A reviewer needs an e-mail address and a name.")
+	}
+	return role.valid()
+}
+
+func newInvitation(ctx context.Context, tx *sql.Tx, reviewer int64, now time.Time) (string, error) {
+	token := newToken()
+	_, err := tx.ExecContext(ctx, `INSERT INTO invitation (hash, reviewer_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
+		hashToken(token), reviewer, micros(now), micros(now.Add(invitationLifetime)))
 	return token, err
 }
 
@@ -103,8 +106,8 @@ func (d *Desk) Invitation(ctx context.Context, token string) (Reviewer, error) {
 // [Desk.FinishInvitation], after the second factor was proved, or the first
 // sign-in; until then the link sets the password anew, and after that never.
 func (d *Desk) AcceptInvitation(ctx context.Context, token, password string) (Reviewer, error) {
-	if n := utf8.RuneCountInString(password); n < 12 || len(password) > 1024 {
-		return Reviewer{}, invalid("password", "Choose a password of at least 12 characters.")
+	if err := checkNewPassword(password); err != nil {
+		return Reviewer{}, err
 	}
 	r, err := d.Invitation(ctx, token)
 	if err != nil {
@@ -171,64 +174,6 @@ func (d *Desk) FinishInvitation(ctx context.Context, token string) error {
 }
 
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
-
-// Authenticate returns the session of a token, and notes that it was used, at
-// most once a minute.
-func (d *Desk) Authenticate(ctx context.Context, token string) (Session, error) {
-	now := time.Now()
-	s := Session{hash: hashToken(token)}
-	var seen, expires, stepUp int64
-	err := d.db.read.QueryRowContext(ctx, `SELECT s.seen_at, s.expires_at, s.step_up_at, r.id, r.name, r.email, r.role, r.holder_id
-		FROM session s JOIN reviewer r ON r.id = s.reviewer_id
-		WHERE s.hash = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND s.seen_at > $3 AND r.disabled_at IS NULL`,
-		s.hash, micros(now), micros(now.Add(-sessionIdle))).
-		Scan(&seen, &expires, &stepUp, &s.Reviewer.ID, &s.Reviewer.Name, &s.Reviewer.Email, &s.Reviewer.Role, &s.Reviewer.Holder)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Session{}, fail(Denied, "Sign in first.")
-	}
-	if err != nil {
-		return Session{}, fmt.Errorf("authenticate: %w", err)
-	}
-	s.Expires, s.StepUpAt = fromMicros(expires), fromMicros(stepUp)
-	if now.Sub(fromMicros(seen)) > time.Minute {
-		_, err := d.db.write.ExecContext(ctx, `UPDATE session SET seen_at = $2 WHERE hash = $1 AND ended_at IS NULL AND seen_at < $2`, s.hash, micros(now))
-		if err != nil { // a full disk must not keep people from looking
-			d.log.Error("the use of a session was not noted", "error", err)
-		}
-	}
-	return s, nil
-}
-
-// SignOut ends the session.
-func (d *Desk) SignOut(ctx context.Context, s Session) error {
-	_, err := d.db.write.ExecContext(ctx, `UPDATE session SET ended_at = $2 WHERE hash = $1 AND ended_at IS NULL`, s.hash, micros(time.Now()))
-	if err != nil {
-		return fmt.Errorf("sign out: %w", err)
-	}
-	return nil
-}
-
-// stepUp proves a fresh second factor of the session's reviewer. The returned
-// time is what the approval records.
-func (d *Desk) stepUp(ctx context.Context, s Session, code string) (time.Time, error) {
-	_, err := d.book.Verify(ctx, s.Reviewer.Holder, code, totp.Web)
-	if err != nil {
-		err = signInError(err)
-		if err == errSignIn {
-			err = invalid("code", "The code is not right.")
-		}
-		return time.Time{}, err
-	}
-	now := time.Now()
-	res, err := d.db.write.ExecContext(ctx, `UPDATE session SET step_up_at = $2 WHERE hash = $1 AND ended_at IS NULL AND expires_at > $2`, s.hash, micros(now))
-	if err = changed(res, err); errors.Is(err, errStale) {
-		return time.Time{}, fail(Denied, "Your session has ended. Sign in again.")
-	}
-	if err != nil {
-		return time.Time{}, fmt.Errorf("step up: %w", err)
-	}
-	return now, nil
-}
 
 // clip shortens s to at most n bytes, at a character.
 func clip(s string, n int) string {

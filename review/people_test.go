@@ -114,6 +114,7 @@ func TestSignInFails(t *testing.T) {
 // A session dies after 30 idle minutes, after 12 hours, and when it is ended.
 func TestSessionLifetimes(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
+		review.RealSessions(t)
 		ctx := t.Context()
 		session := func() string {
 			time.Sleep(30 * time.Second)

@@ -20,6 +20,9 @@ const maxViews = 20
 
 // Views lists the reviewer's views, in the order of their names.
 func (d *Desk) Views(ctx context.Context, s Session) ([]SavedView, error) {
+	if err := d.allow(ctx, d.db.read, s, Look); err != nil {
+		return nil, err
+	}
 	rows, err := d.db.read.QueryContext(ctx, `SELECT name, query FROM saved_view WHERE reviewer_id = $1 ORDER BY name`, s.Reviewer.ID)
 	if err != nil {
 		return nil, fmt.Errorf("list views: %w", err)
@@ -46,6 +49,9 @@ func (d *Desk) SaveView(ctx context.Context, s Session, v SavedView) error {
 		return invalid("query", "This filter is too long to be kept.")
 	}
 	return d.update(ctx, "save view", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Look); err != nil {
+			return err
+		}
 		var others int
 		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM saved_view WHERE reviewer_id = $1 AND name <> $2`, s.Reviewer.ID, v.Name).Scan(&others)
 		if err != nil {
@@ -64,6 +70,9 @@ func (d *Desk) SaveView(ctx context.Context, s Session, v SavedView) error {
 func (d *Desk) RemoveView(ctx context.Context, s Session, name string) (SavedView, error) {
 	v := SavedView{Name: name}
 	err := d.update(ctx, "remove view", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Look); err != nil {
+			return err
+		}
 		return tx.QueryRowContext(ctx, `DELETE FROM saved_view WHERE reviewer_id = $1 AND name = $2 RETURNING query`, s.Reviewer.ID, name).Scan(&v.Query)
 	})
 	if errors.Is(err, sql.ErrNoRows) {

@@ -16,7 +16,11 @@ import (
 var errSignIn = fail(Denied, "The e-mail address, password or code is not right.")
 
 // SignIn is what a reviewer types to sign in, and from where.
-type SignIn struct{ Email, Password, Code, IP, Agent string }
+type SignIn struct {
+	Email, Password, Code string
+	IP, Agent             string
+	Old                   string // the token that the browser brought: that session ends
+}
 
 // SignIn checks password and second factor and returns the token of a new
 // session. Every failure gives the same answer but the one that says to wait:
@@ -31,23 +35,12 @@ func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
 	if _, err := d.book.Verify(ctx, r.Holder, in.Code, totp.Web); err != nil {
 		return "", signInError(err)
 	}
-	token, now := newToken(), time.Now()
+	var token string
 	err = d.update(ctx, "sign in", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent)
-			VALUES ($1, $2, $3, $3, $4, $5, $6)`,
-			hashToken(token), r.ID, micros(now), micros(now.Add(sessionLifetime)), in.IP, clip(in.Agent, 200))
-		if err != nil {
-			return err
-		}
 		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET failures = 0, locked_until = 0 WHERE id = $1`, r.ID); err != nil {
 			return err
 		}
-		// Who is in needs no invitation; a link left over could change the password.
-		if _, err := tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE reviewer_id = $1 AND used_at IS NULL`, r.ID, micros(now)); err != nil {
-			return err
-		}
-		actor := fmt.Sprintf("reviewer:%d", r.ID)
-		_, err = record(ctx, tx, now, actor, "reviewer.signed_in", actor, map[string]string{"ip": in.IP})
+		token, err = beginSession(ctx, tx, r.ID, "password", true, Entry{in.IP, in.Agent, in.Old}, time.Now())
 		return err
 	})
 	if err != nil {
@@ -87,7 +80,8 @@ func (d *Desk) checkSignIn(ctx context.Context, in SignIn) (Reviewer, error) {
 }
 
 func tooManyTries(wait time.Duration) error {
-	return fail(TooMany, fmt.Sprintf("Too many tries. Wait %s and try again.", max(wait.Round(time.Second), time.Second)))
+	wait = max(wait.Round(time.Second), time.Second)
+	return &Error{Kind: TooMany, Message: fmt.Sprintf("Too many tries. Wait %s and try again.", wait), Wait: wait}
 }
 
 // The ceiling of one reviewer's wrong tries from everywhere since the last
@@ -177,9 +171,9 @@ func signInError(err error) error {
 	var locked *totp.LockedError
 	switch {
 	case errors.As(err, &used):
-		return fail(TooMany, fmt.Sprintf("This code was just used. Wait for the next one (up to %d seconds).", seconds(used.RetryAfter)))
+		return &Error{Kind: TooMany, Message: fmt.Sprintf("This code was just used. Wait for the next one (up to %d seconds).", seconds(used.RetryAfter)), Wait: used.RetryAfter}
 	case errors.As(err, &locked):
-		return fail(TooMany, fmt.Sprintf("Too many tries. Wait %s and try again.", locked.RetryAfter.Round(time.Second)))
+		return tooManyTries(locked.RetryAfter)
 	case errors.Is(err, totp.ErrInvalidCode), errors.Is(err, totp.ErrNotEnrolled), errors.Is(err, totp.ErrFrozen):
 		return errSignIn
 	}

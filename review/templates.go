@@ -55,6 +55,15 @@ var builtInLetters = func() *Letters {
 	return l
 }()
 
+// staffLetters are those to reviewers, in the language of their pages.
+var staffLetters = func() *template.Template {
+	text, err := fs.ReadFile(letterFiles, "letters/staff.tmpl")
+	if err != nil {
+		panic(err) // it is in the binary
+	}
+	return template.Must(template.New("staff.tmpl").Parse(string(text)))
+}()
+
 // maxTemplate bounds a file of templates, maxLetter what comes of one.
 const (
 	maxTemplate = 1 << 20
@@ -327,6 +336,9 @@ func BuiltInLetters(locale string) ([]byte, error) {
 
 // write writes a letter and remembers a template that failed.
 func (d *Desk) write(locale, kind string, w words) (subject, text string, err error) {
+	if kind == "staff" {
+		return execute(staffLetters, kind, w)
+	}
 	subject, text, broken, err := d.cfg.Letters.write(locale, kind, w)
 	if broken != "" {
 		d.log.Error("a template was passed over for the built-in one", "reason", broken)

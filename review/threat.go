@@ -48,8 +48,8 @@ func (d *Desk) Threat(ctx context.Context) (Threat, error) {
 // judgement knows it, in every case that is open. Raising the guard takes a lead and
 // a reason; lowering it takes a fresh second factor as well.
 func (d *Desk) SwitchThreat(ctx context.Context, s Session, on bool, reason, code string) error {
-	if s.Reviewer.Role != Lead && s.Reviewer.Role != Admin {
-		return fail(Denied, "Only a lead or an admin may switch threat mode.")
+	if err := d.allow(ctx, d.db.read, s, Leading); err != nil {
+		return err
 	}
 	if strings.TrimSpace(reason) == "" {
 		return invalid("reason", "Write why; the audit keeps it.")
@@ -63,7 +63,7 @@ func (d *Desk) SwitchThreat(ctx context.Context, s Session, on bool, reason, cod
 			return err
 		}
 	}
-	return d.turnThreat(ctx, on, reason, s.actor(), s.Reviewer.ID, s.hash)
+	return d.turnThreat(ctx, on, reason, s.actor(), s.Reviewer.ID, s.hash())
 }
 
 // SwitchThreatOnHost is SwitchThreat for whoever has the machine.

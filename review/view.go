@@ -7,37 +7,15 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox/sender/proof"
 )
 
-// Role says what a reviewer may do. Viewers and auditors only look; reviewers
-// decide; leads also see quarantined mail; admins also manage people.
-type Role string
-
-// The roles, from the least to the most entitled.
-const (
-	Viewer  Role = "viewer"
-	Auditor Role = "auditor"
-	Decider Role = "reviewer"
-	Lead    Role = "lead"
-	Admin   Role = "admin"
-)
-
-// Decides reports whether the role may vote on cases.
-func (r Role) Decides() bool { return r == Decider || r == Lead || r == Admin }
-
 // A Reviewer is one person of the support staff.
 type Reviewer struct {
 	ID     int64
 	Name   string
 	Email  string
 	Role   Role
-	Holder string // the reviewer's id in package totp, "staff:<n>"
-}
-
-// A Session is a signed-in reviewer.
-type Session struct {
-	Reviewer Reviewer
-	StepUpAt time.Time // last fresh second factor
-	Expires  time.Time
-	hash     []byte
+	Holder string // the reviewer's id in package totp, "staff:<n>", after a reset "staff:<n>:<m>"
+	// Of the one who is signed in:
+	Passkeys int // how many there are
 }
 
 // State is the state of a case (design 4).

@@ -29,6 +29,9 @@ func vouchers(ctx context.Context, tx *sql.Tx, c caseRow) ([]recipient, error) {
 // AskToVouch mails another admin of the account a link of his own, through which he
 // says whether he knows of the request. in.Other is the id of the address.
 func (d *Desk) AskToVouch(ctx context.Context, s Session, name string, in Decision) error {
+	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
+		return err
+	}
 	rule, err := d.rule(name)
 	if err == nil && rule.How != SecondAdmin {
 		err = errNoRule

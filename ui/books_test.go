@@ -37,7 +37,11 @@ func TestAccountPages(t *testing.T) {
 		rita.post("/accounts/A-1001/erase", "reason", " ").want(t, 422, "who asked")
 		rita.post("/accounts/A-1001/erase", "reason", "Anna, by letter").leads(t, "/accounts/A-1001")
 		rita.get("/accounts/A-1001").want(t, 200, "The bytes of 0 mails are erased") // the case is open
-		v, err := h.desk.Case(t.Context(), review.Session{}, number)
+		who, err := h.desk.Authenticate(t.Context(), rita.session())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := h.desk.Case(t.Context(), who, number)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +49,7 @@ func TestAccountPages(t *testing.T) {
 		rita.post("/cases/"+number+"/reject", append(hiddenFields(page), "class", "abuse")...).leads(t, "/cases/"+number)
 		rita.post("/accounts/A-1001/erase", "reason", "Anna, by letter").leads(t, "/accounts/A-1001")
 		rita.get("/accounts/A-1001").want(t, 200, "The bytes of 1 mails are erased")
-		after, err := h.desk.Case(t.Context(), review.Session{}, number)
+		after, err := h.desk.Case(t.Context(), who, number)
 		if err != nil || after.Mails[0].Text != "" || v.Mails[0].Text == "" || after.Mails[0].Verdict != v.Mails[0].Verdict {
 			t.Errorf("%q, then %q, %v", v.Mails[0].Text, after.Mails[0].Text, err)
 		}

@@ -2,16 +2,22 @@ package ui
 
 import (
 	"log/slog"
+	"net/http"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/resetdesk/resetdesk/review"
 )
 
-// Routes lists the table of routes, "METHOD path".
+// Routes lists what the router itself answers, "METHOD path".
 func Routes() []string {
 	s := &site{Config: Config{Desk: new(review.Desk), Log: slog.New(slog.DiscardHandler)}}
 	var all []string
-	for _, t := range s.routes() {
-		all = append(all, t.method+" "+t.path)
+	err := chi.Walk(s.router(), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		all = append(all, method+" "+path)
+		return nil
+	})
+	if err != nil {
+		panic(err)
 	}
 	return all
 }

@@ -70,6 +70,7 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if known == nil {
 		known = internal(r, s.logError, err)
 	}
+	retryAfter(w, err)
 	err = s.render(w, r, known.status, "error", view{Title: known.title, Lang: "en", Body: known.text})
 	if err != nil {
 		s.Log.Error("render error page", "error", err)

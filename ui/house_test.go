@@ -392,6 +392,15 @@ func (h *house) sql() *sql.DB {
 	return db
 }
 
+func (h *house) sqlWriter() *sql.DB {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.path+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=recursive_triggers(1)")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return db
+}
+
 func (h *house) text(query string) string {
 	h.t.Helper()
 	db := h.sql()

@@ -11,6 +11,15 @@ import (
 type invitePage struct {
 	Reviewer review.Reviewer
 	Problem  string
+	SSO      string // what the provider of single sign-on is called, "" if there is none
+	Path     string
+}
+
+func (s *site) renderInvitation(w http.ResponseWriter, r *http.Request, status int, p invitePage) error {
+	if s.SSO != nil {
+		p.SSO, p.Path = s.SSO.Name, "/invite/"+r.PathValue("token")
+	}
+	return s.render(w, r, status, "invite", view{Title: "Invitation", Body: p})
 }
 
 // showInvitation asks an invited reviewer for a password. A reviewer who has set
@@ -20,7 +29,7 @@ func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, _ review.S
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "invite", view{Title: "Invitation", Body: invitePage{Reviewer: who}})
+	return s.renderInvitation(w, r, http.StatusOK, invitePage{Reviewer: who})
 }
 
 func (s *site) acceptInvitation(w http.ResponseWriter, r *http.Request, _ review.Session) error {
@@ -43,8 +52,7 @@ func (s *site) acceptInvitation(w http.ResponseWriter, r *http.Request, _ review
 			return err
 		}
 	}
-	return s.render(w, r, problem.status, "invite",
-		view{Title: "Invitation", Body: invitePage{Reviewer: who, Problem: problem.text}})
+	return s.renderInvitation(w, r, problem.status, invitePage{Reviewer: who, Problem: problem.text})
 }
 
 // inviteEnrollment mounts the pages of the second factor for reviewers: who holds

@@ -40,6 +40,10 @@ var helpers = template.FuncMap{
 	"count":      count,
 	"lines":      func(s string) int { return strings.Count(strings.TrimRight(s, "\n"), "\n") + 1 },
 	"query":      func(s string) string { return url.QueryEscape(s) },
+	"agent":      agent,
+	"via":        via,
+	"roles":      func() any { return review.Roles },
+	"means":      means,
 }
 
 // ago is a time in the past, in words, with the full time in UTC as its title.

@@ -104,24 +104,25 @@ func (b *books) language(wanted ...string) string {
 
 // A view is what every template sees; Body is the page's own.
 type view struct {
-	Title  string
-	Lang   string
-	Brand  string
-	Banner string
-	Threat string // that threat mode is on, in a sentence; "" while it is off
-	Static string // where style sheet and script are
-	V      string // their version
-	Who    review.Reviewer
-	Flash  string
-	Undo   *undo // of what was said; nil: it cannot be taken back
-	Lines  []Line
-	Dress  dress
-	Review int // cases that need a review
-	Path   string
-	Live   bool           // load the page again every half minute
-	Alarms []alarm.Signal // for those who look after all cases
-	Body   any
-	texts  map[string]string
+	Title   string
+	Lang    string
+	Brand   string
+	Banner  string
+	Threat  string // that threat mode is on, in a sentence; "" while it is off
+	Static  string // where style sheet and script are
+	V       string // their version
+	Who     review.Reviewer
+	Flash   string
+	Undo    *undo // of what was said; nil: it cannot be taken back
+	Lines   []Line
+	Dress   dress
+	Review  int // cases that need a review
+	Path    string
+	Live    bool           // load the page again every half minute
+	Alarms  []alarm.Signal // for those who look after all cases
+	Passkey bool           // passkeys work at this address
+	Body    any
+	texts   map[string]string
 }
 
 // T returns the text of a key in the language of the page. A missing key is an
@@ -160,6 +161,7 @@ func (b *books) execute(w http.ResponseWriter, r *http.Request, status int, name
 // render renders a page of the site.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
 	v.Brand, v.Banner, v.Static, v.Who = s.Brand, s.Banner, "/static/", reviewerOf(r)
+	v.Passkey = s.Desk.PasskeysWork()
 	if v.Lang == "" {
 		v.Lang = "en"
 	}

@@ -11,31 +11,23 @@ import (
 )
 
 // access is what a route needs.
-type access int
+type access string
 
+// A right of package review, or one of the first two.
 const (
-	anyone      access = iota // a link from a letter, or nothing secret
-	looks                     // any signed-in reviewer
-	decides                   // a role that may vote
-	leads                     // lead or admin
-	audits                    // auditor, lead or admin
-	administers               // admin
+	anyone      access = "anyone" // a link from a letter, or nothing secret
+	owes        access = "owes"   // a session, even one whose second factor is owed
+	looks              = access(review.Look)
+	oversees           = access(review.Oversee)
+	decides            = access(review.Decide)
+	leads              = access(review.Leading)
+	audits             = access(review.TakeOut)
+	administers        = access(review.Administer)
 )
 
 // allows reports whether a signed-in role has the access.
 func (a access) allows(r review.Role) bool {
-	switch a {
-	case anyone, looks:
-		return true
-	case decides:
-		return r.Decides()
-	case audits:
-		return r.Audits()
-	case administers:
-		return r == review.Admin
-	default:
-		return r == review.Lead || r == review.Admin
-	}
+	return a == anyone || a == owes || r.May(review.Right(a))
 }
 
 // A page serves one route. The session is empty where anyone may come.
@@ -62,7 +54,18 @@ func (s *site) routes() []route {
 		{"GET", "/invite/{token}/enroll/*", anyone, s.inviteEnrollment},
 		{"POST", "/invite/{token}/enroll/*", anyone, s.inviteEnrollment},
 
-		{"POST", "/sign-out", looks, s.signOut},
+		{"GET", "/sign-in/passkey", anyone, s.askPasskey},
+		{"POST", "/sign-in/passkey", anyone, s.signInByPasskey},
+		{"GET", "/sign-in/sso", anyone, s.beginSSO},
+		{"GET", "/sign-in/sso/callback", anyone, s.finishSSO},
+		{"GET", "/invite/{token}/sso", anyone, s.inviteBySSO},
+
+		{"POST", "/sign-out", owes, s.signOut},
+		{"GET", "/sign-in/factor", owes, s.showFactor},
+		{"POST", "/sign-in/factor", owes, s.giveFactor},
+		{"GET", "/sign-in/enroll", owes, s.firstFactor},
+		{"GET", "/sign-in/enroll/*", owes, s.firstFactor},
+		{"POST", "/sign-in/enroll/*", owes, s.firstFactor},
 		{"GET", "/", looks, s.showQueue},
 		{"GET", "/events", looks, s.events},
 		{"POST", "/bulk", decides, s.bulk},
@@ -105,6 +108,8 @@ func (s *site) routes() []route {
 		{"GET", "/settings/api/{id}/revoke", administers, s.showRevokeKey},
 		{"POST", "/settings/api/{id}/revoke", administers, s.revokeKey},
 	}
+	table = append(table, s.profileRoutes()...)
+	table = append(table, s.staffRoutes()...)
 	for _, a := range s.acts() {
 		table = append(table,
 			route{"GET", "/cases/{number}/" + a.Key, a.needs, s.showAct(a)},
@@ -113,9 +118,9 @@ func (s *site) routes() []route {
 	return table
 }
 
-// handler puts the table behind what every request passes: the order is from
+// router puts the table behind what every request passes: the order is from
 // the outside to the inside.
-func (s *site) handler() http.Handler {
+func (s *site) router() *chi.Mux {
 	mux := chi.NewRouter()
 	mux.Use(s.recovered, s.headers, s.ourHost, s.clientIP, origin, s.sameOrigin, limited, middleware.GetHead)
 	for _, t := range s.routes() {
@@ -123,6 +128,12 @@ func (s *site) handler() http.Handler {
 	}
 	mux.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoPage) })
 	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoMethod) })
+	return mux
+}
+
+// handler is the router, beside the API.
+func (s *site) handler() http.Handler {
+	mux := s.router()
 	if s.API == nil {
 		return mux
 	}
@@ -151,11 +162,16 @@ func (s *site) guard(t route) http.Handler {
 				s.fail(w, r, err)
 				return
 			}
+			if !who.Proved && t.needs != owes {
+				http.Redirect(w, r, "/sign-in/factor", http.StatusSeeOther)
+				return
+			}
 			if !t.needs.allows(who.Reviewer.Role) {
 				s.fail(w, r, errNotYours)
 				return
 			}
 			r = withReviewer(r, who.Reviewer)
+			w = &renewing{ResponseWriter: w, site: s, who: who}
 		}
 		if err := t.serve(w, r, who); err != nil {
 			s.fail(w, r, err)

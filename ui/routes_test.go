@@ -31,7 +31,7 @@ var needs = map[string]string{
 	"GET /invite/{token}/enroll": "anyone", "GET /invite/{token}/enroll/*": "anyone", "POST /invite/{token}/enroll/*": "anyone",
 	"GET /events": "looks", "POST /bulk": "decides", "POST /views": "looks", "POST /views/remove": "looks", "GET /preferences": "looks", "POST /preferences": "looks",
 	"GET /": "looks", "GET /audit": "looks", "GET /cases/{number}": "looks", "GET /cases/{number}/mails/{id}": "looks",
-	"GET /mails/{id}": "looks", "GET /mails/{id}/source": "looks", "POST /sign-out": "looks",
+	"GET /mails/{id}": "looks", "GET /mails/{id}/source": "looks", "POST /sign-out": "owes",
 	"POST /mails/{id}/case":       "decides",
 	"GET /cases/{number}/approve": "decides", "POST /cases/{number}/approve": "decides",
 	"GET /cases/{number}/reject": "decides", "POST /cases/{number}/reject": "decides",
@@ -54,63 +54,26 @@ var needs = map[string]string{
 	"GET /settings/api": "administers", "GET /settings/api/new": "administers", "POST /settings/api/new": "administers",
 	"GET /settings/api/{id}/revoke": "administers", "POST /settings/api/{id}/revoke": "administers",
 	"GET /cases/{number}/unfreeze": "leads", "POST /cases/{number}/unfreeze": "leads",
-}
 
-var may = map[review.Role][]string{
-	"":             {"anyone"},
-	review.Viewer:  {"anyone", "looks"},
-	review.Auditor: {"anyone", "looks", "audits"},
-	review.Decider: {"anyone", "looks", "decides"},
-	review.Lead:    {"anyone", "looks", "decides", "leads", "audits"},
-	review.Admin:   {"anyone", "looks", "decides", "leads", "audits", "administers"},
-}
-
-// Every route is asked by every role and by nobody.
-func TestRolesAndRoutes(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		number, _ := h.request()
-		h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
-		fill := strings.NewReplacer("{number}", number, "{id}", "2", "{token}", strings.Repeat("0", 52), "{file}", "desk.css", "*", "start")
-		routes := ui.Routes()
-		if len(routes) != len(needs) {
-			t.Errorf("%d routes, the test knows %d", len(routes), len(needs))
-		}
-		for role, allowed := range may {
-			b := h.browser()
-			if role != "" {
-				b, _ = h.signIn(string(role), role)
-			}
-			slices.SortFunc(routes, func(a, _ string) int { // signing out comes last
-				if a == "POST /sign-out" {
-					return 1
-				}
-				return 0
-			})
-			for _, route := range routes {
-				if route != "POST /sign-out" {
-					knock(t, b, role, route, fill.Replace(route), slices.Contains(allowed, needs[route]))
-				}
-			}
-			knock(t, b, role, "POST /sign-out", "POST /sign-out", role != "")
-		}
-	})
-}
-
-func knock(t *testing.T, b *browser, role review.Role, route, filled string, allowed bool) {
-	t.Helper()
-	method, path, _ := strings.Cut(filled, " ")
-	a := b.do(b.request(method, path, nil))
-	door := a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), "/sign-in") && route != "POST /sign-out"
-	switch {
-	case role == "" && !allowed:
-		if a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "/sign-in") {
-			t.Errorf("nobody: %s answers %d", route, a.status)
-		}
-	case allowed && (a.status == http.StatusForbidden || door || a.status >= 500):
-		t.Errorf("%s: %s answers %d", role, route, a.status)
-	case !allowed && a.status != http.StatusForbidden:
-		t.Errorf("%s: %s answers %d, want 403", role, route, a.status)
-	}
+	"GET /sign-in/passkey": "anyone", "POST /sign-in/passkey": "anyone", "GET /sign-in/sso": "anyone", "GET /sign-in/sso/callback": "anyone",
+	"GET /invite/{token}/sso": "anyone",
+	"GET /sign-in/factor":     "owes", "POST /sign-in/factor": "owes", "GET /sign-in/enroll": "owes", "GET /sign-in/enroll/*": "owes", "POST /sign-in/enroll/*": "owes",
+	"GET /step-up/passkey": "owes",
+	"GET /profile":         "looks", "GET /profile/password": "looks", "POST /profile/password": "looks",
+	"GET /profile/factor": "looks", "GET /profile/factor/*": "looks", "POST /profile/factor/*": "looks",
+	"GET /profile/passkeys/new": "looks", "POST /profile/passkeys/new": "looks", "GET /profile/passkeys/options": "looks",
+	"GET /profile/passkeys/{id}/remove": "looks", "POST /profile/passkeys/{id}/remove": "looks",
+	"POST /profile/sessions/end": "looks", "POST /profile/sessions/{session}/end": "looks", "POST /profile/reset/stop": "looks",
+	"GET /settings/reviewers": "oversees", "GET /settings/reviewers/{id}": "oversees",
+	"GET /settings/reviewers/new": "administers", "POST /settings/reviewers/new": "administers",
+	"GET /settings/reviewers/{id}/role": "administers", "POST /settings/reviewers/{id}/role": "administers",
+	"GET /settings/reviewers/{id}/invite": "administers", "POST /settings/reviewers/{id}/invite": "administers",
+	"GET /settings/reviewers/{id}/reset": "administers", "POST /settings/reviewers/{id}/reset": "administers",
+	"GET /settings/reviewers/{id}/confirm": "administers", "POST /settings/reviewers/{id}/confirm": "administers",
+	"GET /settings/reviewers/{id}/disable": "administers", "POST /settings/reviewers/{id}/disable": "administers",
+	"GET /settings/reviewers/{id}/enable": "administers", "POST /settings/reviewers/{id}/enable": "administers",
+	"POST /settings/reviewers/{id}/stop": "administers", "POST /settings/reviewers/{id}/sessions/end": "administers",
+	"POST /settings/reviewers/{id}/sessions/{session}/end": "administers",
 }
 
 // visit lists one address for each GET route, and error pages. b is left in the
@@ -124,7 +87,11 @@ func (h *house) visit(b *browser) []string {
 		h.t.Fatal(err)
 	}
 	b.post("/invite/"+invite+"/enroll/start").leads(h.t, "/invite/"+invite+"/enroll/setup")
-	paths := []string{"/", "/settings/threat", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/accounts", "/accounts?q=anna@acme.example", "/accounts?q=A-1&after=A-1001", "/accounts/A-1001", "/accounts/A-1001?tab=factors", "/accounts/A-1001?tab=addresses", "/accounts/A-1001?tab=letters", "/accounts/A-1001/export", "/accounts/A-1001/erase", "/accounts/A-0", "/numbers", "/attack", "/settings", "/settings/letters", "/settings/letters?in=de", "/settings/policy", "/settings/connections", "/settings/webhooks/1", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
+	paths := []string{"/", "/profile", "/profile/password", "/profile/factor", "/profile/passkeys/new", "/profile/passkeys/options", "/profile/passkeys/1/remove", "/step-up/passkey",
+		"/settings/reviewers", "/settings/reviewers/new", "/settings/reviewers/1", "/settings/reviewers/1/role", "/settings/reviewers/2/reset", "/settings/reviewers/2/confirm",
+		"/settings/reviewers/2/disable", "/settings/reviewers/2/enable", "/settings/reviewers/2/invite", "/settings/reviewers/x",
+		"/sign-in", "/sign-in/passkey", "/sign-in/sso", "/sign-in/sso/callback?code=x&state=y", "/sign-in/factor", "/sign-in/enroll", "/invite/" + invite + "/sso", "/static/passkey.js",
+		"/settings/threat", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/accounts", "/accounts?q=anna@acme.example", "/accounts?q=A-1&after=A-1001", "/accounts/A-1001", "/accounts/A-1001?tab=factors", "/accounts/A-1001?tab=addresses", "/accounts/A-1001?tab=letters", "/accounts/A-1001/export", "/accounts/A-1001/erase", "/accounts/A-0", "/numbers", "/attack", "/settings", "/settings/letters", "/settings/letters?in=de", "/settings/policy", "/settings/connections", "/settings/webhooks/1", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
 		"/cases/" + number, "/cases/" + number + "/mails/1", "/cases/" + number + "/pack", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
 		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/" + invite + "/enroll/setup", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
 	paths = append(paths, "/?risk=high&verdict=unverified&account=A-1001", "/preferences", "/static/queue.css", "/static/live.js")

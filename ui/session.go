@@ -2,10 +2,13 @@ package ui
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/resetdesk/resetdesk/review"
@@ -97,7 +100,7 @@ func ourPath(next string) string {
 	plain := strings.IndexFunc(next, func(r rune) bool {
 		return r > unicode.MaxASCII || !(unicode.IsLetter(r) || unicode.IsDigit(r) || r == '/' || r == '-' || r == '_')
 	}) < 0
-	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/preferences" || next == "/settings/api" || next == "/settings/mail") {
+	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/preferences" || next == "/profile" || strings.HasPrefix(next, "/settings/")) {
 		return next
 	}
 	return "/"
@@ -105,11 +108,40 @@ func ourPath(next string) string {
 
 type signInPage struct {
 	Email, Next, Problem string
+	SSO                  string // what the provider of single sign-on is called, "" if there is none
 }
 
+// renewing gives the browser the new token of a session that a step-up renewed,
+// whatever the page answers.
+type renewing struct {
+	http.ResponseWriter
+	site *site
+	who  review.Session
+	told bool
+}
+
+func (w *renewing) tell() {
+	if token := w.who.Renewed(); token != "" && !w.told {
+		w.told = true
+		http.SetCookie(w.ResponseWriter, w.site.cookie(sessionCookie, token, 0))
+	}
+}
+
+func (w *renewing) WriteHeader(status int) {
+	w.tell()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *renewing) Write(b []byte) (int, error) {
+	w.tell()
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *renewing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	body := signInPage{Next: ourPath(r.URL.Query().Get("next"))}
-	return s.render(w, r, http.StatusOK, "signin", view{Title: "Sign in", Body: body})
+	return s.renderSignIn(w, r, http.StatusOK, signInPage{Next: ourPath(r.URL.Query().Get("next"))})
 }
 
 // signIn answers with one sentence whatever was wrong. The token is new each
@@ -121,14 +153,37 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ review.Session) 
 	email := strings.TrimSpace(r.PostForm.Get("email"))
 	token, err := s.Desk.SignIn(r.Context(), review.SignIn{
 		Email: email, Password: r.PostForm.Get("password"), Code: r.PostForm.Get("code"),
-		IP: ip(r), Agent: clip(200, r.UserAgent()),
+		IP: ip(r), Agent: clip(200, r.UserAgent()), Old: s.token(r),
 	})
 	next := ourPath(r.PostForm.Get("next"))
 	if err == nil {
-		http.SetCookie(w, s.cookie(sessionCookie, token, 0))
-		http.Redirect(w, r, next, http.StatusSeeOther)
-		return nil
+		return s.enter(w, r, token, next)
 	}
+	return s.notIn(w, r, err, signInPage{Email: clip(254, email), Next: next})
+}
+
+// enter gives the browser its session and goes on, with what an admin has to hear.
+func (s *site) enter(w http.ResponseWriter, r *http.Request, token, next string) error {
+	http.SetCookie(w, s.cookie(sessionCookie, token, 0))
+	if who, err := s.Desk.Authenticate(r.Context(), token); err == nil && who.Proved {
+		s.sayNews(w, r, who)
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+// sayNews is no reason to keep anybody out.
+func (s *site) sayNews(w http.ResponseWriter, r *http.Request, who review.Session) {
+	news, err := s.Desk.News(r.Context(), who)
+	if err != nil {
+		s.Log.Error("news were not told", "error", err)
+	}
+	s.say(w, news)
+}
+
+// notIn shows the sign-in again with one sentence, and how long to wait where it
+// comes to that.
+func (s *site) notIn(w http.ResponseWriter, r *http.Request, err error, p signInPage) error {
 	known := explain(err)
 	if known == nil {
 		return err
@@ -136,8 +191,57 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ review.Session) 
 	if known.status != http.StatusTooManyRequests {
 		known.status = http.StatusUnauthorized
 	}
-	return s.render(w, r, known.status, "signin",
-		view{Title: "Sign in", Body: signInPage{Email: clip(254, email), Next: next, Problem: known.text}})
+	retryAfter(w, err)
+	p.Problem = known.text
+	return s.renderSignIn(w, r, known.status, p)
+}
+
+func (s *site) renderSignIn(w http.ResponseWriter, r *http.Request, status int, p signInPage) error {
+	if s.SSO != nil {
+		p.SSO = s.SSO.Name
+	}
+	return s.render(w, r, status, "signin", view{Title: "Sign in", Body: p})
+}
+
+// retryAfter says in a header how long to wait, if err does (RFC 9110 10.2.3).
+func retryAfter(w http.ResponseWriter, err error) {
+	var desk *review.Error
+	if errors.As(err, &desk) && desk.Wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((desk.Wait+time.Second-1)/time.Second)))
+	}
+}
+
+// askPasskey hands out the options of a sign-in with a passkey. Nothing is kept.
+func (s *site) askPasskey(w http.ResponseWriter, r *http.Request, _ review.Session) error {
+	options, err := s.Desk.AskPasskey()
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, options)
+}
+
+func writeJSON(w http.ResponseWriter, r *http.Request, text []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	if r.Method != http.MethodHead {
+		w.Write(text) // an error here is a reader who left
+	}
+	return nil
+}
+
+func (s *site) signInByPasskey(w http.ResponseWriter, r *http.Request, _ review.Session) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
+	next := ourPath(r.PostForm.Get("next"))
+	token, err := s.Desk.SignInByPasskey(r.Context(), r.PostForm.Get("answer"), s.entry(r))
+	if err == nil {
+		return s.enter(w, r, token, next)
+	}
+	return s.notIn(w, r, err, signInPage{Next: next})
+}
+
+func (s *site) entry(r *http.Request) review.Entry {
+	return review.Entry{IP: ip(r), Agent: clip(200, r.UserAgent()), Old: s.token(r)}
 }
 
 func (s *site) signOut(w http.ResponseWriter, r *http.Request, who review.Session) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui/sso"
 )
 
 // Config is what the pages need.
@@ -22,6 +23,7 @@ type Config struct {
 	Status  func() []Line
 	Banner  string         // shown on top of every page; the demo uses it
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
+	SSO     *sso.Provider  // nil: there is no single sign-on
 	API     http.Handler   // serves /api/v1; nil: there is none
 	// Connections can be tried by an admin. Source says where a key of the
 	// configuration comes from, "" if from its default; nil: that is not known.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"strings"
 
 	"github.com/resetdesk/resetdesk"
 	"github.com/resetdesk/resetdesk/review"
@@ -72,46 +71,6 @@ func accountsCommand() *cobra.Command {
 	imp.Flags().BoolVar(&force, "force", false, "allow the removal of more than a fifth of the users")
 	imp.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return group("accounts", "The accounts, users and addresses that the desk guards", imp, accountsRequireCommand(), accountsShowCommand())
-}
-
-func reviewerCommand() *cobra.Command {
-	var config, name, role string
-	var asJSON bool
-	add := &cobra.Command{
-		Use:     "add EMAIL",
-		Short:   "Invite a reviewer: prints a one-time link, good for 72 hours",
-		Example: "  resetdesk reviewer add mia@example.net -name Mia -role reviewer -config /etc/resetdesk/resetdesk.toml",
-		Args:    usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			if name == "" {
-				name, _, _ = strings.Cut(args[0], "@")
-			}
-			return withDesk(c.Context(), config, func(cfg Config, d *review.Desk) error {
-				link, err := invite(c.Context(), cfg, d, args[0], name, review.Role(role))
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return printJSON(c, map[string]string{"email": args[0], "role": role, "link": link})
-				}
-				fmt.Fprintf(c.OutOrStdout(), "%s may set a password and a second factor here, once, within 72 hours:\n%s\n", args[0], link)
-				return nil
-			})
-		},
-	}
-	configFlag(add, &config)
-	add.Flags().StringVar(&name, "name", "", "how colleagues know the person")
-	add.Flags().StringVar(&role, "role", "reviewer", "viewer, auditor, reviewer, lead or admin")
-	add.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return group("reviewer", "The people who review cases", add)
-}
-
-func invite(ctx context.Context, cfg Config, d *review.Desk, email, name string, role review.Role) (string, error) {
-	token, err := d.Invite(ctx, "host", email, name, role)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(cfg.Server.BaseURL, "/") + "/invite/" + token, nil
 }
 
 func versionCommand() *cobra.Command {

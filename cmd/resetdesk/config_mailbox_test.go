@@ -12,7 +12,6 @@ import (
 
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
-	"github.com/resetdesk/resetdesk/review"
 )
 
 // further is a configuration with a second and a third mailbox.
@@ -140,7 +139,7 @@ func TestTwoMailboxes(t *testing.T) {
 	}
 	want := map[string]int{p.dovecot.User + "/INBOX": 2, "second@host.example/INBOX": 1, "second@host.example/Junk": 3}
 	read := func() bool {
-		r, err := desk.MailReport(t.Context(), review.Session{}, 1)
+		r, err := desk.MailReportFromHost(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -124,7 +124,7 @@ func TestMetrics(t *testing.T) {
 	w := watchers(cfg, desk, slog.New(slog.DiscardHandler))[0]
 	m := &monitor{desk: desk, watching: []*mailbox.Watcher{w}, postman: &mailbox.Postman{}, log: slog.New(slog.DiscardHandler)}
 	report := func() review.MailReport {
-		r, err := desk.MailReport(t.Context(), review.Session{}, 1)
+		r, err := desk.MailReportFromHost(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -375,7 +375,7 @@ UPDATE session SET ended_at = {{now}} WHERE reviewer_id = 2;
 
 -- 4: a vote in a session that is over
 --! entitled reviewer who stepped up
-{{vote "yes" "at=" "now" "+ 13 * 3600000000" "step=" "now" "+ 13 * 3600000000"}}
+{{vote "yes" "at=" "now" "+ 50000 * 3600000000" "step=" "now" "+ 50000 * 3600000000"}}
 
 -- 4: a vote without a step-up
 --! entitled reviewer who stepped up
@@ -1367,7 +1367,8 @@ UPDATE session SET ended_at = NULL WHERE reviewer_id = 1;
 -- 4: overwrite a session that ended
 --! stays ended
 UPDATE session SET ended_at = {{now}} WHERE reviewer_id = 1;
-INSERT OR REPLACE INTO session SELECT hash, reviewer_id, created_at, seen_at, expires_at, step_up_at, ip, agent, NULL FROM session;
+INSERT OR REPLACE INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at)
+    SELECT hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at FROM session;
 
 -- 4: make a session live longer
 --! stays ended
@@ -1943,7 +1944,7 @@ DELETE FROM threat_turn;
 -- 4: turn threat mode off without a fresh second factor
 --! threat mode is switched by a lead
 {{threat}}
-UPDATE session SET step_up_at = {{now}} - 300000001 WHERE reviewer_id = 1;
+UPDATE session SET step_up_at = {{now}} - 300000001 WHERE reviewer_id = 1 AND ended_at IS NULL;
 {{threat "active=0"}}
 
 -- 4: turn threat mode off twice, to hide when
@@ -1980,7 +1981,7 @@ DELETE FROM account_freeze;
 -- 4: lift a freeze without a fresh second factor
 --! lifted by a lead or an admin
 {{freeze}}
-UPDATE session SET step_up_at = 0 WHERE reviewer_id = 1;
+UPDATE session SET step_up_at = 0 WHERE reviewer_id = 1 AND ended_at IS NULL;
 {{freeze "reviewer=1" "until=" "now" "event=account.unfrozen"}}
 
 -- 4: shorten a freeze as a reviewer
@@ -2061,3 +2062,192 @@ DELETE FROM bounce;
 -- 7: call a letter sent that never came to its dot
 --! a letter is sent only after its dot
 UPDATE letter SET state = 'sent' WHERE state = 'queued' AND uncertain = 0;
+-- 4: demote the last admin
+--! the last admin stays
+UPDATE reviewer SET role = 'viewer' WHERE id = 1;
+
+-- 4: disable the last admin
+--! the last admin stays
+UPDATE reviewer SET disabled_at = {{now}} WHERE id = 1;
+
+-- 4: disable the last admin who can sign in, beside one who was only invited
+--! the last admin stays
+INSERT INTO holder (id) VALUES ('staff:99');
+INSERT INTO reviewer (id, holder_id, email, name, role, created_at) VALUES (99, 'staff:99', 'new@host.example', 'New', 'admin', {{now}});
+UPDATE reviewer SET disabled_at = {{now}} WHERE id = 1;
+
+-- 4: go on in the session of a reviewer who was disabled
+--! an ended session stays ended
+UPDATE reviewer SET disabled_at = {{now}} WHERE id = 2;
+UPDATE session SET seen_at = {{now}} WHERE reviewer_id = 2;
+
+-- 4: begin a session for a disabled reviewer
+--! who is not disabled
+UPDATE reviewer SET disabled_at = {{now}} WHERE id = 2;
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at) VALUES (zeroblob(32), 2, {{now}}, {{now}}, {{now}} + 1, '', '', {{now}});
+
+-- 4: begin a session without a second factor, but by single sign-on
+--! CHECK
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at) VALUES (zeroblob(32), 2, {{now}}, {{now}}, {{now}} + 1, '', '', 0);
+
+-- 4: say of a session that came by single sign-on that its second factor was given
+--! stays ended
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, via, factor_at) VALUES (zeroblob(32), 2, {{now}}, {{now}}, {{now}} + 1, '', '', 'sso', 0);
+UPDATE session SET factor_at = {{now}} WHERE hash = zeroblob(32);
+
+-- 4: step up in a session whose second factor is owed
+--! CHECK
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, via, factor_at) VALUES (zeroblob(32), 2, {{now}}, {{now}}, {{now}} + 1, '', '', 'sso', 0);
+UPDATE session SET step_up_at = {{now}} WHERE hash = zeroblob(32);
+
+-- 4: let a session follow one that goes on
+--! follows one that ended
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at, follows)
+    SELECT zeroblob(32), reviewer_id, created_at, seen_at, expires_at, ip, agent, factor_at, hash FROM session WHERE reviewer_id = 2 AND ended_at IS NULL LIMIT 1;
+
+-- 4: bind a passkey to a second reviewer
+--! of nobody else ever
+{{passkey}}
+{{passkey "id=2" "of=3"}}
+
+-- 4: take over a passkey by overwriting it
+--! of nobody else ever
+{{passkey}}
+{{passkey "id=2" "of=3" "or=OR REPLACE"}}
+
+-- 4: hand a passkey on
+--! a passkey stays what it is
+{{passkey}}
+UPDATE passkey SET reviewer_id = 3;
+
+-- 4: set the counter of a passkey back, so that a copy passes
+--! a passkey stays what it is
+{{passkey}}
+UPDATE passkey SET sign_count = 4;
+
+-- 4: take a removed passkey up again
+--! a passkey stays what it is
+{{passkey}}
+UPDATE passkey SET removed_at = {{now}};
+UPDATE passkey SET removed_at = NULL;
+
+-- 9: delete a passkey
+--! a passkey is removed, never deleted
+{{passkey}}
+DELETE FROM passkey;
+
+-- 4: answer a challenge twice
+--! a challenge is answered once
+{{passkey}}
+INSERT INTO passkey_use (challenge, passkey_id, at) VALUES (zeroblob(32), 1, {{now}});
+INSERT OR REPLACE INTO passkey_use (challenge, passkey_id, at) VALUES (zeroblob(32), 1, {{now}});
+
+-- 4: answer with a passkey that was removed
+--! a challenge is answered once
+{{passkey}}
+UPDATE passkey SET removed_at = {{now}};
+INSERT INTO passkey_use (challenge, passkey_id, at) VALUES (zeroblob(32), 1, {{now}});
+
+-- 4: make an answered challenge fresh
+--! an answered challenge stays answered
+{{passkey}}
+INSERT INTO passkey_use (challenge, passkey_id, at) VALUES (zeroblob(32), 1, {{now}});
+UPDATE passkey_use SET challenge = randomblob(32);
+
+-- 4: forget an answered challenge
+--! an answered challenge stays answered
+{{passkey}}
+INSERT INTO passkey_use (challenge, passkey_id, at) VALUES (zeroblob(32), 1, {{now}});
+DELETE FROM passkey_use;
+
+-- 4: bind an identity of single sign-on to another reviewer too
+--! bound to one reviewer for good
+INSERT INTO sso_identity VALUES ('https://id.example', 'sam', 2, {{now}});
+INSERT OR REPLACE INTO sso_identity VALUES ('https://id.example', 'sam', 1, {{now}});
+
+-- 4: hand an identity of single sign-on on
+--! bound to one reviewer for good
+INSERT INTO sso_identity VALUES ('https://id.example', 'sam', 2, {{now}});
+UPDATE sso_identity SET reviewer_id = 1;
+
+-- 4: free an identity of single sign-on
+--! bound to one reviewer for good
+INSERT INTO sso_identity VALUES ('https://id.example', 'sam', 2, {{now}});
+DELETE FROM sso_identity;
+
+-- 4: reset the factor of a reviewer with one admin alone
+--! CHECK
+{{ask}}
+{{confirmed "by=1"}}
+
+-- 4: confirm the reset of one's own factor
+--! a second admin with a fresh second factor confirms
+{{ask}}
+{{confirmed "by=2"}}
+
+-- 4: ask for the reset of one's own factor
+--! CHECK
+UPDATE reviewer SET role = 'admin' WHERE id = 2; {{stepup 2}}
+{{ask "by=2" "actor=reviewer:2"}}
+
+-- 4: ask for the reset of a reviewer's factor without being an admin
+--! an admin with a fresh second factor asks
+{{stepup 3}}
+{{ask "by=3" "actor=reviewer:3"}}
+
+-- 4: confirm the reset of a reviewer's factor without being an admin
+--! a second admin with a fresh second factor confirms
+{{ask}}
+{{confirmed "role=lead"}}
+
+-- 4: confirm the reset of a reviewer's factor without a step-up
+--! a second admin with a fresh second factor confirms
+{{ask}}
+{{confirmed "step=0"}}
+
+-- 4: confirm the reset of a reviewer's factor after more than a day
+--! a second admin with a fresh second factor confirms
+{{ask}}
+{{confirmed "at=86400000001 + " "now" "step=86400000001 + " "now"}}
+
+-- 4: take a confirmed reset of a reviewer's factor for another one
+--! a second admin with a fresh second factor confirms
+{{ask}}
+{{confirmed}}
+UPDATE staff_reset SET new_holder = NULL, confirmed_at = NULL;
+
+-- 9: delete the reset of a reviewer's factor
+--! a reset of a reviewer stays on record
+{{ask}}
+DELETE FROM staff_reset;
+
+-- 4: give a reviewer another factor before the second admin confirmed
+--! stays the same person
+{{ask}}
+INSERT INTO holder (id) VALUES ('staff:2:2');
+UPDATE reviewer SET holder_id = 'staff:2:2' WHERE id = 2;
+
+-- 4: go on in a session of before the reset of the reviewer's factor
+--! an ended session stays ended
+{{ask}}
+{{confirmed}}
+UPDATE reviewer SET holder_id = 'staff:2:2' WHERE id = 2;
+UPDATE session SET seen_at = {{now}} WHERE reviewer_id = 2;
+
+-- 3: a letter to a reviewer who need not know
+--! a letter to a reviewer tells admins
+{{staffevent "reviewer.reset" 2 "reviewer:1"}}
+INSERT INTO letter (reviewer_id, topic, round, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    VALUES (3, 'audit:' || {{seq}}, 0, 'staff', 'vera@host.example', 'x', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});
+
+-- 3: a letter to a reviewer about something else
+--! a letter to a reviewer tells admins
+{{staffevent "reviewer.signed_in" 2 "reviewer:2"}}
+INSERT INTO letter (reviewer_id, topic, round, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    VALUES (1, 'audit:' || {{seq}}, 0, 'staff', 'rita@host.example', 'x', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});
+
+-- 3: a letter to a reviewer at another address
+--! FOREIGN KEY
+{{staffevent "reviewer.reset" 2 "reviewer:1"}}
+INSERT INTO letter (reviewer_id, topic, round, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    VALUES (1, 'audit:' || {{seq}}, 0, 'staff', 'mallory@evil.example', 'x', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});

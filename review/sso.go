@@ -1,0 +1,158 @@
+package review
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+)
+
+// An Identity is somebody whom the provider of single sign-on vouches for.
+type Identity struct {
+	Issuer, Subject string
+	Email, Name     string
+	Verified        bool // the e-mail address, by the provider
+	Governed        bool // the provider's groups say what anybody may do
+	Role            Role // by the groups; "": they say nothing
+}
+
+var (
+	errNoRole   = fail(Denied, "Your groups give you no role at the desk. Ask whoever manages them.")
+	errUnknown  = fail(Denied, "The desk does not know you yet. Ask an admin for an invitation, and choose single sign-on there.")
+	errTakenBy  = fail(Denied, "This sign-in belongs to another reviewer, or this reviewer has another one. Ask an admin.")
+	errHasEmail = fail(Denied, "There is a reviewer with your address already. Open your invitation and choose single sign-on there, or ask an admin.")
+)
+
+// SignInBySSO begins a session for whom the provider vouches. It takes the place
+// of the password alone: the session owes the second factor.
+//
+// An identity is issuer and subject. It becomes a reviewer's by an invitation
+// ([Desk.BindSSO]), or, where groups govern, by its first sign-in with a group that
+// gives a role; never because an e-mail address is the same.
+func (d *Desk) SignInBySSO(ctx context.Context, id Identity, e Entry) (string, error) {
+	if id.Governed && id.Role == "" {
+		return "", errNoRole
+	}
+	var token string
+	err := d.update(ctx, "sign in by SSO", func(tx *sql.Tx) error {
+		now := time.Now()
+		r, err := reviewerOfIdentity(ctx, tx, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			r, err = d.provision(ctx, tx, id, now)
+		}
+		if err != nil {
+			return err
+		}
+		if id.Governed && r.Role != id.Role {
+			if err := d.govern(ctx, tx, r, id.Role, now); err != nil {
+				return err
+			}
+		}
+		token, err = beginSession(ctx, tx, r.ID, "sso", false, e, now)
+		return err
+	})
+	return token, err
+}
+
+func reviewerOfIdentity(ctx context.Context, tx *sql.Tx, id Identity) (Reviewer, error) {
+	var r Reviewer
+	var out bool
+	err := tx.QueryRowContext(ctx, `SELECT r.id, r.role, r.holder_id, r.disabled_at IS NOT NULL FROM sso_identity i JOIN reviewer r ON r.id = i.reviewer_id
+		WHERE i.issuer = $1 AND i.subject = $2`, id.Issuer, id.Subject).Scan(&r.ID, &r.Role, &r.Holder, &out)
+	if err == nil && out {
+		return r, fail(Denied, "You are disabled at the desk. Ask an admin.")
+	}
+	return r, err
+}
+
+// govern gives a reviewer the role that the groups say. The last admin stays one.
+func (d *Desk) govern(ctx context.Context, tx *sql.Tx, r Reviewer, role Role, now time.Time) error {
+	err := setRole(ctx, tx, "sso", r, role, now)
+	if KindOf(err) == Conflict {
+		d.log.Warn("the groups would take the last admin away: the role stays", "reviewer", r.ID)
+		return nil
+	}
+	return err
+}
+
+// provision makes a reviewer of an identity whose groups give a role.
+func (d *Desk) provision(ctx context.Context, tx *sql.Tx, id Identity, now time.Time) (Reviewer, error) {
+	email := signInEmail(id.Email)
+	if !id.Governed || !id.Verified || !strings.Contains(email, "@") {
+		return Reviewer{}, errUnknown
+	}
+	var taken bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM reviewer WHERE email = $1)`, email).Scan(&taken); err != nil {
+		return Reviewer{}, err
+	}
+	if taken {
+		return Reviewer{}, errHasEmail
+	}
+	name := clip(oneLine(id.Name), 80)
+	if name == "" {
+		name, _, _ = strings.Cut(email, "@")
+	}
+	n, err := addReviewer(ctx, tx, email, name, id.Role, now)
+	if err != nil {
+		return Reviewer{}, err
+	}
+	if err := bind(ctx, tx, id, n, now); err != nil {
+		return Reviewer{}, err
+	}
+	_, err = record(ctx, tx, now, "sso", "reviewer.provisioned", actorName(n), map[string]any{"role": id.Role, "issuer": id.Issuer})
+	return Reviewer{ID: n, Role: id.Role}, err
+}
+
+func bind(ctx context.Context, tx *sql.Tx, id Identity, reviewer int64, now time.Time) error {
+	res, err := tx.ExecContext(ctx, `INSERT INTO sso_identity (issuer, subject, reviewer_id, bound_at) SELECT $1, $2, $3, $4
+		WHERE NOT EXISTS (SELECT 1 FROM sso_identity WHERE issuer = $1 AND (subject = $2 OR reviewer_id = $3))`, id.Issuer, id.Subject, reviewer, micros(now))
+	if err = changed(res, err); errors.Is(err, errStale) {
+		return errTakenBy
+	}
+	return err
+}
+
+// BindSSO makes an identity that of the reviewer who holds the invitation, and
+// begins a session that owes the second factor. The invitation ends with it.
+func (d *Desk) BindSSO(ctx context.Context, invitation string, id Identity, e Entry) (string, error) {
+	r, err := d.Invitation(ctx, invitation)
+	if err != nil {
+		return "", err
+	}
+	if id.Governed && id.Role == "" {
+		return "", errNoRole
+	}
+	var token string
+	err = d.update(ctx, "bind SSO", func(tx *sql.Tx) error {
+		now := time.Now()
+		res, err := tx.ExecContext(ctx, `UPDATE invitation SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2`, hashToken(invitation), micros(now))
+		if err = changed(res, err); errors.Is(err, errStale) {
+			return errInvitation
+		}
+		if err != nil {
+			return err
+		}
+		known, err := reviewerOfIdentity(ctx, tx, id)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			err = bind(ctx, tx, id, r.ID, now)
+		case err == nil && known.ID != r.ID: // bound before, and invited again after a reset: fine; to somebody else: not
+			err = errTakenBy
+		}
+		if err != nil {
+			return err
+		}
+		if id.Governed && r.Role != id.Role {
+			if err := d.govern(ctx, tx, r, id.Role, now); err != nil {
+				return err
+			}
+		}
+		if _, err := record(ctx, tx, now, actorName(r.ID), "reviewer.sso_bound", actorName(r.ID), map[string]string{"issuer": id.Issuer}); err != nil {
+			return err
+		}
+		token, err = beginSession(ctx, tx, r.ID, "sso", false, e, now)
+		return err
+	})
+	return token, err
+}

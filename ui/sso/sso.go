@@ -1,0 +1,273 @@
+// Package sso asks a provider of OpenID Connect who somebody is: the code flow
+// with state, nonce and PKCE (OpenID Connect Core 3.1, RFC 9700). It keeps
+// nothing between the way out and the way back but a [Trip] in the browser's own
+// cookie, and decides nothing: what an identity may do is the desk's to say.
+package sso
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/resetdesk/resetdesk/review"
+	"golang.org/x/oauth2"
+)
+
+// Config says who the provider is and what its groups mean here.
+type Config struct {
+	Name     string // on the button; default: the host of the issuer
+	Issuer   string // exactly as in the tokens
+	ClientID string
+	Secret   func() (string, error) // read at each sign-in
+	BaseURL  string                 // of the desk
+	Scopes   []string               // beside openid; default: profile, email
+	// GroupsClaim names the claim with the groups, Roles what a group makes of
+	// somebody; the most entitled one counts. Without Roles the desk says who is
+	// what, and nobody comes in who was not invited.
+	GroupsClaim string
+	Roles       map[string]review.Role
+	// ACR and AMR, if there are any: one of them must be in the token.
+	ACR, AMR []string
+	Client   *http.Client // default: one with a timeout of ten seconds
+}
+
+// ErrDown: the provider does not answer.
+var ErrDown = errors.New("the provider of single sign-on does not answer")
+
+// ErrRefused: the way back is not right, or the provider said no. What exactly is
+// in the error's text, for the log.
+var ErrRefused = errors.New("single sign-on was refused")
+
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrRefused}, args...)...)
+}
+
+// A Provider is a configured provider. Safe for concurrent use.
+type Provider struct {
+	Config
+	mu    sync.Mutex
+	known *oidc.Provider // nil until it answered once
+}
+
+// New checks a configuration. It asks nobody anything.
+func New(c Config) (*Provider, error) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, fmt.Errorf("single sign-on: the issuer %q must be like https://id.example.net", c.Issuer)
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("single sign-on: the issuer %q must be https; plain http is for loopback only", c.Issuer)
+	}
+	if c.ClientID == "" {
+		return nil, errors.New("single sign-on: a client ID is needed")
+	}
+	if len(c.Roles) > 0 && c.GroupsClaim == "" {
+		c.GroupsClaim = "groups"
+	}
+	if c.Name == "" {
+		c.Name = u.Hostname()
+	}
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{"profile", "email"}
+	}
+	if c.Client == nil {
+		c.Client = &http.Client{Timeout: 10 * time.Second}
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	return &Provider{Config: c}, nil
+}
+
+func loopback(name string) bool {
+	if name == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(name)
+	return err == nil && ip.IsLoopback()
+}
+
+// discover asks the provider for its addresses, until it answered once.
+func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known != nil {
+		return p.known, nil
+	}
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.Client), p.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDown, err)
+	}
+	p.known = found
+	return found, nil
+}
+
+func (p *Provider) flow(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
+	found, err := p.discover(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &oauth2.Config{ClientID: p.ClientID, Endpoint: found.Endpoint(), RedirectURL: p.BaseURL + "/sign-in/sso/callback",
+		Scopes: append([]string{oidc.ScopeOpenID}, p.Scopes...)}
+	if p.Secret != nil {
+		if c.ClientSecret, err = p.Secret(); err != nil {
+			return nil, nil, fmt.Errorf("single sign-on: %w", err)
+		}
+	}
+	return found, c, nil
+}
+
+// A Trip is what the browser carries in a cookie until it comes back.
+type Trip struct {
+	State, Nonce, Verifier string
+	Next                   string // the page to go to
+	Invitation             string // the token of the link that began it, "" if none did
+	Ends                   int64  // Unix time
+}
+
+// tripLifetime is how long somebody may take at the provider.
+const tripLifetime = 10 * time.Minute
+
+// String packs a trip into a cookie.
+func (t Trip) String() string {
+	text, _ := json.Marshal(t) // a struct of strings
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+func readTrip(cookie string) (Trip, error) {
+	var t Trip
+	text, err := base64.RawURLEncoding.DecodeString(cookie)
+	if err != nil || json.Unmarshal(text, &t) != nil || t.State == "" || t.Nonce == "" || t.Verifier == "" {
+		return t, refuse("no trip was begun in this browser")
+	}
+	if time.Now().Unix() > t.Ends {
+		return t, refuse("the trip took too long")
+	}
+	return t, nil
+}
+
+func chance() string {
+	b := make([]byte, 24)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Begin returns where to send the browser, and the trip for its cookie.
+func (p *Provider) Begin(ctx context.Context, next, invitation string) (to string, t Trip, err error) {
+	_, c, err := p.flow(ctx)
+	if err != nil {
+		return "", t, err
+	}
+	t = Trip{State: chance(), Nonce: chance(), Verifier: oauth2.GenerateVerifier(), Next: next, Invitation: invitation, Ends: time.Now().Add(tripLifetime).Unix()}
+	options := []oauth2.AuthCodeOption{oidc.Nonce(t.Nonce), oauth2.S256ChallengeOption(t.Verifier)}
+	if len(p.ACR) > 0 {
+		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(p.ACR, " ")))
+	}
+	return c.AuthCodeURL(t.State, options...), t, nil
+}
+
+// claims are what we read of a token.
+type claims struct {
+	Email         string   `json:"email"`
+	EmailVerified bool     `json:"email_verified"`
+	Name          string   `json:"name"`
+	ACR           string   `json:"acr"`
+	AMR           []string `json:"amr"`
+	AZP           string   `json:"azp"`
+}
+
+// Finish checks the way back against the cookie and returns who it is.
+func (p *Provider) Finish(ctx context.Context, cookie string, query url.Values) (review.Identity, Trip, error) {
+	t, err := readTrip(cookie)
+	if err != nil {
+		return review.Identity{}, t, err
+	}
+	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(t.State)) != 1 {
+		return review.Identity{}, t, refuse("the state is another one")
+	}
+	// Whoever else answers is a mix-up (RFC 9207).
+	if iss := query.Get("iss"); iss != "" && iss != p.Issuer {
+		return review.Identity{}, t, refuse("the answer is of the issuer %q", iss)
+	}
+	if e := query.Get("error"); e != "" {
+		return review.Identity{}, t, refuse("the provider says %q", e)
+	}
+	found, c, err := p.flow(ctx)
+	if err != nil {
+		return review.Identity{}, t, err
+	}
+	ctx = oidc.ClientContext(ctx, p.Client)
+	tokens, err := c.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(t.Verifier))
+	var said *oauth2.RetrieveError
+	switch {
+	case errors.As(err, &said):
+		return review.Identity{}, t, refuse("the code was not taken: %s", said.ErrorCode)
+	case err != nil:
+		return review.Identity{}, t, fmt.Errorf("%w: %w", ErrDown, err)
+	}
+	id, err := p.identify(ctx, found, tokens, t.Nonce)
+	return id, t, err
+}
+
+func (p *Provider) identify(ctx context.Context, found *oidc.Provider, tokens *oauth2.Token, nonce string) (review.Identity, error) {
+	raw, ok := tokens.Extra("id_token").(string)
+	if !ok {
+		return review.Identity{}, refuse("there is no ID token")
+	}
+	token, err := found.VerifierContext(ctx, &oidc.Config{ClientID: p.ClientID}).Verify(ctx, raw)
+	if err != nil {
+		return review.Identity{}, refuse("%w", err)
+	}
+	if subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {
+		return review.Identity{}, refuse("the nonce is another one")
+	}
+	var c claims
+	var all map[string]any
+	if err := errors.Join(token.Claims(&c), token.Claims(&all)); err != nil {
+		return review.Identity{}, refuse("the claims cannot be read: %w", err)
+	}
+	switch {
+	case len(token.Audience) > 1 && c.AZP != p.ClientID:
+		return review.Identity{}, refuse("the token was made for %q", c.AZP)
+	case len(p.ACR) > 0 && !slices.Contains(p.ACR, c.ACR):
+		return review.Identity{}, refuse("acr %q is not enough", c.ACR)
+	case len(p.AMR) > 0 && !slices.ContainsFunc(p.AMR, func(m string) bool { return slices.Contains(c.AMR, m) }):
+		return review.Identity{}, refuse("amr %q is not enough", c.AMR)
+	}
+	return review.Identity{Issuer: token.Issuer, Subject: token.Subject, Email: c.Email, Verified: c.EmailVerified, Name: c.Name,
+		Governed: len(p.Roles) > 0, Role: p.role(all[p.GroupsClaim])}, nil
+}
+
+// role is the most entitled one that the groups of a claim give, "" for none.
+func (p *Provider) role(claim any) review.Role {
+	var groups []string
+	switch v := claim.(type) {
+	case string:
+		groups = []string{v}
+	case []any:
+		for _, g := range v {
+			if name, ok := g.(string); ok {
+				groups = append(groups, name)
+			}
+		}
+	}
+	var best review.Role
+	for _, row := range review.Roles { // from the least to the most entitled
+		for _, g := range groups {
+			if p.Roles[g] == row.Role {
+				best = row.Role
+			}
+		}
+	}
+	return best
+}
