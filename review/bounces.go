@@ -247,9 +247,9 @@ func (d *Desk) holdBounced(ctx context.Context, tx *sql.Tx, l sentLetter, said b
 
 var addressInWords = regexp.MustCompile(`[^\s<>"'()]+@[^\s<>"'()]+`)
 
-// maskWords hides the addresses in a server's words.
+// maskWords hides the addresses in a server's words, and what it quotes of ours.
 func maskWords(s string) string {
-	return clip(addressInWords.ReplaceAllStringFunc(s, maskAddress), 300)
+	return clip(addressInWords.ReplaceAllStringFunc(withoutSecrets(s), maskAddress), 300)
 }
 
 // bounceWords says why a letter failed, in our words and a few of the server's.

@@ -105,7 +105,25 @@ func fillPack(ctx context.Context, tx *sql.Tx, c caseRow, v CaseView, out *pack.
 			return err
 		}
 	}
+	if err := withhold(ctx, tx, c, out.Case.Mails); err != nil {
+		return err
+	}
 	return packEvents(ctx, tx, c, out)
+}
+
+// withhold keeps back the bytes of mails that quote what somebody could still use:
+// an auditor must not be able to answer for the owner.
+func withhold(ctx context.Context, tx *sql.Tx, c caseRow, mails []pack.Mail) error {
+	good, err := readStillGood(ctx, tx, c.user)
+	if err != nil {
+		return err
+	}
+	for i := range mails {
+		if good.in(string(mails[i].Raw)) {
+			mails[i].Raw, mails[i].Withheld = nil, "It quotes a link or a pass of a letter that its recipient can still use. Take the pack again when the case is over."
+		}
+	}
+	return nil
 }
 
 // packRows reads each row of a query about one case.
@@ -171,7 +189,7 @@ func packMails(ctx context.Context, tx *sql.Tx, id int64, out *pack.Case) error 
 		var at int64
 		var sum []byte
 		err := rows.Scan(&m.Role, &at, &m.From, &m.Subject, &m.Verdict, &sum, &m.Raw)
-		m.Received, m.SHA256 = fromMicros(at), hex.EncodeToString(sum)
+		m.Received, m.SHA256, m.Subject = fromMicros(at), hex.EncodeToString(sum), withoutSecrets(m.Subject)
 		out.Mails = append(out.Mails, m)
 		return err
 	})

@@ -165,7 +165,7 @@ func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
 	if err != nil {
 		return fmt.Errorf("save assessment: %w", err)
 	}
-	subject, words := clip(r.message.Subject, 300), excerpt(r.message.Text)
+	subject, words := clip(withoutSecrets(r.message.Subject), 300), excerpt(withoutSecrets(r.message.Text))
 	if r.verdict.Registered == "" && !r.intent.Request { // none of our business
 		subject, words = "", ""
 	}

@@ -123,12 +123,15 @@ func showMessage(v *MailView, raw, header []byte) {
 	v.Text, v.Quoted, v.HiddenText, v.LinkMismatches = m.Text, m.Quoted, m.HiddenText, m.LinkMismatches
 	v.Problems, v.HTMLOnly = m.Problems, m.HTMLOnly
 	v.FromPoints = codePoints(m.From)
-	v.Header, v.Source = printable(header, 64<<10), printable(raw, 128<<10)
-	hideLinks(v, m.Full+"\n"+m.HiddenText)
+	v.Header, v.Source = readable(header, 64<<10), readable(raw, 128<<10)
 	for _, a := range m.Attachments {
 		v.Attachments = append(v.Attachments, fmt.Sprintf("%s (%s, %d bytes)", a.Name, a.Type, a.Size))
 	}
+	hideSecrets(v, raw)
 }
+
+// readable is printable text without the secrets of our letters.
+func readable(b []byte, limit int) string { return printable([]byte(withoutSecrets(string(b))), limit) }
 
 func showEvidence(v *MailView, e evidence) {
 	v.From, v.Registered = e.Verdict.From, e.Verdict.Registered
@@ -138,7 +141,7 @@ func showEvidence(v *MailView, e evidence) {
 	v.Score, v.Language = e.Intent.Score, e.Intent.Language
 	for _, s := range e.Intent.Signals {
 		where := map[bool]string{true: " (forwarded)"}[s.Forwarded]
-		v.Signals = append(v.Signals, fmt.Sprintf("%+.1f %s: “%s”%s", s.Weight, s.Name, clip(s.Text, 80), where))
+		v.Signals = append(v.Signals, fmt.Sprintf("%+.1f %s: “%s”%s", s.Weight, s.Name, clip(withoutSecrets(s.Text), 80), where))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -115,28 +114,4 @@ func cut(text string, marks []mark, named []NamedUser) (all []Piece) {
 		all = append(all, Piece{Text: text[at:]})
 	}
 	return all
-}
-
-// ownLink is a link of a letter of ours, also where quoted-printable broke it.
-var ownLink = regexp.MustCompile(`/r/[0-9A-Z](?:(?:=\r?\n)?[0-9A-Z]){51}`)
-
-// withoutLinks blanks the secrets of our links in what a mail quotes, letter by
-// letter: who reads a case must not be able to answer for its owner.
-func withoutLinks(s string) string {
-	return ownLink.ReplaceAllStringFunc(s, func(link string) string { return "/r/" + strings.Repeat("*", len(link)-len("/r/")) })
-}
-
-// hideLinks keeps our links from whoever reads the mail. Where the source has them
-// in an encoding, all but its header is left out.
-func hideLinks(v *MailView, full string) {
-	for _, s := range []*string{&v.Text, &v.Quoted, &v.Forwarded, &v.Subject, &v.HiddenText} {
-		*s = withoutLinks(*s)
-	}
-	for i := range v.LinkMismatches {
-		v.LinkMismatches[i] = withoutLinks(v.LinkMismatches[i])
-	}
-	if len(ownLink.FindAllString(full, -1)) > len(ownLink.FindAllString(v.Source, -1)) {
-		v.Source = v.Header + "\n[The body is encoded and quotes a link that only the owner may use. It is not shown.]\n"
-	}
-	v.Source = withoutLinks(v.Source)
 }

@@ -74,15 +74,16 @@ type Letter struct {
 }
 
 // A Mail is one that belongs to the case. Raw is nil when it was forgotten by the
-// retention rules; its hash stays.
+// retention rules, or is withheld; its hash stays.
 type Mail struct {
-	File     string    `json:"file"` // "" when it was forgotten
+	File     string    `json:"file"` // "" when it was forgotten or is withheld
 	Role     string    `json:"role"`
 	Received time.Time `json:"received"`
 	From     string    `json:"from"`
 	Subject  string    `json:"subject"`
 	Verdict  string    `json:"verdict"`
 	SHA256   string    `json:"sha256"`
+	Withheld string    `json:"withheld,omitempty"` // why the bytes are not in the pack, though the desk has them
 	Raw      []byte    `json:"-"`
 }
 
