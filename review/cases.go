@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/intent"
+	"github.com/resetdesk/resetdesk/review/letters"
 )
 
 // A target is whom a request is about; empty parts are open questions.
@@ -186,17 +186,7 @@ func localeOf(ctx context.Context, tx *sql.Tx, account, requester string) (strin
 	if err != nil {
 		return "", fmt.Errorf("read locale: %w", err)
 	}
-	return language(locale), nil
-}
-
-// language is the language of locales that a locale such as "de-AT" is written
-// in, or the first one.
-func language(locale string) string {
-	base, _, _ := strings.Cut(locale, "-")
-	if slices.Contains(locales, base) {
-		return base
-	}
-	return locales[0]
+	return letters.Language(locale), nil
 }
 
 // targets are the account and the users that the words mean. What they leave open

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -237,7 +238,7 @@ func (d *Desk) readPreview(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseVi
 		return err
 	}
 	now := time.Now()
-	w.When, w.HoldUntil, w.Link = when(now, c.locale), when(now.Add(d.cfg.Policy.Hold), c.locale), d.cfg.BaseURL+"/r/…"
+	w.When, w.HoldUntil, w.Link = letters.When(now, c.locale), letters.When(now.Add(d.cfg.Policy.Hold), c.locale), d.cfg.BaseURL+"/r/…"
 	v.PreviewSubject, v.PreviewText, err = d.write(c.locale, "cleared", w)
 	return err
 }

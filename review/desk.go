@@ -16,6 +16,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review/chain"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/review/passkey"
 	"github.com/resetdesk/resetdesk/totp"
 )
@@ -37,7 +38,7 @@ type Config struct {
 	// nothing comes back.
 	BounceAddress string
 	Budget        Budget
-	Letters       *Letters           // default: the built-in words
+	Letters       *letters.Set       // default: the built-in words
 	Signature     *mailbox.Signature // of letters; nil: the mail server signs them, or nobody
 	// Addresses are our own addresses: the ones that requests are written to.
 	Addresses []string
@@ -138,7 +139,7 @@ func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 		cfg.UncertainWait = 15 * time.Minute
 	}
 	if cfg.Letters == nil {
-		cfg.Letters = builtInLetters
+		cfg.Letters = letters.BuiltIn()
 	}
 	if cfg.TOTP.Issuer == "" {
 		cfg.TOTP.Issuer = cfg.Brand

@@ -13,25 +13,8 @@ import (
 
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/bounce"
+	"github.com/resetdesk/resetdesk/review/letters"
 )
-
-// words are what a letter may say. All are text; the templates decide.
-type words struct {
-	Brand, Phone, Panel  string
-	Number               string
-	Account, AccountID   string
-	User, UserAddress    string // login, masked address of its own
-	Requester, Requested string
-	InPanel              bool // asked for in the control panel, not by mail
-	Link, LinkUntil      string
-	When, HoldUntil      string
-	Pass, PassUntil      string
-	Reference            string // the secret that an answer quotes
-	IP, Device, Left     string // of an event: "" if unknown
-	Day, Stage           string // of a reminder
-	Own                  bool   // the recipient is the user
-	Former               bool   // the recipient was a contact until lately
-}
 
 // A recipient is a stored address.
 type recipient struct {
@@ -57,7 +40,7 @@ type owed struct {
 
 // queueLetter puts a letter of a case into the outbox, in the transaction that
 // owes it.
-func (d *Desk) queueLetter(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipient, reset, serial int64, w words, now time.Time) error {
+func (d *Desk) queueLetter(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipient, reset, serial int64, w letters.Words, now time.Time) error {
 	o := owed{kind: kind, locale: c.locale, to: to, caseID: c.id, reset: reset, round: c.round, serial: serial, about: c.number}
 	var err error
 	o.reply = kind == "acknowledgement" && c.mail != 0
@@ -85,7 +68,7 @@ func threadOf(ctx context.Context, tx *sql.Tx, c caseRow, kind string, to recipi
 
 // queue renders a letter, seals it and puts it into the outbox, all in the
 // transaction that owes it.
-func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.Time) error {
+func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w letters.Words, now time.Time) error {
 	subject, text, err := d.write(o.locale, o.kind, w)
 	if err != nil {
 		return err
@@ -94,7 +77,7 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w words, now time.
 	draft := mailbox.Draft{
 		From: d.cfg.From, To: mail.Address{Address: o.to.address}, Subject: subject,
 		MessageID: strings.ToLower(o.about + "." + o.kind + "." + randomText(12) + "@" + domain), InReplyTo: o.inReplyTo,
-		Date: now, Language: o.locale, AutoSubmitted: "auto-generated", Text: text, HTML: htmlOf(text, o.locale),
+		Date: now, Language: o.locale, AutoSubmitted: "auto-generated", Text: text, HTML: letters.HTML(text, o.locale),
 	}
 	draft.Headers = map[string]string{bounce.Mark: d.mark(draft.MessageID)}
 	if o.inReplyTo != "" {
@@ -147,9 +130,9 @@ func openerID(ctx context.Context, tx *sql.Tx, mail int64) (string, error) {
 }
 
 // caseWords fills in what every letter of a case says.
-func (d *Desk) caseWords(ctx context.Context, tx *sql.Tx, c caseRow) (words, error) {
-	w := words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel, Number: c.number,
-		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: when(c.opened, c.locale), InPanel: c.mail == 0}
+func (d *Desk) caseWords(ctx context.Context, tx *sql.Tx, c caseRow) (letters.Words, error) {
+	w := letters.Words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel, Number: c.number,
+		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: letters.When(c.opened, c.locale), InPanel: c.mail == 0}
 	if c.account != "" {
 		var name string
 		if err := tx.QueryRowContext(ctx, `SELECT name FROM account WHERE id = $1`, c.account).Scan(&name); err != nil {
@@ -258,7 +241,7 @@ func (d *Desk) acknowledge(ctx context.Context, tx *sql.Tx, c caseRow, to recipi
 	if w.Link, err = d.newLink(ctx, tx, c, "confirm", to, now, until); err != nil {
 		return err
 	}
-	w.LinkUntil, w.Reference = when(until, c.locale), d.reference(c)
+	w.LinkUntil, w.Reference = letters.When(until, c.locale), d.reference(c)
 	return d.queueLetter(ctx, tx, c, "acknowledgement", to, 0, serial, w, now)
 }
 
@@ -311,7 +294,7 @@ func (d *Desk) tellCleared(ctx context.Context, tx *sql.Tx, c caseRow, reset int
 	if err != nil {
 		return err
 	}
-	w.When, w.HoldUntil = when(now, c.locale), when(hold, c.locale)
+	w.When, w.HoldUntil = letters.When(now, c.locale), letters.When(hold, c.locale)
 	for _, to := range append(people, former...) {
 		if w.Link, err = d.newLink(ctx, tx, c, "undo", to, now, hold); err != nil {
 			return err
@@ -368,7 +351,7 @@ func (d *Desk) mailPass(ctx context.Context, tx *sql.Tx, c caseRow, reset, seria
 	if err != nil {
 		return err
 	}
-	w.Pass, w.PassUntil = pass, when(until, c.locale)
+	w.Pass, w.PassUntil = pass, letters.When(until, c.locale)
 	return d.queueLetter(ctx, tx, c, "pass", to, reset, serial, w, now)
 }
 
@@ -381,7 +364,7 @@ func (d *Desk) tellUndone(ctx context.Context, tx *sql.Tx, c caseRow, reset int6
 	if err != nil {
 		return err
 	}
-	w.When = when(now, c.locale)
+	w.When = letters.When(now, c.locale)
 	for _, to := range people {
 		if err := d.queueLetter(ctx, tx, c, "undone", to, reset, 1, w, now); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -183,12 +184,12 @@ func untold(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time) (strin
 }
 
 // tell queues the letters about an event.
-func (d *Desk) tell(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time) (letters int, untold string, err error) {
+func (d *Desk) tell(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time) (queued int, untold string, err error) {
 	w, u, err := d.userWords(ctx, tx, e.User)
 	if err != nil {
 		return 0, "", err
 	}
-	w.When, w.IP = when(e.At, u.locale), plainIP(e.Source.IP)
+	w.When, w.IP = letters.When(e.At, u.locale), plainIP(e.Source.IP)
 	switch e.Kind {
 	case totp.EventDeviceAdded, totp.EventDeviceRemoved:
 		w.Device = plainName(e.Detail)
@@ -204,8 +205,8 @@ func (d *Desk) tell(ctx context.Context, tx *sql.Tx, e totp.Event, now time.Time
 type listener struct{ id, account, locale string }
 
 // userWords fills in what every letter about a user says.
-func (d *Desk) userWords(ctx context.Context, tx *sql.Tx, user string) (words, listener, error) {
-	w := words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel}
+func (d *Desk) userWords(ctx context.Context, tx *sql.Tx, user string) (letters.Words, listener, error) {
+	w := letters.Words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel}
 	u := listener{id: user}
 	var name string
 	err := tx.QueryRowContext(ctx, `SELECT u.login, a.id, a.name, a.locale FROM panel_user u JOIN account a ON a.id = u.account_id WHERE u.id = $1`,
@@ -213,14 +214,14 @@ func (d *Desk) userWords(ctx context.Context, tx *sql.Tx, user string) (words, l
 	if err != nil {
 		return w, u, fmt.Errorf("read user: %w", err)
 	}
-	u.locale = language(u.locale)
+	u.locale = letters.Language(u.locale)
 	w.User, w.AccountID, w.Account = oneLine(w.User), u.account, oneLine(name)+" ("+u.account+")"
 	return w, u, nil
 }
 
 // mailUser queues a letter to a user and to whoever else of the account must
 // know, each mailbox once. The admins stand in for a user without an address.
-func (d *Desk) mailUser(ctx context.Context, tx *sql.Tx, u listener, to audience, o owed, w words, now time.Time) (letters int, untold string, err error) {
+func (d *Desk) mailUser(ctx context.Context, tx *sql.Tx, u listener, to audience, o owed, w letters.Words, now time.Time) (letters int, untold string, err error) {
 	people, err := addresses(ctx, tx, `user_id = $1 AND until IS NULL ORDER BY id`, u.id)
 	if err != nil {
 		return 0, "", err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"time"
 )
 
@@ -150,7 +151,7 @@ func (d *Desk) mailReminder(ctx context.Context, tx *sql.Tx, user string, day ti
 	if err != nil {
 		return 0, err
 	}
-	w.Day, w.Stage = date(day, u.locale), "soon"
+	w.Day, w.Stage = letters.Date(day, u.locale), "soon"
 	switch {
 	case stage == 1:
 		w.Stage = "tomorrow"

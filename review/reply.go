@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -293,7 +294,7 @@ func (d *Desk) tellUndoAgain(ctx context.Context, tx *sql.Tx, r *reading, c case
 		if err != nil {
 			return false, err
 		}
-		w.When, w.HoldUntil = when(c.closed, c.locale), when(hold, c.locale)
+		w.When, w.HoldUntil = letters.When(c.closed, c.locale), letters.When(hold, c.locale)
 		if w.Link, err = d.newLink(ctx, tx, c, "undo", to, now, hold); err != nil {
 			return false, err
 		}

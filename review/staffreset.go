@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -246,7 +247,7 @@ func (d *Desk) tellAdmins(ctx context.Context, tx *sql.Tx, seq int64, about Pers
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	w := words{Brand: d.cfg.Brand, User: oneLine(about.Name), UserAddress: about.Email, Account: oneLine(by), Stage: what, When: when(now, "en"), Link: d.cfg.BaseURL + "/settings/reviewers"}
+	w := letters.Words{Brand: d.cfg.Brand, User: oneLine(about.Name), UserAddress: about.Email, Account: oneLine(by), Stage: what, When: letters.When(now, "en"), Link: d.cfg.BaseURL + "/settings/reviewers"}
 	for _, id := range order {
 		w.Own = id == about.ID
 		o := owed{kind: "staff", locale: "en", to: recipient{address: to[id]}, reviewer: id, topic: "audit:" + strconv.FormatInt(seq, 10), about: "desk", serial: 1}
@@ -283,7 +284,7 @@ func (d *Desk) News(ctx context.Context, s Session) (string, error) {
 			if action == "reviewer.recovered" {
 				by = "by the operator on the host"
 			}
-			said = append(said, fmt.Sprintf("%s: the second factor of %s was reset %s.", when(fromMicros(at), "en"), clip(oneLine(name), 60), by))
+			said = append(said, fmt.Sprintf("%s: the second factor of %s was reset %s.", letters.When(fromMicros(at), "en"), clip(oneLine(name), 60), by))
 		}
 		if err := rows.Err(); err != nil || last == 0 {
 			return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"time"
 )
 
@@ -70,7 +71,7 @@ func (d *Desk) mailVoucher(ctx context.Context, tx *sql.Tx, c caseRow, to recipi
 	if w.Link, err = d.newLink(ctx, tx, c, "vouch", to, now, until); err != nil {
 		return err
 	}
-	w.LinkUntil = when(until, c.locale)
+	w.LinkUntil = letters.When(until, c.locale)
 	return d.queueLetter(ctx, tx, c, "vouch", to, 0, serial, w, now)
 }
 

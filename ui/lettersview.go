@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/letters"
 )
 
 type lettersPage struct {
@@ -15,7 +16,7 @@ type lettersPage struct {
 
 // showLetters shows every letter as it would go out, in one language.
 func (s *site) showLetters(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	p := lettersPage{Locales: review.LetterLocales(), Here: r.URL.Query().Get("in")}
+	p := lettersPage{Locales: letters.Locales(), Here: r.URL.Query().Get("in")}
 	if !slices.Contains(p.Locales, p.Here) {
 		p.Here = p.Locales[0]
 	}

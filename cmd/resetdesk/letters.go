@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/spf13/cobra"
 )
 
@@ -15,7 +15,7 @@ func lettersCommand() *cobra.Command {
 
 // check says which words the letters have, and what is wrong with them.
 func (c LettersConfig) check() (string, error) {
-	l, err := review.LoadLetters(c.Dir)
+	l, err := letters.Load(c.Dir)
 	switch {
 	case err != nil:
 		return "", err
@@ -65,7 +65,7 @@ func lettersPreview() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "preview",
 		Short:   "Print a letter with sample data",
-		Long:    "Print a letter with sample data. The letters are " + strings.Join(review.LetterKinds, ", ") + ".",
+		Long:    "Print a letter with sample data. The letters are " + strings.Join(letters.Kinds, ", ") + ".",
 		Example: "  resetdesk letters preview -locale nl -letter pass -dir my-letters",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -76,11 +76,11 @@ func lettersPreview() *cobra.Command {
 				}
 				dir = cfg.Letters.Dir
 			}
-			l, err := review.LoadLetters(dir)
+			l, err := letters.Load(dir)
 			if err != nil {
 				return err
 			}
-			kinds := review.LetterKinds
+			kinds := letters.Kinds
 			if kind != "" {
 				kinds = []string{kind}
 			}
@@ -100,7 +100,7 @@ func lettersPreview() *cobra.Command {
 		},
 	}
 	lettersFlags(c, &config, &dir)
-	c.Flags().StringVar(&locale, "locale", "en", "the `language`: "+strings.Join(review.LetterLocales(), ", "))
+	c.Flags().StringVar(&locale, "locale", "en", "the `language`: "+strings.Join(letters.Locales(), ", "))
 	c.Flags().StringVar(&kind, "letter", "", "one `letter` instead of all")
 	c.Flags().BoolVar(&asHTML, "html", false, "print the HTML part")
 	c.Flags().BoolVar(&bare, "bare", false, "without phone, panel and all else that need not be known")
@@ -115,7 +115,7 @@ func lettersExample() *cobra.Command {
 		Example: "  resetdesk letters example -locale de > my-letters/de.tmpl",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			text, err := review.BuiltInLetters(locale)
+			text, err := letters.File(locale)
 			if err != nil {
 				return wrongUse("letters example: %v", err)
 			}
@@ -123,6 +123,6 @@ func lettersExample() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&locale, "locale", "en", "the `language`: "+strings.Join(review.LetterLocales(), ", "))
+	c.Flags().StringVar(&locale, "locale", "en", "the `language`: "+strings.Join(letters.Locales(), ", "))
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -42,7 +43,7 @@ func reviewConfig(cfg Config, log *slog.Logger, lettersReady, hooksReady func())
 	if err != nil {
 		return rc, err
 	}
-	letters, err := review.LoadLetters(cfg.Letters.Dir)
+	letters, err := letters.Load(cfg.Letters.Dir)
 	if err != nil {
 		return rc, err
 	}

@@ -1,4 +1,4 @@
-package review_test
+package letters_test
 
 import (
 	"os"
@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/letters"
 )
 
 // own writes the built-in file of a language, changed, into a folder.
 func own(t *testing.T, locale string, change func(string) string) string {
 	t.Helper()
-	text, err := review.BuiltInLetters(locale)
+	text, err := letters.File(locale)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,8 +25,8 @@ func own(t *testing.T, locale string, change func(string) string) string {
 
 // Every built-in letter holds what is asked of the operator's.
 func TestBuiltInLettersAreSound(t *testing.T) {
-	for _, locale := range review.LetterLocales() {
-		if _, err := review.LoadLetters(own(t, locale, func(s string) string { return s })); err != nil {
+	for _, locale := range letters.Locales() {
+		if _, err := letters.Load(own(t, locale, func(s string) string { return s })); err != nil {
 			t.Error(err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestOwnLettersRefused(t *testing.T) {
 		"another charset":        {func(s string) string { return s + "\xff" }, "not UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := review.LoadLetters(own(t, "en", tt.change))
+			_, err := letters.Load(own(t, "en", tt.change))
 			if tt.want == "" {
 				return
 			}
@@ -71,40 +71,10 @@ func TestOwnLettersRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "it.tmpl"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := review.LoadLetters(dir); err == nil || !strings.Contains(err.Error(), "it.tmpl: is no file of letters") {
+	if _, err := letters.Load(dir); err == nil || !strings.Contains(err.Error(), "it.tmpl: is no file of letters") {
 		t.Errorf("%v", err)
 	}
-	if _, err := review.LoadLetters(filepath.Join(dir, "none")); err == nil {
+	if _, err := letters.Load(filepath.Join(dir, "none")); err == nil {
 		t.Error("a folder that is not there is taken")
 	}
-}
-
-// The operator's words go out; those that fail for one letter in use are passed over
-// for the built-in ones, staff see it, and the letter goes out.
-func TestOwnLetters(t *testing.T) {
-	dir := own(t, "de", func(s string) string {
-		s = strings.Replace(s, `{{define "acknowledgement.text"}}`, `{{define "acknowledgement.text"}}Grüße aus dem eigenen Haus.`+"\n\n", 1)
-		return strings.Replace(s, `{{define "notice.text"}}`, `{{define "notice.text"}}{{if eq .User "jane"}}{{if ne .Account "ACME GmbH (A-1001)"}}{{slice .User 99}}{{end}}{{end}}`, 1)
-	})
-	letters, err := review.LoadLetters(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inHouse(t, func(c *review.Config) { c.Letters = letters }, func(t *testing.T, h *house) {
-		h.importFile(strings.ReplaceAll(accountsFile, "ACME GmbH", "ACME AG"))
-		_, sent := h.ask("anna@acme.example", forUser("jane"))
-		if len(sent) < 3 {
-			t.Fatalf("%d letters", len(sent))
-		}
-		if ack := of(t, sent, "anna@acme.example"); !strings.HasPrefix(ack.text, "Grüße aus dem eigenen Haus.") {
-			t.Errorf("the operator's words are not used: %s", ack.text)
-		}
-		if n := of(t, sent, "it@acme.example"); !linkPattern.MatchString(n.text) || !strings.Contains(n.text, "ACME AG") {
-			t.Errorf("the notice: %s", n.text)
-		}
-		tr, err := h.desk.LetterTrouble(t.Context())
-		if lines := tr.Lines(); err != nil || len(lines) != 1 || !strings.Contains(lines[0], "de.tmpl: notice: ") {
-			t.Errorf("%q, %v", lines, err)
-		}
-	})
 }

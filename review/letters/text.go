@@ -1,4 +1,4 @@
-package review
+package letters
 
 import (
 	"fmt"
@@ -33,8 +33,8 @@ var longMonths = map[string][12]string{
 	"es": {"enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"},
 }
 
-// date writes a day for people, in UTC.
-func date(t time.Time, locale string) string {
+// Date writes a day for people, in UTC.
+func Date(t time.Time, locale string) string {
 	t = t.UTC()
 	form := "%s %s %d"
 	switch locale {
@@ -46,8 +46,8 @@ func date(t time.Time, locale string) string {
 	return fmt.Sprintf(form, dayOfMonth(t, locale), longMonths[locale][t.Month()-1], t.Year())
 }
 
-// when writes a moment for people, in UTC and to the minute.
-func when(t time.Time, locale string) string {
+// When writes a moment for people, in UTC and to the minute.
+func When(t time.Time, locale string) string {
 	t = t.UTC()
 	if _, ok := weekdays[locale]; !ok {
 		locale = locales[0]
@@ -122,9 +122,9 @@ func digit(b byte) bool { return b >= '0' && b <= '9' }
 
 var linkPattern = regexp.MustCompile(`^https?://\S+$`)
 
-// htmlOf makes the HTML part of a letter from its text: paragraphs, the facts as
+// HTML makes the HTML part of a letter from its text: paragraphs, the facts as
 // a table, the one link shown in full. Nothing in it is loaded from anywhere.
-func htmlOf(text, locale string) string {
+func HTML(text, locale string) string {
 	var b strings.Builder
 	b.WriteString(`<!DOCTYPE html><html lang="` + html.EscapeString(locale) + `"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"></head>` +
 		`<body style="font-family:system-ui,sans-serif;font-size:16px;line-height:1.5;max-width:600px;margin:0 auto;padding:16px">`)
