@@ -50,12 +50,12 @@ type accountPage struct {
 	May  struct{ Export, Erase bool }
 }
 
-func (s *site) showAccount(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	h, err := s.Desk.AccountHistory(r.Context(), who, r.PathValue("id"))
+func (s *site) showAccount(w http.ResponseWriter, r *http.Request, who review.Session, id string) error {
+	h, err := s.Desk.AccountHistory(r.Context(), who, id)
 	if err != nil {
 		return err
 	}
-	p := accountPage{AccountHistory: h, Tab: "cases", Tabs: accountTabs, Path: "/accounts/" + url.PathEscape(h.Standing.ID)}
+	p := accountPage{AccountHistory: h, Tab: "cases", Tabs: accountTabs, Path: accountPath(h.Standing.ID)}
 	for _, t := range accountTabs {
 		if t.Key == r.URL.Query().Get("tab") {
 			p.Tab = t.Key
@@ -74,13 +74,13 @@ type accountAct struct {
 	Refused  string
 }
 
-func (s *site) accountAct(r *http.Request, erase bool) (accountAct, error) {
-	a, err := s.Desk.AccountStanding(r.Context(), r.PathValue("id"))
-	return accountAct{Standing: a, Path: "/accounts/" + url.PathEscape(a.ID), Erase: erase}, err
+func (s *site) accountAct(r *http.Request, id string, erase bool) (accountAct, error) {
+	a, err := s.Desk.AccountStanding(r.Context(), id)
+	return accountAct{Standing: a, Path: accountPath(a.ID), Erase: erase}, err
 }
 
-func (s *site) showExportAccount(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	p, err := s.accountAct(r, false)
+func (s *site) showExportAccount(w http.ResponseWriter, r *http.Request, _ review.Session, id string) error {
+	p, err := s.accountAct(r, id, false)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (s *site) showExportAccount(w http.ResponseWriter, r *http.Request, _ revie
 }
 
 // exportAccount hands out all that is known of an account. It leaves an event.
-func (s *site) exportAccount(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	h, err := s.Desk.ExportAccount(r.Context(), who, r.PathValue("id"))
+func (s *site) exportAccount(w http.ResponseWriter, r *http.Request, who review.Session, id string) error {
+	h, err := s.Desk.ExportAccount(r.Context(), who, id)
 	if err != nil {
 		return err
 	}
@@ -103,19 +103,19 @@ func (s *site) exportAccount(w http.ResponseWriter, r *http.Request, who review.
 	return nil
 }
 
-func (s *site) showErase(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	p, err := s.accountAct(r, true)
+func (s *site) showErase(w http.ResponseWriter, r *http.Request, _ review.Session, id string) error {
+	p, err := s.accountAct(r, id, true)
 	if err != nil {
 		return err
 	}
 	return s.render(w, r, http.StatusOK, "accountact", view{Title: "Erase mail bodies of " + p.Standing.Name, Body: p})
 }
 
-func (s *site) erase(w http.ResponseWriter, r *http.Request, who review.Session) error {
+func (s *site) erase(w http.ResponseWriter, r *http.Request, who review.Session, id string) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	p, err := s.accountAct(r, true)
+	p, err := s.accountAct(r, id, true)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ var helpers = template.FuncMap{
 	"caseNumber": func(s string) bool { return strings.HasPrefix(s, "RST-") },
 	"count":      count,
 	"lines":      func(s string) int { return strings.Count(strings.TrimRight(s, "\n"), "\n") + 1 },
+	"accounturl": accountPath,
 	"query":      func(s string) string { return url.QueryEscape(s) },
 	"agent":      agent,
 	"via":        via,
