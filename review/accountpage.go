@@ -53,6 +53,7 @@ type MailMeta struct {
 // An AccountHistory is what happened to an account, the newest first.
 type AccountHistory struct {
 	Standing  AccountStanding `json:"account"`
+	Frost     Frost           `json:"freeze"` // zero: never frozen
 	Addresses []AddressRow    `json:"addresses"`
 	Cases     []CaseSummary   `json:"cases"`
 	Factors   []FactorRow     `json:"factor_events"`
@@ -76,6 +77,9 @@ func (d *Desk) accountHistory(ctx context.Context, account string, limit int) (h
 		return h, err
 	}
 	err = d.snapshot(ctx, "read account history", func(tx *sql.Tx) error {
+		if h.Frost, err = readFrost(ctx, tx, account); err != nil {
+			return err
+		}
 		for _, read := range []func(context.Context, *sql.Tx, string, int, *AccountHistory) error{readAddressRows, readCaseRows, readFactorRows, readLetterRows, readMailMeta} {
 			if err := read(ctx, tx, account, limit, &h); err != nil {
 				return err

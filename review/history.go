@@ -2,8 +2,6 @@ package review
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,12 +28,7 @@ func readHistory(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) erro
 	if c.account == "" {
 		return nil
 	}
-	var until int64
-	err = tx.QueryRowContext(ctx, `SELECT until, reason FROM account_freeze WHERE account_id = $1 ORDER BY id DESC LIMIT 1`, c.account).
-		Scan(&until, &f.FrozenReason)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("read freeze: %w", err)
-	}
-	f.FrozenUntil = fromMicros(until)
-	return nil
+	frost, err := readFrost(ctx, tx, c.account)
+	f.FrozenUntil, f.FrozenReason = frost.Until, frost.Reason
+	return err
 }

@@ -28,7 +28,7 @@ func TestOddAccountNumbers(t *testing.T) {
 		rita, _ := h.signIn("rita", review.Admin)
 		for i := range ids {
 			name := "Number " + string(rune('a'+i)) + " Ltd"
-			list := rita.get("/accounts?q=x" + string(rune('a'+i)) + "@odd.example").want(t, 200, name)
+			list := rita.get("/accounts?q=x"+string(rune('a'+i))+"@odd.example").want(t, 200, name)
 			path := follow(t, list.body)
 			page := rita.get(path).want(t, 200, name)
 			rita.get(path+"?tab=addresses").want(t, 200, name)

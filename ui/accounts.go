@@ -47,7 +47,7 @@ type accountPage struct {
 	Tab  string
 	Tabs []struct{ Key, Label string }
 	Path string // of the account, for links
-	May  struct{ Export, Erase bool }
+	May  struct{ Export, Erase, Decide, Thaw bool }
 }
 
 func (s *site) showAccount(w http.ResponseWriter, r *http.Request, who review.Session, id string) error {
@@ -61,7 +61,8 @@ func (s *site) showAccount(w http.ResponseWriter, r *http.Request, who review.Se
 			p.Tab = t.Key
 		}
 	}
-	p.May.Export, p.May.Erase = audits.allows(who.Reviewer.Role), administers.allows(who.Reviewer.Role)
+	role := who.Reviewer.Role
+	p.May.Export, p.May.Erase, p.May.Decide, p.May.Thaw = audits.allows(role), administers.allows(role), decides.allows(role), leads.allows(role)
 	return s.render(w, r, http.StatusOK, "account", view{Title: h.Standing.Name, Body: p})
 }
 
