@@ -23,7 +23,7 @@ func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bo
 	requester, targets := r.writer(), r.targets()
 	if full, err := d.flooded(ctx, tx, r, requester, targets); full || err != nil {
 		if err == nil {
-			err = setFate(ctx, tx, r.id, "parked", "It asks for a reset, but this account had several requests within a day that nothing proves. Make it a case if it is honest.")
+			err = setFate(ctx, tx, r.id, "parked", "It asks for a reset, but this account had several requests within a day that nothing proves, as with this one. Make it a case if it is honest.")
 		}
 		return false, err
 	}
@@ -100,9 +100,7 @@ func (d *Desk) caseFor(ctx context.Context, tx *sql.Tx, requester string, t targ
 		nullID(o.mail), request, o.previous).Scan(&id)
 	fresh = err == nil
 	if errors.Is(err, sql.ErrNoRows) {
-		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE state IN ('open', 'held', 'clearing')
-			AND ((user_id IS NOT NULL AND user_id = $1) OR (user_id IS NULL AND $1 = '' AND requester = $2 AND coalesce(account_id, '') = $3))`,
-			t.user, requester, t.account).Scan(&id, &number)
+		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE `+openFor, t.user, requester, t.account).Scan(&id, &number)
 	}
 	if err != nil {
 		return 0, "", false, fmt.Errorf("open case: %w", err)
@@ -125,20 +123,43 @@ func (r *reading) arrived(now time.Time) time.Time {
 const maxNamed, maxFresh = 3, 3
 
 // flooded reports whether the mail would open more cases than an account can
-// sensibly get from mail that anybody could have written.
+// sensibly get from mail that anybody could have written. Who forges uses up the
+// room of those alone whom nothing proves either; and a mail that asks again for
+// what is open costs nothing.
 func (d *Desk) flooded(ctx context.Context, tx *sql.Tx, r *reading, requester string, targets []target) (bool, error) {
-	if r.byHand || r.verdict.State() == sender.Authenticated {
+	if r.byHand || r.verdict.State().AtLeast(sender.Partial) {
 		return false, nil
 	}
 	fresh, err := openedToday(ctx, tx, requester, targets[0].account)
-	return fresh >= maxFresh, err
+	if err != nil || fresh < maxFresh {
+		return false, err
+	}
+	for _, t := range targets {
+		_, err := scanCase(tx.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE `+openFor, t.user, requester, t.account))
+		if KindOf(err) == NotFound {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
-// openedToday counts the cases of an address or account that were opened within a day.
+// openFor finds the case that is open for a user, a requester and an account.
+const openFor = `state IN ('open', 'held', 'clearing')
+	AND ((user_id IS NOT NULL AND user_id = $1) OR (user_id IS NULL AND $1 = '' AND requester = $2 AND coalesce(account_id, '') = $3))`
+
+// openedToday counts the cases of an address or account that mails opened within a
+// day which nothing proves.
 func openedToday(ctx context.Context, tx *sql.Tx, requester, account string) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM reset_case WHERE opened_at > $1 AND (requester = $2 OR account_id = $3)`,
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM reset_case c JOIN assessment a ON a.inbound_id = c.opener_mail
+		WHERE c.opened_at > $1 AND (c.requester = $2 OR c.account_id = $3) AND a.verdict NOT IN ('authenticated', 'partial')`,
 		micros(time.Now().Add(-24*time.Hour)), requester, account).Scan(&n)
-	return n, err
+	if err != nil {
+		return 0, fmt.Errorf("count cases of a day: %w", err)
+	}
+	return n, nil
 }
 
 // askToo asks another admin of the account who wants the same, so that a forged

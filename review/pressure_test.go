@@ -184,3 +184,71 @@ func TestQuotedNumberOfAnother(t *testing.T) {
 		}
 	})
 }
+
+// Who forges an admin's mails keeps out nobody: a mail for which its domain speaks,
+// wholly or in part, gets a case, and one that asks for what is open joins it,
+// whatever nothing proved before it.
+func TestForgeryKeepsNobodyOut(t *testing.T) {
+	for verdict, fields := range map[string][]string{
+		"authenticated": {"From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type"},
+		"partial":       {"From", "Subject", "Date", "Message-ID", "Content-Type"},
+	} {
+		t.Run(verdict, func(t *testing.T) {
+			zone, sign := signerOf(t, fields...)
+			inHouse(t, func(c *review.Config) { c.Resolver = zone }, func(t *testing.T, h *house) {
+				file := accountsFile
+				for i := range 6 {
+					file += fmt.Sprintf("A-1001,ACME GmbH,de,U-%d,worker%d,worker%d@acme.example,user,0,,\n", 100+i, i, i)
+				}
+				h.importFile(file)
+				ask := func(login string) string { return request("anna@acme.example", "2FA reset", forUser(login)) }
+				fate := func(want, said string) {
+					t.Helper()
+					if fate, reason := h.lastFate(); fate != want || !strings.Contains(reason, said) {
+						t.Errorf("%s: %s, want %s: %s", fate, reason, want, said)
+					}
+				}
+				for i := range 4 { // forged, over the cap of a day
+					h.deliver(ask(fmt.Sprintf("worker%d", i)))
+				}
+				fate("parked", "nothing proves")
+				h.deliver(sign(ask("jane"))) // honest, for somebody else
+				fate("case", "opened case")
+				if got := h.count(`SELECT count(*) FROM assessment WHERE verdict = $1`, verdict); got != 1 {
+					t.Errorf("%d mails are %s", got, verdict)
+				}
+				h.deliver(sign(ask("worker0"))) // honest, for whom a forged one has opened a case
+				fate("attached", "asks again for the open case")
+				h.deliver(ask("worker1")) // unproven, as of an honest house that signs nothing
+				fate("attached", "asks again for the open case")
+				for range 4 { // and for the same user, after each forged case was closed
+					time.Sleep(time.Minute)
+					h.deliver(ask("worker5"))
+				}
+				h.deliver(sign(ask("worker5")))
+				fate("case", "opened case")
+			})
+		})
+	}
+}
+
+// The cases of mail that is proven do not use up the room of mail that is not.
+func TestProvenCasesLeaveRoom(t *testing.T) {
+	zone, sign := signer(t)
+	inHouse(t, func(c *review.Config) { c.Resolver = zone }, func(t *testing.T, h *house) {
+		for i := range 5 {
+			h.deliver(sign(request("anna@acme.example", fmt.Sprintf("2FA reset %d", i), forUser("jane"))))
+			if fate, reason := h.lastFate(); fate != "case" {
+				t.Fatalf("request %d within half an hour: %s: %s", i, fate, reason)
+			}
+			if err := h.desk.CloseCase(t.Context(), h.rita, decision(h.onlyCase(), "not_a_request", "")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Minute)
+		}
+		h.deliver(request("anna@acme.example", "2FA reset", forUser("jane")))
+		if fate, reason := h.lastFate(); fate != "case" {
+			t.Errorf("the first that nothing proves: %s: %s", fate, reason)
+		}
+	})
+}
