@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/resetdesk/resetdesk/totp"
 )
 
 // An Identity is somebody whom the provider of single sign-on vouches for.
@@ -21,6 +23,7 @@ var (
 	errNoRole   = fail(Denied, "Your groups give you no role at the desk. Ask whoever manages them.")
 	errUnknown  = fail(Denied, "The desk does not know you yet. Ask an admin for an invitation, and choose single sign-on there.")
 	errTakenBy  = fail(Denied, "This sign-in belongs to another reviewer, or this reviewer has another one. Ask an admin.")
+	errNotMeant = fail(Denied, "This invitation is for another address, or it was used for a password already. Ask an admin to invite the address that your single sign-on has.")
 	errHasEmail = fail(Denied, "There is a reviewer with your address already. Open your invitation and choose single sign-on there, or ask an admin.")
 )
 
@@ -115,6 +118,11 @@ func bind(ctx context.Context, tx *sql.Tx, id Identity, reviewer int64, now time
 
 // BindSSO makes an identity that of the reviewer who holds the invitation, and
 // begins a session that owes the second factor. The invitation ends with it.
+//
+// A link can be opened by somebody else than whom it was made for, with one click
+// and signed in at the provider. So the identity must have the address that was
+// invited, and nobody may have set a password or a factor with the link before:
+// whoever did could sign in as the reviewer with the role of the other's groups.
 func (d *Desk) BindSSO(ctx context.Context, invitation string, id Identity, e Entry) (string, error) {
 	r, err := d.Invitation(ctx, invitation)
 	if err != nil {
@@ -131,6 +139,9 @@ func (d *Desk) BindSSO(ctx context.Context, invitation string, id Identity, e En
 			return errInvitation
 		}
 		if err != nil {
+			return err
+		}
+		if err := meant(ctx, tx, r, id); err != nil {
 			return err
 		}
 		known, err := reviewerOfIdentity(ctx, tx, id)
@@ -155,4 +166,21 @@ func (d *Desk) BindSSO(ctx context.Context, invitation string, id Identity, e En
 		return err
 	})
 	return token, err
+}
+
+// meant refuses an identity that the invitation of r is not for.
+func meant(ctx context.Context, tx *sql.Tx, r Reviewer, id Identity) error {
+	if id.Email != "" && signInEmail(id.Email) != r.Email {
+		return errNotMeant
+	}
+	var begun bool
+	err := tx.QueryRowContext(ctx, `SELECT password IS NOT NULL FROM reviewer WHERE id = $1`, r.ID).Scan(&begun)
+	if err != nil {
+		return err
+	}
+	status, err := totp.ReadStatus(ctx, tx, r.Holder)
+	if err == nil && (begun || status.Enrolled) {
+		err = errNotMeant
+	}
+	return err
 }
