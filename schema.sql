@@ -1477,7 +1477,8 @@ WHEN NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
             AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
             AND (r.email = NEW.person OR r.email LIKE replace(NEW.person, '@', '+%@'))
             AND NOT EXISTS (SELECT 1 FROM reset_case k LEFT JOIN address d ON d.account_id = k.account_id
-                WHERE k.id = NEW.case_id AND (d.lookup IN (r.email, NEW.person) OR k.requester IN (r.email, NEW.person))))
+                WHERE k.id = NEW.case_id AND (NEW.person IN (d.lookup, k.requester)
+                    OR d.lookup LIKE replace(NEW.person, '@', '+%@') OR k.requester LIKE replace(NEW.person, '@', '+%@'))))
     OR NOT EXISTS (SELECT 1 FROM audit a JOIN reset_case c ON c.number = a.object
         WHERE a.seq = NEW.audit_seq AND a.action = 'case.approved' AND c.id = NEW.case_id
             AND a.actor = 'reviewer:' || NEW.reviewer_id)

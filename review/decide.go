@@ -138,9 +138,9 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 func stranger(ctx context.Context, tx *sql.Tx, s Session, c caseRow) error {
 	var own bool
 	who := person(s.Reviewer.Email)
-	err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM address WHERE account_id = $1 AND lookup IN ($2, $3)`,
-		c.account, s.Reviewer.Email, who).Scan(&own)
-	if err == nil && (own || c.requester == s.Reviewer.Email || c.requester == who) {
+	err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM address WHERE account_id = $1 AND (lookup = $2 OR lookup LIKE replace($2, '@', '+%@'))`,
+		c.account, who).Scan(&own)
+	if err == nil && (own || person(c.requester) == who) {
 		err = fail(Denied, "You belong to this account yourself; somebody else has to decide.")
 	}
 	return err

@@ -6,6 +6,19 @@ import (
 	"github.com/resetdesk/resetdesk/review"
 )
 
+// Whoever is of the account under an address with a tag is of the account.
+func TestReviewerOfTheAccountUnderATag(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.importFile(accountsFile + "A-1001,ACME GmbH,de,U-7,sam,Sam+acme@host.example,user,0,,\n")
+		v, letters := h.ask("anna@acme.example", forUser("jane"))
+		_, err := h.approve(h.sam, h.view(v.Number))
+		wantKind(t, "a reviewer whose tagged address is the account's", err, review.Denied)
+		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
+		_, err = h.approve(h.sam, h.view(v.Number))
+		wantKind(t, "the same, after the owner's yes", err, review.Denied)
+	})
+}
+
 // An invitation makes nobody else's single sign-on its holder's: not when its
 // holder set password and factor, and not by the address of another.
 func TestInvitationTakesNoOthersSignOn(t *testing.T) {
