@@ -1458,8 +1458,15 @@ CREATE TABLE approval (
 CREATE INDEX approval_by_time ON approval (decided_at);
 CREATE INDEX approval_of_case ON approval (case_id, round);
 
+-- The votes that can count: those of reviewers who may still vote, with the factor
+-- that they voted with. Whom the desk shut out meanwhile, or whose factor was taken
+-- away, may have been somebody else when he voted.
+CREATE VIEW vote AS SELECT a.* FROM approval a JOIN reviewer r ON r.id = a.reviewer_id
+    WHERE r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
+        AND NOT EXISTS (SELECT 1 FROM staff_reset f WHERE f.reviewer_id = a.reviewer_id AND f.confirmed_at >= a.decided_at);
+
 CREATE TRIGGER approval_once BEFORE INSERT ON approval
-WHEN EXISTS (SELECT 1 FROM approval v WHERE v.case_id = NEW.case_id AND v.round = NEW.round AND v.generation = NEW.generation
+WHEN EXISTS (SELECT 1 FROM vote v WHERE v.case_id = NEW.case_id AND v.round = NEW.round AND v.generation = NEW.generation
     AND (v.reviewer_id = NEW.reviewer_id OR v.person = NEW.person) AND v.expires_at > NEW.decided_at)
 BEGIN SELECT RAISE(ABORT, 'a person has one vote that counts'); END;
 
@@ -1513,14 +1520,14 @@ WHEN EXISTS (SELECT 1 FROM reset WHERE id = NEW.id)
     OR NOT EXISTS (
         SELECT 1 FROM reset_case c
             JOIN holder h ON h.id = c.user_id
-            JOIN approval a ON a.id = NEW.approval_id AND a.case_id = c.id AND a.round = c.round
+            JOIN vote a ON a.id = NEW.approval_id AND a.case_id = c.id AND a.round = c.round
                 AND a.user_id = c.user_id AND a.generation = h.generation AND a.decided_at <= NEW.cleared_at AND a.expires_at > NEW.cleared_at
             JOIN answer o ON o.id = NEW.answer_id AND o.case_id = c.id AND o.round = c.round
                 AND o.answer = 'yes' AND o.user_id = c.user_id AND o.at <= NEW.cleared_at
             JOIN audit e ON e.seq = NEW.audit_seq AND e.action = 'case.cleared' AND e.object = c.number
         WHERE c.id = NEW.case_id AND c.state IN ('open', 'clearing')
             AND c.user_id = NEW.user_id AND h.generation = NEW.generation AND h.verified_at <= c.watched_from
-            AND NEW.approvals_required <= (SELECT count(DISTINCT v.person) FROM approval v
+            AND NEW.approvals_required <= (SELECT count(DISTINCT v.person) FROM vote v
                 WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation AND v.expires_at > NEW.cleared_at)
             AND NEW.approvals_required > coalesce((SELECT active FROM threat_turn ORDER BY id DESC LIMIT 1), 0)
             AND NEW.cleared_at >= coalesce((SELECT until FROM account_freeze WHERE account_id = c.account_id ORDER BY id DESC LIMIT 1), 0)
@@ -1909,6 +1916,17 @@ BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
 
 CREATE TRIGGER case_stale_approval AFTER INSERT ON approval
 BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+-- A reviewer who is let in again, or entitled again, brings votes back: the clock looks
+-- at once.
+CREATE TRIGGER case_stale_voter AFTER UPDATE OF disabled_at, role, holder_id ON reviewer
+BEGIN
+    INSERT INTO case_stale SELECT id FROM reset_case WHERE state IN ('open', 'held', 'clearing')
+        AND EXISTS (SELECT 1 FROM approval WHERE case_id = reset_case.id AND reviewer_id = NEW.id)
+    ON CONFLICT DO NOTHING;
+    UPDATE reset_case SET due_at = opened_at WHERE state = 'open'
+        AND EXISTS (SELECT 1 FROM approval WHERE case_id = reset_case.id AND reviewer_id = NEW.id);
+END;
 
 CREATE TRIGGER case_stale_evidence AFTER INSERT ON evidence
 BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;

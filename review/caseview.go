@@ -175,8 +175,8 @@ func readLinks(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 }
 
 func readVotes(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
-	rows, err := tx.QueryContext(ctx, `SELECT r.name, a.decided_at, a.expires_at, a.reason, a.round = $2 AND a.expires_at > $3
-		FROM approval a JOIN reviewer r ON r.id = a.reviewer_id WHERE a.case_id = $1 ORDER BY a.id`, c.id, c.round, asOf(c))
+	rows, err := tx.QueryContext(ctx, `SELECT r.name, a.decided_at, a.expires_at, a.reason, a.round = $2 AND a.expires_at > $3 AND ($4 OR a.id IN (SELECT id FROM vote WHERE case_id = $1))
+		FROM approval a JOIN reviewer r ON r.id = a.reviewer_id WHERE a.case_id = $1 ORDER BY a.id`, c.id, c.round, asOf(c), c.state.Closed())
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}

@@ -121,7 +121,7 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 		return c, errStale
 	}
 	var voted bool
-	err = tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM approval
+	err = tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM vote
 		WHERE case_id = $1 AND round = $2 AND generation = $3 AND (reviewer_id = $4 OR person = $5) AND expires_at > $6`,
 		c.id, c.round, status.Generation, s.Reviewer.ID, person(s.Reviewer.Email), micros(time.Now())).Scan(&voted)
 	switch {

@@ -169,7 +169,7 @@ func readAnswers(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) erro
 func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation int64, f *Facts) error {
 	var last, changed, ended int64
 	err := tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(DISTINCT person) FROM approval WHERE case_id = $1 AND round = $2 AND generation = $3 AND expires_at > $6),
+		(SELECT count(DISTINCT person) FROM vote WHERE case_id = $1 AND round = $2 AND generation = $3 AND expires_at > $6),
 		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
 		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL),
 		(SELECT coalesce(max(d.since), 0) FROM address d JOIN panel_user u ON u.id = d.user_id

@@ -143,7 +143,7 @@ func moves(ctx context.Context, tx totp.Querier, c caseRow, now time.Time) (int6
 	var put, vote, freeze int64 // when a notice that is put off will count as out, the first vote will not, and a freeze ends
 	err := tx.QueryRowContext(ctx, `SELECT (SELECT coalesce(min(queued_at), 0) FROM letter
 			WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice') AND serial = 1 AND state NOT IN ('sent', 'failed') AND queued_at > $3),
-		(SELECT coalesce(min(expires_at), 0) FROM approval WHERE case_id = $1 AND round = $2 AND expires_at > $4),
+		(SELECT coalesce(min(expires_at), 0) FROM vote WHERE case_id = $1 AND round = $2 AND expires_at > $4),
 		coalesce((SELECT until FROM account_freeze WHERE account_id = $5 ORDER BY id DESC LIMIT 1), 0)`,
 		c.id, c.round, micros(now.Add(-noticeGrace)), micros(now), c.account).Scan(&put, &vote, &freeze)
 	if put > 0 {

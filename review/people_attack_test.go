@@ -2,6 +2,7 @@ package review_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/resetdesk/resetdesk/review"
 )
@@ -16,6 +17,94 @@ func TestReviewerOfTheAccountUnderATag(t *testing.T) {
 		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
 		_, err = h.approve(h.sam, h.view(v.Number))
 		wantKind(t, "the same, after the owner's yes", err, review.Denied)
+	})
+}
+
+// The vote of somebody whom the desk shut out meanwhile does not clear.
+func TestVoteOfADisabledReviewer(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, letters := h.ask("anna@acme.example", forUser("jane"))
+		if out := h.vote(h.sam, v.Number); out.Cleared {
+			t.Fatal("cleared before the owner's yes")
+		}
+		if err := h.desk.HostDisable(t.Context(), "sam@host.example", false); err != nil {
+			t.Fatal(err)
+		}
+		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
+		if now := h.view(v.Number); now.State == review.StateCleared {
+			t.Error("the vote of a reviewer who was disabled cleared the factor")
+		}
+		if out := h.vote(h.rita, v.Number); !out.Cleared {
+			t.Error("the vote of another did not clear")
+		}
+	})
+}
+
+// A vote comes back with who gave it, and the case goes on at once; after a reset of
+// the reviewer's factor it does not: somebody else may have had it.
+func TestVoteComesBack(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		v, letters := h.ask("anna@acme.example", forUser("jane"))
+		h.vote(h.sam, v.Number)
+		disable := func(on bool) {
+			t.Helper()
+			if err := h.desk.HostDisable(ctx, "sam@host.example", on); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disable(false)
+		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
+		if now := h.view(v.Number); now.Approvals[0].Counts || now.State != review.StateOpen {
+			t.Errorf("while disabled: %+v", now.Approvals)
+		}
+		time.Sleep(time.Hour)
+		disable(true)
+		h.work()
+		if now := h.view(v.Number); now.State != review.StateCleared || !now.Approvals[0].Counts {
+			t.Errorf("after enabling: %s, %+v", now.State, now.Approvals)
+		}
+
+		h.enroll("U-4", "")
+		time.Sleep(time.Hour)
+		h.sam = h.signIn("sam@host.example", h.sam.Reviewer.Holder)
+		v, letters = h.ask("piet@beta.example", forUser("sanne"))
+		ina := h.reviewer("ina@host.example", "Ina", review.Admin)
+		if err := h.desk.AskReset(ctx, h.rita, h.change(h.rita, h.sam)); err != nil {
+			t.Fatal(err)
+		}
+		h.vote(h.sam, v.Number)
+		token, err := h.desk.ConfirmReset(ctx, ina, h.change(ina, h.sam))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.answer(confirmToken(t, letters, "piet@beta.example"), review.Reply{Yes: true})
+		if now := h.view(v.Number); now.State != review.StateOpen || now.Approvals[0].Counts {
+			t.Errorf("the vote with a factor that was taken away: %s, %+v", now.State, now.Approvals)
+		}
+		r, err := h.desk.AcceptInvitation(ctx, token, goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.enroll(r.Holder, "")
+		if out := h.vote(h.signIn("sam@host.example", r.Holder), v.Number); !out.Cleared {
+			t.Error("the vote with the new factor did not clear")
+		}
+	})
+}
+
+// So too of somebody who was a reviewer when he voted and is none any more.
+func TestVoteOfADemotedReviewer(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, letters := h.ask("anna@acme.example", forUser("jane"))
+		h.vote(h.sam, v.Number)
+		if err := h.desk.SetRole(t.Context(), h.rita, h.change(h.rita, h.sam), review.Viewer); err != nil {
+			t.Fatal(err)
+		}
+		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
+		if now := h.view(v.Number); now.State == review.StateCleared {
+			t.Error("the vote of somebody who may not vote any more cleared the factor")
+		}
 	})
 }
 

@@ -65,7 +65,7 @@ func (s *site) staffActs() []staffAct {
 				return s.Desk.ConfirmReset(ctx, who, f.change(id))
 			}},
 		{Key: "disable", Label: "Disable…", Title: "Disable %s", Verb: "Disable", Said: "The reviewer is disabled and all sessions have ended.", Danger: true, fits: active,
-			Consequence: "All sessions end at once, and the person cannot sign in any more. Votes that were given stay.",
+			Consequence: "All sessions end at once, and the person cannot sign in any more. Votes on open cases count no more; all stay on record.",
 			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
 				return "", s.Desk.Disable(ctx, who, f.change(id))
 			}},

@@ -325,6 +325,20 @@ INSERT INTO enrollment_pass (user_id, generation, reset_id, hash, created_at, ex
 {{letter "yes" "kind='cleared'" "address=sanne@beta.example" "reset=(SELECT id FROM reset WHERE user_id = 'U-4')"}}
 UPDATE reset_case SET state = 'cleared', closed_at = {{now}}, closed_by = 'desk', version = version + 1 WHERE id = {{id "yes"}};
 
+-- 4: a reset on the vote of a reviewer who was shut out since
+--! recorded approvals
+{{vote "yes"}}
+UPDATE reviewer SET disabled_at = {{now}} WHERE id = 2;
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
+-- 4: a reset on the vote of a reviewer who may not vote any more
+--! recorded approvals
+{{vote "yes"}}
+UPDATE reviewer SET role = 'auditor' WHERE id = 2;
+{{event "case.cleared" "yes"}}
+{{reset "yes"}}
+
 -- 4: two resets of one case
 --! recorded approvals
 {{vote "yes"}}
