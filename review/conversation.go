@@ -182,8 +182,10 @@ func (r *reading) asksForOther(c caseRow) bool {
 	return c.user != "" && slices.ContainsFunc(r.targets(), func(t target) bool { return t.user != "" && t.user != c.user })
 }
 
-// maxJoined is how many mails a case takes before those that nothing proves are
-// parked or passed like any other mail; objections are taken twice as long.
+// maxJoined is how many mails of one contact a case takes, and how many of
+// strangers together, before those that nothing proves are parked or passed like
+// any other mail; objections are taken twice as long. What strangers send leaves
+// the contacts' room alone.
 const maxJoined = 40
 
 func crowded(ctx context.Context, tx *sql.Tx, r *reading, t tie, says string) (bool, error) {
@@ -191,7 +193,9 @@ func crowded(ctx context.Context, tx *sql.Tx, r *reading, t tie, says string) (b
 		return false, nil
 	}
 	var n int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM case_mail WHERE case_id = $1 AND role <> 'opened'`, t.id).Scan(&n)
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
+		WHERE m.case_id = $1 AND m.role <> 'opened' AND CASE WHEN $2 = '' THEN m.role = 'foreign' ELSE m.role <> 'foreign' AND lower(s.from_addr) = $3 END`,
+		t.id, t.standing, r.writer()).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("count mails of case: %w", err)
 	}

@@ -350,3 +350,34 @@ func TestConcernsContacts(t *testing.T) {
 		read(false, false, false)
 	})
 }
+
+// Strangers who know a case's number cannot keep its contacts from being heard,
+// however much they send.
+func TestStrangersLeaveRoom(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, _ := h.ask("anna@acme.example", lostPhone)
+		for i := range 100 {
+			h.deliver(request(fmt.Sprintf("x%d@evil.example", i), "Re: "+v.Number, "This was not us, do not reset the two-factor authentication, I object."))
+		}
+		if n := h.count(`SELECT count(*) FROM case_mail WHERE role = 'foreign'`); n != 80 {
+			t.Errorf("%d mails of strangers joined the case", n)
+		}
+		h.deliver(request("boss@acme.example", "Re: "+v.Number, "What is this about? Please call me."))
+		if fate, reason := h.fate(); fate != "attached" {
+			t.Errorf("a contact's question is %s: %s", fate, reason)
+		}
+		h.deliver(request("it@acme.example", "two-factor authentication", "This was not us! Do not reset the two-factor authentication of jane."))
+		if fate, reason := h.fate(); fate != "attached" {
+			t.Errorf("a contact's objection is %s: %s", fate, reason)
+		}
+		got := h.view(v.Number)
+		if got.State != review.StateHeld || got.Mails[1].From != "it@acme.example" || got.Mails[2].From != "boss@acme.example" {
+			t.Errorf("the case is %s and shows %s and %s first", got.State, got.Mails[1].From, got.Mails[2].From)
+		}
+		for _, c := range got.Checks {
+			if c.Title == "Later mails" && c.Result != "fail" {
+				t.Errorf("%+v", c)
+			}
+		}
+	})
+}
