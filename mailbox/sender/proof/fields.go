@@ -12,21 +12,30 @@ type Field struct{ Name, Value string }
 // nothing: what is no field is one without a name, and names keep their spaces.
 func Fields(header []byte) []Field {
 	var out []Field
+	var value []byte // of the field being read, so that folds cost no copies
+	flush := func() {
+		if n := len(out); n > 0 {
+			out[n-1].Value = string(value)
+		}
+	}
 	for line := range bytes.Lines(header) {
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
 			break
 		}
-		if n := len(out); n > 0 && (line[0] == ' ' || line[0] == '\t') {
-			out[n-1].Value += " " + strings.Trim(string(line), " \t")
+		if len(out) > 0 && (line[0] == ' ' || line[0] == '\t') {
+			value = append(append(value, ' '), bytes.Trim(line, " \t")...)
 			continue
 		}
-		name, value, found := bytes.Cut(line, []byte(":"))
+		name, first, found := bytes.Cut(line, []byte(":"))
 		if !found {
-			name, value = nil, line
+			name, first = nil, line
 		}
-		out = append(out, Field{string(name), strings.Trim(string(value), " \t")})
+		flush()
+		out = append(out, Field{Name: string(name)})
+		value = append(value[:0], bytes.Trim(first, " \t")...)
 	}
+	flush()
 	return out
 }
 

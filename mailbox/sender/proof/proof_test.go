@@ -118,3 +118,12 @@ func FuzzOf(f *testing.F) {
 		}
 	})
 }
+
+// A header of many folds costs no more than its length: a stranger chooses both.
+func TestFieldsOfManyFolds(t *testing.T) {
+	got := proof.Fields([]byte("A:  x \r\n y\r\nB\r\n\t z\r\n" + "C: c\r\n" + strings.Repeat(" d\r\n", 200_000) + "\r\nD: not\r\n"))
+	want := []proof.Field{{"A", "x y"}, {"", "B z"}, {"C", "c" + strings.Repeat(" d", 200_000)}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d fields", len(got))
+	}
+}
