@@ -183,7 +183,7 @@ func packLetters(ctx context.Context, tx *sql.Tx, id int64, out *pack.Case) erro
 func packMails(ctx context.Context, tx *sql.Tx, id int64, out *pack.Case) error {
 	query := fmt.Sprintf(`SELECT m.role, i.received_at, coalesce(s.from_addr, ''), coalesce(s.subject, ''), coalesce(s.verdict, ''), i.sha256, i.raw
 		FROM case_mail m JOIN inbound i ON i.id = m.inbound_id LEFT JOIN assessment s ON s.inbound_id = i.id
-		WHERE m.case_id = $1 ORDER BY m.role <> 'opened', m.inbound_id LIMIT %d`, maxPackMails)
+		WHERE m.case_id = $1 ORDER BY %s, m.inbound_id LIMIT %d`, mailOrder, maxPackMails)
 	return packRows(ctx, tx, query, id, func(rows *sql.Rows) error {
 		var m pack.Mail
 		var at int64

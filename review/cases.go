@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -27,48 +28,59 @@ func (d *Desk) openCases(ctx context.Context, tx *sql.Tx, r *reading) (queued bo
 		}
 		return false, err
 	}
-	fate, reason := "attached", ""
+	fate, reason := "parked", ""
 	for _, t := range targets {
-		c, fresh, err := d.openCase(ctx, tx, r, requester, t)
+		c, role, err := d.openCase(ctx, tx, r, requester, t)
 		if err != nil {
 			return false, err
 		}
-		if fresh {
+		switch role {
+		case "opened":
 			fate, queued = "case", true
+		case "attached":
+			fate = cmp.Or(map[string]string{"parked": "attached"}[fate], fate)
 		}
-		reason = strings.TrimSpace(reason + " " + map[bool]string{true: "It opened case ", false: "It asks again for the open case "}[fresh] + c + ".")
+		reason = strings.TrimSpace(reason + " " + openedWords[role] + c + ".")
 	}
 	return queued, setFate(ctx, tx, r.id, fate, reason)
 }
 
+// openedWords say what a request did, by its role in the case.
+var openedWords = map[string]string{"opened": "It opened case ", "attached": "It asks again for the open case ",
+	"": "It asks again, as many mails that nothing proves did, for the open case "}
+
 // openCase opens a case or, where one is open for the same target, attaches the
 // mail to it. The unique indexes decide, not a look before the insert.
-func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester string, t target) (number string, fresh bool, err error) {
+func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester string, t target) (number, role string, err error) {
 	now := time.Now()
 	id, number, fresh, err := d.caseFor(ctx, tx, requester, t, opener{mail: r.id, watched: r.arrived(now), previous: r.previous}, now)
 	if err != nil {
-		return "", false, err
+		return "", "", err
 	}
-	role := "opened"
+	role = "opened"
 	if !fresh {
 		role = "attached"
+		of := tie{caseRow: caseRow{id: id}, standing: "admin"}
+		if full, err := crowded(ctx, tx, r, of, saysRequest); err != nil || full {
+			return number, "", err
+		}
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO case_mail (case_id, inbound_id, role, says, at) VALUES ($1, $2, $3, 'request', $4)`, id, r.id, role, micros(now))
 	if err != nil {
-		return "", false, fmt.Errorf("open case: %w", err)
+		return "", "", fmt.Errorf("open case: %w", err)
 	}
 	if role == "attached" {
 		if _, err := record(ctx, tx, now, "desk", "mail.attached", number, map[string]any{"mail": r.id, "from": maskAddress(requester),
 			"sender": string(r.verdict.State()), "says": saysRequest}); err != nil {
-			return "", false, err
+			return "", "", err
 		}
-		return number, false, d.askToo(ctx, tx, id, requester, now)
+		return number, role, d.askToo(ctx, tx, id, requester, now)
 	}
 	_, err = record(ctx, tx, now, "desk", "case.opened", number, map[string]any{"mail": r.id, "account": t.account, "user": t.user})
 	if err != nil {
-		return "", false, err
+		return "", "", err
 	}
-	return number, true, d.announce(ctx, tx, id, now)
+	return number, role, d.announce(ctx, tx, id, now)
 }
 
 // An opener is what a case begins with: a mail, or without one the first request

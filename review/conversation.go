@@ -184,8 +184,8 @@ func (r *reading) asksForOther(c caseRow) bool {
 
 // maxJoined is how many mails of one contact a case takes, and how many of
 // strangers together, before those that nothing proves are parked or passed like
-// any other mail; objections are taken twice as long. What strangers send leaves
-// the contacts' room alone.
+// any other mail; objections are counted by themselves. So neither strangers nor
+// requests in a contact's name take the room of what the contact has to say.
 const maxJoined = 40
 
 func crowded(ctx context.Context, tx *sql.Tx, r *reading, t tie, says string) (bool, error) {
@@ -194,13 +194,19 @@ func crowded(ctx context.Context, tx *sql.Tx, r *reading, t tie, says string) (b
 	}
 	var n int
 	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
-		WHERE m.case_id = $1 AND m.role <> 'opened' AND CASE WHEN $2 = '' THEN m.role = 'foreign' ELSE m.role <> 'foreign' AND lower(s.from_addr) = $3 END`,
-		t.id, t.standing, r.writer()).Scan(&n)
+		WHERE m.case_id = $1 AND m.role <> 'opened' AND (m.says = 'object') = $4
+			AND CASE WHEN $2 = '' THEN m.role = 'foreign' ELSE m.role <> 'foreign' AND lower(s.from_addr) = $3 END`,
+		t.id, t.standing, r.writer(), flag(says == saysObject)).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("count mails of case: %w", err)
 	}
-	return n >= 2*maxJoined || n >= maxJoined && says != saysObject, nil
+	return n >= maxJoined, nil
 }
+
+// mailOrder is the order in which the mails of a case are shown and packed: the
+// opener, objections, what else contacts seem to send, then strangers.
+const mailOrder = `CASE WHEN m.role = 'opened' THEN 0 WHEN m.role = 'foreign' THEN CASE WHEN m.says = 'object' THEN 4 ELSE 5 END
+	WHEN m.says = 'object' THEN 1 WHEN m.role = 'replied' THEN 2 ELSE 3 END`
 
 // unquoted takes a mail that quotes nothing and yet seems to belong to a case: any
 // contact may object to all that is open for the account; an admin with one open

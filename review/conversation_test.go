@@ -359,8 +359,17 @@ func TestStrangersLeaveRoom(t *testing.T) {
 		for i := range 100 {
 			h.deliver(request(fmt.Sprintf("x%d@evil.example", i), "Re: "+v.Number, "This was not us, do not reset the two-factor authentication, I object."))
 		}
-		if n := h.count(`SELECT count(*) FROM case_mail WHERE role = 'foreign'`); n != 80 {
+		if n := h.count(`SELECT count(*) FROM case_mail WHERE role = 'foreign'`); n != 40 {
 			t.Errorf("%d mails of strangers joined the case", n)
+		}
+		for range 100 { // in the name of the contacts, who say something else
+			h.deliver(request("anna@acme.example", "2FA", lostPhone), request("it@acme.example", "Re: "+v.Number, "Thanks, got it."))
+		}
+		if n := h.count(`SELECT count(*) FROM case_mail WHERE role <> 'foreign'`); n != 81 {
+			t.Errorf("%d mails in the name of contacts joined the case", n)
+		}
+		if n := h.count(`SELECT count(*) FROM inbound WHERE fate = 'parked' AND reason LIKE '%as many mails that nothing proves did%'`); n != 60 {
+			t.Errorf("%d more requests are parked", n)
 		}
 		h.deliver(request("boss@acme.example", "Re: "+v.Number, "What is this about? Please call me."))
 		if fate, reason := h.fate(); fate != "attached" {

@@ -16,10 +16,8 @@ import (
 )
 
 func readCaseMails(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
-	// The opener, then the newest: what contacts seem to send before what strangers do.
-	rows, err := tx.QueryContext(ctx, `SELECT inbound_id, role, says, at FROM case_mail WHERE case_id = $1
-		ORDER BY CASE WHEN role = 'opened' THEN 0 WHEN role = 'foreign' THEN CASE WHEN says = 'object' THEN 4 ELSE 5 END
-			WHEN says = 'object' THEN 1 WHEN role = 'replied' THEN 2 ELSE 3 END, inbound_id DESC LIMIT 20`, c.id)
+	rows, err := tx.QueryContext(ctx, `SELECT inbound_id, role, says, at FROM case_mail m WHERE case_id = $1
+		ORDER BY `+mailOrder+`, inbound_id DESC LIMIT 20`, c.id)
 	if err != nil {
 		return err
 	}
