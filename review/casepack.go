@@ -67,7 +67,7 @@ func (d *Desk) exportCase(ctx context.Context, actor, number string, w io.Writer
 // packCase reads the case as its page shows it, and what the page does not.
 func (d *Desk) packCase(ctx context.Context, number string) (pack.Contents, error) {
 	out := pack.Contents{Brand: d.cfg.Brand, MadeAt: time.Now()}
-	v, err := d.Case(ctx, Session{}, number)
+	v, err := d.CaseFromHost(ctx, number)
 	if err != nil {
 		return out, err
 	}

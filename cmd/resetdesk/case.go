@@ -95,7 +95,7 @@ func caseShowCommand() *cobra.Command {
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
-				v, err := d.Case(c.Context(), review.Session{}, strings.ToUpper(args[0]))
+				v, err := d.CaseFromHost(c.Context(), strings.ToUpper(args[0]))
 				if err != nil {
 					return err
 				}
