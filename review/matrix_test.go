@@ -79,6 +79,12 @@ func deskMethods(number string) map[string]deskMethod {
 		"FreezeAccount": m(review.Decide, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			return d.FreezeAccount(ctx, s, review.Freeze{Number: number, Version: -1, Until: time.Now().Add(time.Hour), Reason: "x"})
 		}),
+		"FreezeResets": m(review.Decide, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			return d.FreezeResets(ctx, s, "A-none", review.Freeze{Until: time.Now().Add(time.Hour), Reason: "x"})
+		}),
+		"ThawResets": m(review.Leading, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			return d.ThawResets(ctx, s, "A-none", "x", "000000")
+		}),
 		"ThawAccount": m(review.Leading, func(ctx context.Context, d *review.Desk, s review.Session) error { return d.ThawAccount(ctx, s, a) }),
 		"SwitchThreat": m(review.Leading, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			return d.SwitchThreat(ctx, s, false, "x", "x")

@@ -8,8 +8,8 @@ INSERT INTO owner_link (hash, case_id, round, purpose, address_id, created_at, e
     VALUES (CAST(printf('confirm%025d', {{n}}) AS BLOB), {{n}}, 1, 'confirm', 1, {{at}}, {{at}} + 86400000000);
 INSERT INTO answer (id, case_id, round, link, answer, user_id, at, ip)
     VALUES ({{n}}, {{n}}, 1, CAST(printf('confirm%025d', {{n}}) AS BLOB), 'yes', '{{user}}', {{at}}, '192.0.2.1');
-INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, step_up_at, ip, agent)
-    VALUES (CAST(printf('session%025d', {{n}}) AS BLOB), 1, {{at}}, {{at}}, {{at}} + 3600000000, {{at}}, '192.0.2.2', 'test');
+INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, step_up_at, factor_at, ip, agent)
+    VALUES (CAST(printf('session%025d', {{n}}) AS BLOB), 1, {{at}}, {{at}}, {{at}} + 3600000000, {{at}}, {{at}}, '192.0.2.2', 'test');
 INSERT INTO audit (seq, at, actor, action, object, detail, prev, hash)
     SELECT s.n, {{at}}, 'reviewer:1', 'case.approved', 'RST-00000{{n}}', '{}',
         coalesce((SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), zeroblob(32)), CAST(printf('%032d', s.n) AS BLOB)
