@@ -960,8 +960,8 @@ BEGIN SELECT RAISE(ABORT, 'an answer is given once'); END;
 -- Cases
 ---------------------------------------------------------------------------
 
--- A request to reset one user's second factor. Either a mail or a request of the
--- panel opened it; neither proves anything. account_id and user_id may be
+-- A request to reset one user's second factor. A mail, a request of the panel or a
+-- reviewer by hand opened it; none of them proves anything. account_id and user_id may be
 -- open at first and are set once. round counts how often contrary evidence (the
 -- owner's no, a code used meanwhile) made every earlier yes and vote void.
 CREATE TABLE reset_case (
@@ -973,7 +973,8 @@ CREATE TABLE reset_case (
     round       INTEGER NOT NULL DEFAULT 1,
     requester   TEXT NOT NULL CHECK (requester = lower(requester)), -- the registered address, as stored
     opener_mail    INTEGER,         -- the mail that opened it (case_mail), or
-    opener_request INTEGER,         -- the request of the panel that did (panel_request)
+    opener_request INTEGER,         -- the request of the panel that did (panel_request), or
+    opener_hand    INTEGER,         -- what a reviewer wrote down who did (hand_request)
     account_id  TEXT REFERENCES account (id),
     user_id     TEXT REFERENCES panel_user (id),
     previous_id INTEGER REFERENCES reset_case (id), -- the closed case that this one comes back to
@@ -990,10 +991,11 @@ CREATE TABLE reset_case (
     closed_by   TEXT NOT NULL DEFAULT '',
     close_reason TEXT NOT NULL DEFAULT '',
     CHECK (user_id IS NULL OR account_id IS NOT NULL),
-    CHECK ((opener_mail IS NULL) <> (opener_request IS NULL)),
-    CHECK (opener_request IS NULL OR user_id IS NOT NULL), -- a panel names the user
+    CHECK ((opener_mail IS NOT NULL) + (opener_request IS NOT NULL) + (opener_hand IS NOT NULL) = 1),
+    CHECK (opener_mail IS NOT NULL OR user_id IS NOT NULL), -- a panel names the user, and so does a reviewer
     FOREIGN KEY (id, opener_mail) REFERENCES case_mail (case_id, inbound_id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (id, opener_request) REFERENCES panel_request (case_id, serial) DEFERRABLE INITIALLY DEFERRED,
+    FOREIGN KEY (id, opener_hand) REFERENCES hand_request (case_id, id) DEFERRABLE INITIALLY DEFERRED,
     CHECK ((state = 'held') = (held_by <> '')),
     CHECK (held_until = 0 OR state = 'held'),
     CHECK ((state = 'duplicate') = (duplicate_of IS NOT NULL)),
@@ -1033,7 +1035,7 @@ BEGIN SELECT RAISE(ABORT, 'a case is never deleted'); END;
 CREATE TRIGGER case_fixed BEFORE UPDATE ON reset_case
 WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.requester <> OLD.requester OR NEW.opened_at <> OLD.opened_at
     OR NEW.expires_at <> OLD.expires_at OR NEW.previous_id IS NOT OLD.previous_id
-    OR NEW.opener_mail IS NOT OLD.opener_mail OR NEW.opener_request IS NOT OLD.opener_request
+    OR NEW.opener_mail IS NOT OLD.opener_mail OR NEW.opener_request IS NOT OLD.opener_request OR NEW.opener_hand IS NOT OLD.opener_hand
     OR NEW.version < OLD.version OR NEW.version > OLD.version + 1
     OR (NEW.version = OLD.version AND (NEW.state <> OLD.state OR NEW.round <> OLD.round
         OR NEW.account_id IS NOT OLD.account_id OR NEW.user_id IS NOT OLD.user_id))
@@ -1124,7 +1126,7 @@ CREATE TABLE case_tally (
 CREATE TRIGGER case_tally_opened AFTER INSERT ON reset_case
 BEGIN
     INSERT INTO case_tally (week, what, label, n, hours)
-    VALUES ((NEW.opened_at + 259200000000) / 604800000000, 'opened', CASE WHEN NEW.opener_mail IS NULL THEN 'panel' ELSE 'mail' END, 1, 0)
+    VALUES ((NEW.opened_at + 259200000000) / 604800000000, 'opened', CASE WHEN NEW.opener_hand IS NOT NULL THEN 'hand' WHEN NEW.opener_mail IS NULL THEN 'panel' ELSE 'mail' END, 1, 0)
     ON CONFLICT (week, what, label) DO UPDATE SET n = n + 1;
 END;
 
@@ -1204,6 +1206,41 @@ CREATE TRIGGER panel_request_fixed BEFORE UPDATE ON panel_request
 BEGIN SELECT RAISE(ABORT, 'a request of the panel is never changed'); END;
 CREATE TRIGGER panel_request_kept BEFORE DELETE ON panel_request
 BEGIN SELECT RAISE(ABORT, 'a request of the panel is never deleted'); END;
+
+-- A request that came by telephone or in the operator's ticket system, as the
+-- reviewer wrote it down who opened a case for it. person is who the reviewer is, as
+-- in approval: the one who says that somebody asked is not the only one who approves.
+CREATE TABLE hand_request (
+    id          INTEGER PRIMARY KEY,
+    case_id     INTEGER NOT NULL UNIQUE REFERENCES reset_case (id),
+    reviewer_id INTEGER NOT NULL REFERENCES reviewer (id),
+    session     BLOB NOT NULL,
+    person      TEXT NOT NULL CHECK (person NOT LIKE '%+%@%'),
+    channel     TEXT NOT NULL CHECK (channel IN ('phone', 'ticket')),
+    source      TEXT NOT NULL CHECK (trim(source) <> '' AND length(source) <= 200), -- the ticket, or the call
+    reason      TEXT NOT NULL CHECK (trim(reason) <> '' AND length(reason) <= 2000),
+    at          INTEGER NOT NULL,
+    audit_seq   INTEGER NOT NULL UNIQUE REFERENCES audit (seq),
+    UNIQUE (case_id, id)
+) STRICT;
+
+CREATE TRIGGER hand_request_new BEFORE INSERT ON hand_request
+WHEN EXISTS (SELECT 1 FROM hand_request WHERE id = NEW.id)
+    OR NOT EXISTS (SELECT 1 FROM reset_case c JOIN audit a ON a.object = c.number
+        WHERE c.id = NEW.case_id AND c.opener_hand = NEW.id AND c.state = 'open' AND c.version = 1
+            AND a.seq = NEW.audit_seq AND a.action = 'case.opened' AND a.actor = 'reviewer:' || NEW.reviewer_id)
+    OR NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
+        WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL AND s.expires_at > NEW.at
+            AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
+            AND (r.email = NEW.person OR r.email LIKE replace(NEW.person, '@', '+%@'))
+            AND NOT EXISTS (SELECT 1 FROM reset_case k LEFT JOIN address d ON d.account_id = k.account_id
+                WHERE k.id = NEW.case_id AND (d.lookup IN (r.email, NEW.person) OR k.requester IN (r.email, NEW.person))))
+BEGIN SELECT RAISE(ABORT, 'by hand an entitled reviewer opens a case, for others, and it is recorded'); END;
+
+CREATE TRIGGER hand_request_fixed BEFORE UPDATE ON hand_request
+BEGIN SELECT RAISE(ABORT, 'what was written down is never changed'); END;
+CREATE TRIGGER hand_request_kept BEFORE DELETE ON hand_request
+BEGIN SELECT RAISE(ABORT, 'what was written down is never deleted'); END;
 
 -- What a panel adds to a case for the reviewers to read.
 CREATE TABLE case_note (
@@ -1539,6 +1576,10 @@ WHEN EXISTS (SELECT 1 FROM reset WHERE id = NEW.id)
             AND NOT EXISTS (SELECT 1 FROM signal s WHERE s.user_id = c.user_id AND s.kind = 'logged_in' AND s.second_factor = 1
                 AND s.received_at > c.watched_from AND s.at > c.watched_from - 300000000)
             AND (EXISTS (SELECT 1 FROM panel_request WHERE case_id = c.id AND serial = c.opener_request)
+                OR EXISTS (SELECT 1 FROM hand_request q WHERE q.case_id = c.id AND q.id = c.opener_hand
+                    AND (EXISTS (SELECT 1 FROM vote v WHERE v.case_id = c.id AND v.round = c.round AND v.generation = h.generation
+                            AND v.expires_at > NEW.cleared_at AND v.person <> q.person AND v.reviewer_id <> q.reviewer_id)
+                        OR NEW.approvals_required = 1 AND EXISTS (SELECT 1 FROM audit WHERE object = c.number AND action = 'case.decided_alone')))
                 OR EXISTS (SELECT 1 FROM case_mail m JOIN assessment s ON s.inbound_id = m.inbound_id
                     WHERE m.case_id = c.id AND m.inbound_id = c.opener_mail AND s.verdict IN ('authenticated', 'partial', 'unverified'))))
 BEGIN SELECT RAISE(ABORT, 'a reset needs recorded approvals and the owner''s yes'); END;
@@ -1903,6 +1944,9 @@ CREATE TRIGGER case_stale_mail AFTER INSERT ON case_mail
 BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
 
 CREATE TRIGGER case_stale_request AFTER INSERT ON panel_request
+BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER case_stale_hand AFTER INSERT ON hand_request
 BEGIN INSERT INTO case_stale VALUES (NEW.case_id) ON CONFLICT DO NOTHING; END;
 
 CREATE TRIGGER case_stale_letter AFTER INSERT ON letter WHEN NEW.kind IN ('acknowledgement', 'notice')

@@ -33,7 +33,7 @@ func readAttacks(t *testing.T, l life, now time.Time) []attack {
 	m := macros{life: l, now: now.UnixMicro()}
 	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
 		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey, "note": m.note, "fact": m.fact,
-		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze,
+		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze, "byHand": m.byHand,
 		"staffevent": m.staffEvent, "ask": m.ask, "confirmed": m.confirmed, "passkey": m.passkey}).Parse(string(text))
 	if err != nil {
 		t.Fatal(err)
@@ -242,6 +242,21 @@ func (m macros) freeze(more ...string) string {
 	return m.about(a["event"], "'A-2002'", a["actor"]) + fmt.Sprintf(`
 		INSERT INTO account_freeze (id, account_id, until, reviewer_id, session, reason, at, audit_seq) VALUES (%s, 'A-2002', %s, %s, %s, 'x', %d, %s);`,
 		a["id"], a["until"], a["reviewer"], a["session"], m.now, m.seq())
+}
+
+// byHand is a case that sam opens for U-8, with what he wrote down.
+func (m macros) byHand(more ...string) string {
+	a := m.args(more, map[string]string{"reviewer": "2", "hand": "99", "case": "(SELECT id FROM reset_case WHERE number = 'RST-ZZZZZZ')", "event": "case.opened",
+		"account": "'A-4004'", "user": "'U-8'", "requester": "'dora@delta.example'"})
+	m.signed(a)
+	if a["person"] == "" {
+		a["person"] = "(SELECT email FROM reviewer WHERE id = " + a["reviewer"] + ")"
+	}
+	return fmt.Sprintf(`INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_hand)
+			VALUES ('RST-ZZZZZZ', 'open', %s, %s, %s, 'en', %[4]d, %[4]d + 1, %[4]d, %[4]d, 99);`, a["requester"], a["account"], a["user"], m.now) +
+		m.about(a["event"], "'RST-ZZZZZZ'", a["actor"]) + fmt.Sprintf(`
+		INSERT INTO hand_request (id, case_id, reviewer_id, session, person, channel, source, reason, at, audit_seq)
+			VALUES (%s, %s, %s, %s, %s, 'phone', 'x', 'x', %d, %s);`, a["hand"], a["case"], a["reviewer"], a["session"], a["person"], m.now, m.seq())
 }
 
 // note is a letter to a user about the newest event of its kind.

@@ -83,10 +83,11 @@ func (d *Desk) openCase(ctx context.Context, tx *sql.Tx, r *reading, requester s
 	return number, role, d.announce(ctx, tx, id, now)
 }
 
-// An opener is what a case begins with: a mail, or without one the first request
-// of the panel.
+// An opener is what a case begins with: a mail, what a reviewer wrote down, or
+// without either the first request of the panel.
 type opener struct {
 	mail     int64
+	hand     int64
 	watched  time.Time // from when on an accepted code speaks against the request
 	previous int64     // the closed case that a mail answers; else the user's last one counts
 }
@@ -99,17 +100,17 @@ func (d *Desk) caseFor(ctx context.Context, tx *sql.Tx, requester string, t targ
 		return 0, "", false, err
 	}
 	var request any
-	if o.mail == 0 {
+	if o.mail == 0 && o.hand == 0 {
 		request = 1
 	}
 	number = "RST-" + randomText(6)
 	err = tx.QueryRowContext(ctx, `INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at,
-			opener_mail, opener_request, previous_id)
+			opener_mail, opener_request, previous_id, opener_hand)
 		VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $7, $9, $10,
 			coalesce((SELECT id FROM reset_case WHERE id = $11 AND closed_at IS NOT NULL AND (account_id = $3 OR requester = $2)),
-				(SELECT max(id) FROM reset_case WHERE account_id = $3 AND user_id = $4 AND closed_at IS NOT NULL))) ON CONFLICT DO NOTHING RETURNING id`,
+				(SELECT max(id) FROM reset_case WHERE account_id = $3 AND user_id = $4 AND closed_at IS NOT NULL)), $12) ON CONFLICT DO NOTHING RETURNING id`,
 		number, requester, null(t.account), null(t.user), locale, micros(now), micros(now.Add(d.cfg.Policy.CaseLifetime)), micros(o.watched),
-		nullID(o.mail), request, o.previous).Scan(&id)
+		nullID(o.mail), request, o.previous, nullID(o.hand)).Scan(&id)
 	fresh = err == nil
 	if errors.Is(err, sql.ErrNoRows) {
 		err = tx.QueryRowContext(ctx, `SELECT id, number FROM reset_case WHERE `+openFor, t.user, requester, t.account).Scan(&id, &number)

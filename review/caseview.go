@@ -55,7 +55,7 @@ func (d *Desk) viewCase(ctx context.Context, number string, allowed func(*sql.Tx
 			return err
 		}
 		for _, read := range []func(context.Context, *sql.Tx, caseRow, *CaseView) error{
-			readNames, readLinks, readCaseMails, readPanel, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset,
+			readNames, readLinks, readCaseMails, readPanel, readHand, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset,
 			d.readTasks} {
 			if err := read(ctx, tx, c, &v); err != nil {
 				return err
@@ -70,8 +70,11 @@ func (d *Desk) viewCase(ctx context.Context, number string, allowed func(*sql.Tx
 func checks(f Facts, status totp.Status, c caseRow) []Check {
 	sender := Check{"Sender", map[string]string{"authenticated": "pass", "partial": "warn", "unverified": "warn"}[f.Verdict], senderWords(f.Verdict),
 		"A From line is easy to forge. Only a signature of its own domain speaks for it, and it speaks for the domain, not for the person."}
-	if f.Verdict == fromPanel {
+	switch f.Verdict {
+	case fromPanel:
 		sender = panelCheck(f)
+	case byHand:
+		sender = handCheck
 	}
 	rows := []Check{sender,
 		{"Registered address", map[bool]string{true: "pass", false: "fail"}[f.Match == "exact" || f.Match == "case_variant"],
@@ -112,7 +115,7 @@ func checks(f Facts, status totp.Status, c caseRow) []Check {
 }
 
 func matchWords(f Facts) string {
-	if f.Verdict == fromPanel {
+	if f.Verdict == fromPanel || f.Verdict == byHand {
 		return map[bool]string{true: "The address that has to confirm.", false: "The address that has to confirm is not registered any more."}[f.Match == "exact"]
 	}
 	return "Match: " + strings.ReplaceAll(f.Match, "_", " ") + "."

@@ -50,6 +50,11 @@ func (d *Desk) advance(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time
 // yes once more.
 func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, generation int64, now time.Time) error {
 	hold := now.Add(d.cfg.Policy.Hold)
+	if j.Alone {
+		if _, err := record(ctx, tx, now, "desk", "case.decided_alone", c.number, map[string]any{"policy": d.cfg.Policy.Name}); err != nil {
+			return err
+		}
+	}
 	seq, err := record(ctx, tx, now, "desk", "case.cleared", c.number, map[string]any{
 		"user": c.user, "generation": generation, "risk": j.Risk, "approvals_required": j.Approvals, "evidence_required": j.Mandatory,
 		"wait_until": stamp(j.WaitUntil), "hold_until": stamp(hold), "policy": d.cfg.Policy.Name})

@@ -15,8 +15,9 @@ import (
 // A caseRow is one row of reset_case.
 type caseRow struct {
 	id, version, round    int64
-	mail                  int64 // that opened it; 0: a request of the panel did
-	previous              int64 // the closed case that it comes back to; 0: none
+	mail                  int64  // that opened it; 0: a request of the panel or a reviewer did
+	channel               string // by which it came to the reviewer who opened it, "" if none did
+	previous              int64  // the closed case that it comes back to; 0: none
 	number, requester     string
 	state                 State
 	account, user, locale string // account and user "" while open
@@ -27,13 +28,13 @@ type caseRow struct {
 	closedBy, closeReason string
 }
 
-const caseColumns = `id, coalesce(opener_mail, 0), coalesce(previous_id, 0), version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
+const caseColumns = `id, coalesce(opener_mail, 0), coalesce((SELECT q.channel FROM hand_request q WHERE q.case_id = reset_case.id), ''), coalesce(previous_id, 0), version, round, number, requester, state, coalesce(account_id, ''), coalesce(user_id, ''), locale,
 	opened_at, expires_at, watched_from, coalesce(closed_at, 0), held_by, held_reason, held_until, closed_by, close_reason`
 
 func scanCase(row interface{ Scan(...any) error }) (caseRow, error) {
 	var c caseRow
 	var opened, expires, watched, closed, until int64
-	err := row.Scan(&c.id, &c.mail, &c.previous, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
+	err := row.Scan(&c.id, &c.mail, &c.channel, &c.previous, &c.version, &c.round, &c.number, &c.requester, &c.state, &c.account, &c.user, &c.locale,
 		&opened, &expires, &watched, &closed, &c.heldBy, &c.heldReason, &until, &c.closedBy, &c.closeReason)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, fail(NotFound, "There is no such case.")
@@ -90,6 +91,10 @@ func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Sta
 
 // readOpener reads what is known of who asked.
 func readOpener(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
+	if c.channel != "" {
+		f.Verdict, f.Match = byHand, "exact"
+		return nil
+	}
 	if c.mail == 0 {
 		var password int64
 		err := tx.QueryRowContext(ctx, `SELECT password_at FROM panel_request WHERE case_id = $1 AND serial = 1`, c.id).Scan(&password)
@@ -170,12 +175,14 @@ func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation i
 	var last, changed, ended int64
 	err := tx.QueryRowContext(ctx, `SELECT
 		(SELECT count(DISTINCT person) FROM vote WHERE case_id = $1 AND round = $2 AND generation = $3 AND expires_at > $6),
+		(SELECT count(DISTINCT v.person) FROM vote v WHERE v.case_id = $1 AND v.round = $2 AND v.generation = $3 AND v.expires_at > $6
+			AND NOT EXISTS (SELECT 1 FROM hand_request q WHERE q.case_id = v.case_id AND (q.person = v.person OR q.reviewer_id = v.reviewer_id))),
 		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
 		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL),
 		(SELECT coalesce(max(d.since), 0) FROM address d JOIN panel_user u ON u.id = d.user_id
 			WHERE u.id = $4 AND d.until IS NULL AND d.since > u.created_at),
 		(SELECT coalesce(max(until), 0) FROM address WHERE account_id = $5 AND until IS NOT NULL)`,
-		c.id, c.round, generation, c.user, c.account, micros(time.Now())).Scan(&f.Votes, &last, &f.UserAddress, &changed, &ended)
+		c.id, c.round, generation, c.user, c.account, micros(time.Now())).Scan(&f.Votes, &f.OtherVotes, &last, &f.UserAddress, &changed, &ended)
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}

@@ -132,7 +132,7 @@ func openerID(ctx context.Context, tx *sql.Tx, mail int64) (string, error) {
 // caseWords fills in what every letter of a case says.
 func (d *Desk) caseWords(ctx context.Context, tx *sql.Tx, c caseRow) (letters.Words, error) {
 	w := letters.Words{Brand: d.cfg.Brand, Phone: d.cfg.Phone, Panel: d.cfg.Panel, Number: c.number,
-		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: letters.When(c.opened, c.locale), InPanel: c.mail == 0}
+		AccountID: c.account, Account: "–", Requester: maskAddress(c.requester), Requested: letters.When(c.opened, c.locale), InPanel: c.inPanel(), By: c.channel}
 	if c.account != "" {
 		var name string
 		if err := tx.QueryRowContext(ctx, `SELECT name FROM account WHERE id = $1`, c.account).Scan(&name); err != nil {

@@ -176,6 +176,7 @@ func (h *house) live() life {
 		h.t.Fatal(err)
 	}
 	h.askInPanel("panel", l)
+	h.openByHand("hand", l)
 	if _, ok, err := h.desk.ClaimDelivery(h.t.Context()); err != nil || !ok {
 		h.t.Fatalf("claim delivery: %v, %v", ok, err)
 	}
@@ -205,6 +206,20 @@ func (h *house) askInPanel(name string, l life) {
 	}
 	h.post()
 	l[name] = int64(h.count(`SELECT id FROM reset_case WHERE number = $1`, out.Number))
+}
+
+// openByHand leaves a case that Rita opened, the owner confirmed, and only Rita approved.
+func (h *house) openByHand(name string, l life) {
+	h.t.Helper()
+	number, err := h.desk.OpenByHand(h.t.Context(), h.rita, review.HandRequest{Account: "A-3004", User: "U-6", Channel: "phone", Source: "call 4711", Reason: "lost the phone"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.answer(confirmToken(h.t, h.post(), h.view(number).Requester), review.Reply{Yes: true})
+	if out := h.vote(h.rita, number); out.Cleared {
+		h.t.Fatal("the one who opened a case cleared it alone")
+	}
+	l[name] = int64(h.count(`SELECT id FROM reset_case WHERE number = $1`, number))
 }
 
 func (h *house) lettersInEveryState() {

@@ -16,6 +16,7 @@ const (
 type Week struct {
 	Monday          time.Time
 	ByMail, ByPanel int           // cases opened
+	ByHand          int           // opened for a call or a ticket
 	Ended           map[State]int // cases that ended in that state
 	Took            time.Duration // from opening to closing, on average
 	Within          map[string]int
@@ -23,7 +24,7 @@ type Week struct {
 }
 
 // Opened is how many cases were opened.
-func (w Week) Opened() int { return w.ByMail + w.ByPanel }
+func (w Week) Opened() int { return w.ByMail + w.ByPanel + w.ByHand }
 
 // An Age is how many open cases are that old.
 type Age struct {
@@ -75,6 +76,8 @@ func readTallies(ctx context.Context, tx *sql.Tx, first int64, weeks []Week) err
 		switch w := &weeks[i]; {
 		case what == "opened" && label == "panel":
 			w.ByPanel = n
+		case what == "opened" && label == "hand":
+			w.ByHand = n
 		case what == "opened":
 			w.ByMail = n
 		case what == "closed":

@@ -70,7 +70,7 @@ func (d *Desk) ownerView(ctx context.Context, tx *sql.Tx, l link, c caseRow, v *
 	}
 	j := Judge(f, d.cfg.Policy, time.Now())
 	v.Found, v.Purpose, v.Locale, v.Number, v.State = true, l.purpose, c.locale, c.number, c.state
-	v.InPanel = c.mail == 0
+	v.InPanel, v.By = c.inPanel(), c.channel
 	v.Requester, v.Requested, v.Expires, v.WaitUntil = maskAddress(c.requester), c.opened, l.expires, j.WaitUntil
 	var name string
 	if c.account != "" {

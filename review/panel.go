@@ -208,7 +208,7 @@ func noted(detail string, notes []Note) string {
 
 // readPanel reads what the panel asked for and noted, for the case page.
 func readPanel(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
-	v.InPanel = c.mail == 0
+	v.InPanel = c.inPanel()
 	rows, err := tx.QueryContext(ctx, `SELECT u.login, p.asked_by, u.role, p.password_at, p.note, p.ip, p.agent, p.received_at
 		FROM panel_request p JOIN panel_user u ON u.id = p.asked_by WHERE p.case_id = $1 ORDER BY p.serial`, c.id)
 	if err != nil {

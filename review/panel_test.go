@@ -236,7 +236,7 @@ func TestPanelRefuses(t *testing.T) {
 // Promise 3, in the schema: no case stands without what opened it.
 func TestNoCaseWithoutOpener(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
-		for name, column := range map[string]string{"a mail": "opener_mail", "a request": "opener_request"} {
+		for name, column := range map[string]string{"a mail": "opener_mail", "a request": "opener_request", "what was written down": "opener_hand"} {
 			tx, err := h.sql().Begin()
 			if err != nil {
 				t.Fatal(err)

@@ -28,19 +28,29 @@ type Policy struct {
 	VoteLifetime time.Duration
 	// Evidence are the operator's own rows, in the order of the page.
 	Evidence []EvidenceRule
+	// Alone lets the reviewer who opened a case by hand be the only one who approves
+	// it, where one approval is enough; the audit says so. Else somebody else has to.
+	Alone bool
 }
 
 // The presets of design 4.
 var (
 	Balanced  = preset("balanced", Tier{1, 2 * time.Hour}, Tier{1, 12 * time.Hour}, Tier{2, 24 * time.Hour}, 0)
 	Cautious  = preset("cautious", Tier{2, 24 * time.Hour}, Tier{2, 48 * time.Hour}, Tier{2, 72 * time.Hour}, 24*time.Hour)
-	SmallTeam = preset("small-team", Tier{1, 4 * time.Hour}, Tier{1, 24 * time.Hour}, Tier{1, 72 * time.Hour}, 4*time.Hour)
+	SmallTeam = alone("small-team", Tier{1, 4 * time.Hour}, Tier{1, 24 * time.Hour}, Tier{1, 72 * time.Hour}, 4*time.Hour)
 )
 
 func preset(name string, low, medium, high Tier, vouched time.Duration) Policy {
 	const day = 24 * time.Hour
 	return Policy{Name: name, Low: low, Medium: medium, High: high, Hold: 72 * time.Hour, LinkLifetime: day,
 		CaseLifetime: 14 * day, FreshAddress: 14 * day, RepeatReset: 30 * day, VouchedWait: vouched, VoteLifetime: day}
+}
+
+// alone is a preset for one person on duty.
+func alone(name string, low, medium, high Tier, vouched time.Duration) Policy {
+	p := preset(name, low, medium, high, vouched)
+	p.Alone = true
+	return p
 }
 
 // tier returns what p asks at level, threat mode included.
@@ -66,12 +76,13 @@ type Facts struct {
 	FrozenUntil       time.Time // until then no user of the account is reset; zero: not frozen
 	FrozenReason      string
 	Account, User     string    // "" while unresolved
-	Verdict, Match    string    // of the mail that opened the case; fromPanel if none did
+	Verdict, Match    string    // of the mail that opened the case; fromPanel or byHand if none did
 	PasswordGiven     bool      // who asked in the panel proved a password there
 	Enrolled          bool      // the user's second factor is on
 	UserAddress       bool      // the user has an address of his own, for the pass
 	ConfirmedAt       time.Time // the owner's yes of this round
 	Objected          bool      // the owner's no of this round
+	OtherVotes        int       // those of Votes that are not of who opened the case by hand
 	Votes             int       // distinct persons whose vote of this round and generation has not expired
 	Evidence          []Proof   // the newest row of each name, of this round
 	NoticesOutAt      time.Time // zero until every notice is sent or given up
@@ -95,6 +106,9 @@ type Facts struct {
 // mail was checked.
 const fromPanel = "panel"
 
+// byHand is the verdict of a case that a reviewer opened, for a call or a ticket.
+const byHand = "hand"
+
 // vouchedFor is how long before a request a verified password vouches for it.
 const vouchedFor = 24 * time.Hour
 
@@ -115,6 +129,7 @@ type Judgement struct {
 	Vouched      bool      // the panel vouches for the password, so the wait is the shorter one
 	Contrary     string    // reason to hold the case at once, or ""
 	VotesUntil   time.Time // until when a vote of now would count
+	Alone        bool      // nobody but who opened the case by hand approved, and the policy lets that be
 	Mandatory    int       // rows of evidence that must be answered
 }
 
@@ -145,6 +160,7 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	j := Judgement{Risk: risk(f, p)}
 	tier := p.tier(j.Risk.Level)
 	j.Approvals = tier.Approvals
+	j.Alone = f.Verdict == byHand && f.OtherVotes == 0 && p.Alone && j.Approvals == 1
 	if j.Risk.Level == Low && f.vouched() && p.VouchedWait < tier.Wait {
 		j.Vouched, tier.Wait = true, p.VouchedWait
 	}
@@ -161,7 +177,7 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	}
 	j.Requirements = []Requirement{
 		senderRequirement(f), resolvedRequirement(f), enrolledRequirement(f), confirmedRequirement(f),
-		approvalsRequirement(f, j.Approvals), waitingRequirement(j, now), evidenceRequirement(f, p, &j), nothingHeldRequirement(f, j, now),
+		approvalsRequirement(f, j), waitingRequirement(j, now), evidenceRequirement(f, p, &j), nothingHeldRequirement(f, j, now),
 	}
 	return j
 }

@@ -96,12 +96,12 @@ const (
 	// What is shown of the rows of such a page.
 	rowsSQL = `SELECT s.case_id, s.tab, s.place, s.rank, s.reason, s.verdict, s.match, s.waits_for, s.due_at, s.approvals, s.needed,
 			c.number, c.version, c.state, coalesce(c.account_id, ''), coalesce(a.name, ''), coalesce(u.login, ''), c.requester, c.opened_at,
-			c.opener_mail IS NULL, coalesce(m.subject, ''), coalesce(m.excerpt, p.note, ''),
+			c.opener_mail IS NULL, coalesce(m.subject, ''), coalesce(m.excerpt, p.note, q.reason, ''),
 			coalesce(k.reviewer_id, 0), coalesce(k.until, 0), coalesce(w.name, '')
 		FROM page s JOIN reset_case c ON c.id = s.case_id
 			LEFT JOIN account a ON a.id = c.account_id LEFT JOIN panel_user u ON u.id = c.user_id
 			LEFT JOIN assessment m ON m.inbound_id = c.opener_mail
-			LEFT JOIN panel_request p ON p.case_id = c.id AND p.serial = 1
+			LEFT JOIN panel_request p ON p.case_id = c.id AND p.serial = 1 LEFT JOIN hand_request q ON q.case_id = c.id
 			LEFT JOIN case_claim k ON k.case_id = c.id LEFT JOIN reviewer w ON w.id = k.reviewer_id
 		ORDER BY s.place, s.rank, s.case_id`
 
@@ -267,6 +267,9 @@ func readRows(ctx context.Context, tx totp.Querier, s Session, query string, arg
 		r.Mine = claimer == s.Reviewer.ID
 		if panel {
 			r.Match, r.Subject, r.Excerpt = "", "Asked for in the control panel", excerpt(r.Excerpt)
+			if r.Verdict == byHand {
+				r.Subject = "Opened by hand"
+			}
 		}
 		last, page.Cases = at, append(page.Cases, r)
 	}

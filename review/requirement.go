@@ -20,6 +20,12 @@ func senderRequirement(f Facts) Requirement {
 			return require("sender", title, Met, "It proves no more than a mail: the registered address has to confirm.")
 		}
 		return require("sender", title, Failed, "The address that has to confirm is no registered address of the account any more.")
+	case byHand:
+		const title = "The request was written down by a reviewer"
+		if exact {
+			return require("sender", title, Met, "It proves nothing: the registered address has to confirm.")
+		}
+		return require("sender", title, Failed, "The address that has to confirm is no registered address of the account any more.")
 	case "authenticated", "partial", "unverified":
 		if exact {
 			return require("sender", title, Met, "Sender check: "+f.Verdict+".")
@@ -64,13 +70,17 @@ func confirmedRequirement(f Facts) Requirement {
 	return require("confirmed", title, Met, "Confirmed at "+f.ConfirmedAt.Format("2006-01-02 15:04 MST")+".")
 }
 
-func approvalsRequirement(f Facts, needed int) Requirement {
+func approvalsRequirement(f Facts, j Judgement) Requirement {
+	needed := j.Approvals
 	title := "Approval by a reviewer"
 	if needed > 1 {
 		title = fmt.Sprintf("Approval by %d different reviewers", needed)
 	}
 	if f.Votes < needed {
 		return require("approvals", title, Unmet, fmt.Sprintf("%d of %d.", f.Votes, needed))
+	}
+	if f.Verdict == byHand && f.OtherVotes == 0 && !j.Alone {
+		return require("approvals", title, Unmet, "Only who opened the case by hand approved it; somebody else has to as well.")
 	}
 	return require("approvals", title, Met, "")
 }

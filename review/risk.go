@@ -55,6 +55,8 @@ func doubtful(f Facts) string {
 	switch {
 	case f.Verdict == fromPanel && !f.PasswordGiven:
 		return "Who asked in the control panel proved no password there"
+	case f.Verdict == byHand:
+		return "Nothing proves who called or wrote the ticket"
 	case f.Verdict == fromPanel, f.Verdict == "authenticated":
 		return ""
 	}

@@ -17,7 +17,7 @@ type CaseSummary struct {
 	State     State     `json:"state"`
 	Account   string    `json:"account"` // "" while unresolved
 	User      string    `json:"user"`    // "" while unresolved
-	Origin    string    `json:"origin"`  // "mail" or "panel"
+	Origin    string    `json:"origin"`  // "mail", "panel" or "hand"
 	Confirmed bool      `json:"confirmed"`
 	Opened    time.Time `json:"opened_at"`
 	Expires   time.Time `json:"expires_at"`
@@ -90,7 +90,7 @@ func (d *Desk) Summary(ctx context.Context, number string) (CaseSummary, error) 
 	return s, nil
 }
 
-const summarySelect = `SELECT number, state, coalesce(account_id, ''), coalesce(user_id, ''), CASE WHEN opener_mail IS NULL THEN 'panel' ELSE 'mail' END,
+const summarySelect = `SELECT number, state, coalesce(account_id, ''), coalesce(user_id, ''), CASE WHEN opener_hand IS NOT NULL THEN 'hand' WHEN opener_mail IS NULL THEN 'panel' ELSE 'mail' END,
 	EXISTS (SELECT 1 FROM answer WHERE case_id = reset_case.id AND round = reset_case.round AND answer = 'yes'),
 	opened_at, expires_at, coalesce(closed_at, 0) FROM reset_case`
 

@@ -62,7 +62,7 @@ const (
 type QueueFilter struct {
 	Tab     Tab
 	Risk    RiskLevel
-	Verdict string // of the sender check, or "panel"
+	Verdict string // of the sender check, "panel" or "hand"
 	Claim   string // "none", "mine" or "any"
 	Account string // its number
 	Query   string // words: beginnings of case number, account, user, address, Message-ID
@@ -94,7 +94,7 @@ type QueueRow struct {
 	AccountName string
 	UserLogin   string // "" while unresolved
 	Requester   string
-	Verdict     string // sender verdict of the mail that opened it; "panel" if none did
+	Verdict     string // sender verdict of the mail that opened it; "panel" or "hand" if none did
 	Match       string // "" if none did
 	Subject     string
 	Excerpt     string
@@ -176,6 +176,7 @@ type CaseView struct {
 	AccountChoices         []AccountChoice // while the account is open
 	UserChoices            []UserChoice    // while the user is open
 	InPanel                bool            // asked for in the control panel, not by mail
+	Hand                   *HandView       // what a reviewer wrote down who opened it; nil if none did
 	Requests               []PanelRequestView
 	Notes                  []Note
 	Risk                   Risk
@@ -324,6 +325,7 @@ type OwnerView struct {
 	User         string // login; "" while unresolved
 	Requester    string // masked
 	InPanel      bool   // asked for in the control panel, not by mail
+	By           string // "phone" or "ticket" if a reviewer wrote the request down
 	Requested    time.Time
 	Expires      time.Time
 	State        State

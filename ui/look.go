@@ -208,7 +208,7 @@ var spelled = map[string]string{
 	"authenticated": "Authenticated", "partial": "Partly checked", "unverified": "Not verified",
 	"deferred": "Check pending", "automated": "Automatic mail", "quarantine": "Quarantined",
 	"exact": "Exact address", "case_variant": "Exact but for case", "lookalike": "Look-alike address",
-	"none": "No registered address", "panel": "Control panel", "panel.asked_again": "Asked again in the panel",
+	"none": "No registered address", "panel": "Control panel", "hand": "By hand", "panel.asked_again": "Asked again in the panel",
 	"apikey.created": "API key created", "apikey.revoked": "API key revoked",
 	"low": "Low", "medium": "Medium", "high": "High",
 	"object": "Objects", "withdraw": "Withdraws", "thanks": "Says thanks", "question": "Asks for news", "facts": "Names a user", "request": "Asks again",

@@ -44,8 +44,8 @@ func (s *site) showNumbers(w http.ResponseWriter, r *http.Request, _ review.Sess
 	for _, w := range n.Weeks {
 		label := w.Monday.Format("2 Jan")
 		week := "Week of " + label + ": "
-		cases = append(cases, column{label, []float64{float64(w.ByMail), float64(w.ByPanel)},
-			[]string{fmt.Sprintf("%s%d by mail", week, w.ByMail), fmt.Sprintf("%s%d in the panel", week, w.ByPanel)}})
+		cases = append(cases, column{label, []float64{float64(w.ByMail), float64(w.ByPanel), float64(w.ByHand)},
+			[]string{fmt.Sprintf("%s%d by mail", week, w.ByMail), fmt.Sprintf("%s%d in the panel", week, w.ByPanel), fmt.Sprintf("%s%d by hand", week, w.ByHand)}})
 		took = append(took, column{label, []float64{w.Took.Hours()}, []string{week + span(w.Took)}})
 		for k, c := range w.Within {
 			within[k] += c
@@ -54,7 +54,7 @@ func (s *site) showNumbers(w http.ResponseWriter, r *http.Request, _ review.Sess
 			reasons[k] += c
 		}
 	}
-	p.Cases = draw("cases", "Cases opened a week", "Bars of twelve weeks; the table below has the numbers.", []legend{{"b1", "by mail"}, {"b2", "in the control panel"}}, "", cases)
+	p.Cases = draw("cases", "Cases opened a week", "Bars of twelve weeks; the table below has the numbers.", []legend{{"b1", "by mail"}, {"b2", "in the control panel"}, {"b3", "by hand"}}, "", cases)
 	p.Took = draw("took", "Time to the decision, on average", "Bars of twelve weeks in hours, by the week of the decision; the table below has the numbers.", []legend{{"b1", "hours"}}, " h", took)
 	for _, b := range [][2]string{{"1", "within 1 hour"}, {"4", "1 to 4 hours"}, {"12", "4 to 12 hours"}, {"24", "12 to 24 hours"}, {"72", "1 to 3 days"}, {"more", "longer"}} {
 		p.Within = append(p.Within, timeCount{b[1], within[b[0]]})

@@ -48,7 +48,7 @@ type queuePage struct {
 
 // Verdicts are the sender checks that can be filtered for.
 func (queuePage) Verdicts() []string {
-	return []string{"authenticated", "partial", "unverified", "panel"}
+	return []string{"authenticated", "partial", "unverified", "panel", "hand"}
 }
 
 // Risks are the levels that can be filtered for.

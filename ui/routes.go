@@ -80,6 +80,8 @@ func (s *site) routes() []route {
 		{"POST", "/accounts/{id}/export", audits, onAccount(s.exportAccount)},
 		{"GET", "/accounts/{id}/erase", administers, onAccount(s.showErase)},
 		{"POST", "/accounts/{id}/erase", administers, onAccount(s.erase)},
+		{"GET", "/accounts/{id}/open", decides, s.showDeed(s.opening())},
+		{"POST", "/accounts/{id}/open", decides, s.doDeed(s.opening())},
 		{"GET", "/accounts/{id}/freeze", decides, s.showDeed(s.freezing())},
 		{"POST", "/accounts/{id}/freeze", decides, s.doDeed(s.freezing())},
 		{"GET", "/accounts/{id}/thaw", leads, s.showDeed(s.thawing())},

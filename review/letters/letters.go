@@ -36,7 +36,8 @@ type Words struct {
 	Account, AccountID   string
 	User, UserAddress    string // login, masked address of its own
 	Requester, Requested string
-	InPanel              bool // asked for in the control panel, not by mail
+	InPanel              bool   // asked for in the control panel, not by mail
+	By                   string // "phone" or "ticket" if a reviewer wrote the request down, else ""
 	Link, LinkUntil      string
 	When, HoldUntil      string
 	Pass, PassUntil      string

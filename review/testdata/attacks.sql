@@ -2265,3 +2265,52 @@ INSERT INTO letter (reviewer_id, topic, round, kind, recipient, message_id, subj
 {{staffevent "reviewer.reset" 2 "reviewer:1"}}
 INSERT INTO letter (reviewer_id, topic, round, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
     VALUES (1, 'audit:' || {{seq}}, 0, 'staff', 'mallory@evil.example', 'x', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});
+
+-- 4: reset a case that only who opened it by hand approved
+--! recorded approvals and the owner's yes
+{{event "case.cleared" "hand"}}
+{{reset "hand"}}
+
+-- 4: say that the policy lets one person decide, where it asks for two
+--! recorded approvals and the owner's yes
+{{event "case.decided_alone" "hand"}}
+{{event "case.cleared" "hand"}}
+{{reset "hand" "required=2"}}
+
+-- 3: open a case by hand as a viewer
+--! by hand an entitled reviewer opens a case
+{{byHand "reviewer=3"}}
+
+-- 3: open a case by hand with the session of a colleague
+--! by hand an entitled reviewer opens a case
+{{byHand "session=(SELECT max(hash) FROM session WHERE ended_at IS NULL AND reviewer_id = 1)"}}
+
+-- 3: open a case by hand without a record
+--! by hand an entitled reviewer opens a case
+{{byHand "event=case.noted"}}
+
+-- 4: open a case by hand in the name of somebody else
+--! by hand an entitled reviewer opens a case
+{{byHand "person='rita@host.example'"}}
+
+-- 4: open a case by hand for one's own account
+--! by hand an entitled reviewer opens a case
+INSERT INTO address (account_id, role, address, lookup, skeleton, since, source) VALUES ('A-4004', 'notify', 'sam@host.example', 'sam@host.example', 'x', 1, 'test');
+{{byHand}}
+
+-- 3: open a case in two ways at once
+--! CHECK constraint failed
+INSERT INTO reset_case (number, state, requester, account_id, user_id, locale, opened_at, expires_at, watched_from, due_at, opener_hand, opener_request)
+    VALUES ('RST-ZZZZZZ', 'open', 'dora@delta.example', 'A-4004', 'U-8', 'en', {{now}}, {{now}} + 1, {{now}}, {{now}}, 99, 1);
+
+-- 4: make a case of a mail one that was opened by hand
+--! keeps its identity
+UPDATE reset_case SET opener_hand = 1 WHERE id = {{id "open"}};
+
+-- 4: write down later that somebody else opened the case
+--! what was written down is never changed
+UPDATE hand_request SET reviewer_id = 2, person = 'sam@host.example';
+
+-- 9: delete what was written down
+--! what was written down is never deleted
+DELETE FROM hand_request;

@@ -38,3 +38,29 @@ func TestFreezeFromAccountPage(t *testing.T) {
 		rita.get("/audit?object=A-1001").want(t, 200, "settled", "legal asked")
 	})
 }
+
+// A case is opened by hand on the page of its account, and its page says so.
+func TestOpenByHandPage(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		sam, _ := h.signIn("sam", review.Decider)
+		vera, _ := h.signIn("vera", review.Viewer)
+		const path = "/accounts/A-1001"
+		if a := vera.get(path); strings.Contains(a.body, path+"/open") {
+			t.Error("a viewer is offered to open a case")
+		}
+		sam.get(path).want(t, 200, path+"/open")
+		sam.get(path+"/open").want(t, 200, "jane", "By telephone", "cannot be the only one")
+		sam.post(path+"/open", "choice", "user:U-2", "class", "phone", "other", " ", "note", "long story <b>").want(t, http.StatusUnprocessableEntity, "number of the ticket", "long story &lt;b&gt;")
+		sam.post(path+"/open", "choice", "user:U-3", "class", "phone", "other", "4711", "note", "x").want(t, http.StatusConflict, "user of this account")
+		a := sam.post(path+"/open", "choice", "user:U-2", "class", "ticket", "other", "T-4711 <i>", "note", "lost the phone")
+		to := a.header.Get("Location")
+		if a.status != http.StatusSeeOther || !strings.HasPrefix(to, "/cases/RST-") {
+			t.Fatalf("%d to %s", a.status, to)
+		}
+		vera.get(to).want(t, 200, "Opened by hand", "T-4711 &lt;i&gt;", "in a support ticket · to confirm:", "sam", "Nothing proves who called")
+		vera.get("/").want(t, 200, "By hand", "lost the phone")
+		vera.get(path).want(t, 200, "opened by hand")
+		vera.get("/numbers").want(t, 200, "1 by hand")
+		sam.post(path+"/open", "choice", "user:U-2", "class", "ticket", "other", "T-4712", "note", "again").want(t, http.StatusConflict, strings.TrimPrefix(to, "/cases/"))
+	})
+}

@@ -13,6 +13,7 @@ type accountForm struct {
 	Frost    review.Frost
 	Path     string
 	Act      string
+	Alone    bool // who opens a case may decide it alone
 	Typed    typed
 	Refused  *review.Error
 }
@@ -24,6 +25,9 @@ func (p accountForm) Wrong(field string) string {
 	}
 	return ""
 }
+
+// Channels are the ways by which a request comes to a reviewer.
+func (accountForm) Channels() []review.Choice { return review.Channels }
 
 // An accountDeed is what such a page does: it says what was done and where to go.
 type accountDeed struct {
@@ -41,6 +45,13 @@ func (s *site) freezing() accountDeed {
 func (s *site) thawing() accountDeed {
 	return accountDeed{"thaw", "Lift the freeze of ", func(r *http.Request, who review.Session, id string, t typed) (string, string, error) {
 		return "The account is no longer frozen.", accountPath(id), s.Desk.ThawResets(r.Context(), who, id, t.Note, t.code)
+	}}
+}
+
+func (s *site) opening() accountDeed {
+	return accountDeed{"open", "Open a case by hand for ", func(r *http.Request, who review.Session, id string, t typed) (string, string, error) {
+		number, err := s.Desk.OpenByHand(r.Context(), who, review.HandRequest{Account: id, User: t.UserID, Channel: t.Class, Source: t.Other, Reason: t.Note})
+		return "The case is open, and the owners are told.", "/cases/" + number, err
 	}}
 }
 
@@ -80,5 +91,6 @@ func (s *site) renderDeed(w http.ResponseWriter, r *http.Request, status int, wh
 		return err
 	}
 	p.Standing, p.Frost, p.Path, p.Act = h.Standing, h.Frost, accountPath(id), d.act
+	p.Alone = s.Desk.OpensAlone()
 	return s.render(w, r, status, "accountdeed", view{Title: d.title + h.Standing.Name, Body: p})
 }
