@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/resetdesk/resetdesk/review"
@@ -55,10 +56,20 @@ func (s *site) ourHost(next http.Handler) http.Handler {
 	})
 }
 
+// sameOrigin refuses what a page of another site sends. The library takes http for
+// https where a browser is too old to say Sec-Fetch-Site: whoever is on the way could
+// then speak with a page of his own at http.
 func (s *site) sameOrigin(next http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
-	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errOtherSite) }))
-	return p.Handler(next)
+	deny := func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errOtherSite) }
+	p.SetDenyHandler(http.HandlerFunc(deny))
+	return p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.secure && strings.HasPrefix(r.Header.Get("Origin"), "http:") {
+			deny(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
 }
 
 // limited caps the body of every request.

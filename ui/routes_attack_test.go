@@ -1,0 +1,225 @@
+package ui_test
+
+import (
+	"bytes"
+	"context"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui"
+)
+
+// everything is a form with a value for each field that any form of the desk has.
+func everything(number, code string) url.Values {
+	return url.Values{"email": {"x@host.example"}, "name": {"x"}, "password": {"correct horse battery 2"}, "again": {"correct horse battery 2"}, "old": {password},
+		"code": {code}, "answer": {"no"}, "user_id": {"U-2"}, "version": {"1"}, "class": {"sender"}, "note": {"x"}, "reason": {"x"}, "account": {"A-1001"}, "turn": {"on"},
+		"until": {"2100-01-01T00:00"}, "theme": {"dark"}, "keys": {"off"}, "query": {"q=x"}, "act": {"not_a_request"}, "case": {number + ":1"}, "sure": {"1"}, "back": {"/?tab=held"},
+		"role": {"viewer"}, "format": {"csv"}, "do": {"test"}, "mail": {"2"}, "choice": {"user:U-2"}, "next": {"//evil.example/"}, "days": {"30"}, "_method": {"POST"}}
+}
+
+// A target is one route with an address that leads to something.
+type target struct{ route, method, path string }
+
+// targets are all routes of the router. Those that leave the browser without a
+// session stand last.
+func (h *house) targets() (all []target, number string) {
+	h.t.Helper()
+	number, confirm := h.request()
+	h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
+	invite, err := h.desk.Invite(h.t.Context(), "host", "new@host.example", "New", review.Viewer)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	routes := ui.Routes()
+	slices.SortStableFunc(routes, func(a, b string) int { return last(a) - last(b) })
+	for _, route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		token, id := confirm, "2"
+		if strings.HasPrefix(path, "/invite/") {
+			token = invite
+		}
+		if strings.HasPrefix(path, "/accounts/") {
+			id = "A-1001"
+		}
+		path = strings.NewReplacer("{number}", number, "{id}", id, "{token}", token, "{file}", "desk.css", "*", "start", "{session}", "0123456789abcdef").Replace(path)
+		all = append(all, target{route, method, path})
+	}
+	return all, number
+}
+
+// No other site makes a browser of the desk do anything: not by any route, and
+// whatever of the headers of a request it can choose.
+func TestNoRouteObeysAnotherSite(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rita, r := h.signIn("rita", review.Admin)
+		targets, number := h.targets()
+		before, tried := h.dump(), 0
+		for _, x := range targets {
+			if x.method != "POST" {
+				continue
+			}
+			for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"},
+				{"Origin", "https://reset.example.evil.example"}, {"Origin", "https://reset.example:8443"}, {"Origin", "http://reset.example"}} {
+				q := rita.request("POST", x.path, everything(number, code(t, h.phone[r.Holder], nextStep())))
+				q.Header.Del("Sec-Fetch-Site")
+				q.Header.Set(header[0], header[1])
+				if a := rita.do(q); a.status != http.StatusForbidden {
+					t.Errorf("%s with %s: %d", x.route, header, a.status)
+				}
+				tried++
+			}
+		}
+		if h.dump() != before {
+			t.Error("a request from another site changed the database")
+		}
+		t.Logf("%d requests", tried)
+	})
+}
+
+// Neither a name that the visitor wrote nor a proxy's header moves the desk: what is
+// not asked by its own name is refused, and no other name is in any answer.
+func TestNoRouteBelievesAnotherHost(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rita, _ := h.signIn("rita", review.Admin)
+		targets, number := h.targets()
+		before, tried := h.dump(), 0
+		for _, x := range targets {
+			for _, host := range []string{"evil.example", "reset.example.", "reset.example@evil.example", "reset.example, evil.example", "[::1]", "reset.example:80", ""} {
+				if x.path == "/healthz" {
+					continue
+				}
+				q := rita.request(x.method, x.path, everything(number, ""))
+				if q.Host = host; host == "" {
+					q.Host = " "
+				}
+				q.Header.Set("X-Forwarded-Host", "reset.example")
+				if a := rita.do(q); a.status != http.StatusMisdirectedRequest {
+					t.Errorf("%s at %q: %d", x.route, host, a.status)
+				}
+				tried++
+			}
+			if x.method == "GET" {
+				q := rita.request("GET", x.path, nil)
+				for _, name := range []string{"X-Forwarded-Host", "X-Host", "X-Original-Host", "Forwarded", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix"} {
+					q.Header.Set(name, "host=evil.example")
+				}
+				a := rita.do(q)
+				if strings.Contains(a.body, "evil.example") || strings.Contains(a.header.Get("Location"), "evil") {
+					t.Errorf("%s takes a name from a header", x.route)
+				}
+				tried++
+			}
+		}
+		if h.dump() != before {
+			t.Error("a request for another host changed the database")
+		}
+		t.Logf("%d requests", tried)
+	})
+}
+
+// GET, HEAD and everything that is no POST changes nothing, whatever its query, its
+// body and its headers say.
+func TestNoRouteActsButByPost(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rita, r := h.signIn("rita", review.Admin)
+		targets, number := h.targets()
+		form := everything(number, code(t, h.phone[r.Holder], nextStep()))
+		before, tried := h.dump(), 0
+		for _, x := range targets {
+			for _, method := range []string{"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY"} {
+				q := rita.request(method, x.path+"?"+form.Encode(), form)
+				q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+					q.Header.Set(name, "POST")
+				}
+				if x.path == "/events" {
+					ctx, stop := timeout(t)
+					defer stop()
+					q = q.WithContext(ctx)
+				}
+				a := rita.do(q)
+				if method != "GET" && method != "HEAD" && a.status != http.StatusMethodNotAllowed && a.status != http.StatusNotFound {
+					t.Errorf("%s asked by %s: %d", x.route, method, a.status)
+				}
+				if a.status >= 500 {
+					t.Errorf("%s asked by %s: %d", x.route, method, a.status)
+				}
+				tried++
+			}
+			if h.dump() != before {
+				t.Fatalf("%s was changed by something that is no POST", x.route)
+			}
+		}
+		t.Logf("%d requests", tried)
+	})
+}
+
+// formless are the POST routes that read no form, or need none: they do what their
+// address says.
+var formless = []string{"POST /cases/{number}/claim", "POST /cases/{number}/release", "POST /invite/{token}/enroll/*", "POST /sign-in/enroll/*", "POST /accounts/{id}/export", "POST /cases/{number}/pack", "POST /mails/{id}/case", "POST /sign-out", "POST /settings/connections/{id}/test",
+	"POST /profile/sessions/end", "POST /profile/sessions/{session}/end", "POST /profile/reset/stop",
+	"POST /settings/reviewers/{id}/stop", "POST /settings/reviewers/{id}/sessions/end", "POST /settings/reviewers/{id}/sessions/{session}/end"}
+
+// A body that is too large, of too many fields, or of a type that no form of the desk
+// has, does nothing.
+func TestNoRouteTakesABomb(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rita, r := h.signIn("rita", review.Admin)
+		targets, number := h.targets()
+		form := everything(number, code(t, h.phone[r.Holder], nextStep()))
+		large := form.Encode() + "&x=" + strings.Repeat("x", 64<<10)
+		many := form.Encode() + strings.Repeat("&x", 40_000)
+		var parts bytes.Buffer
+		m := multipart.NewWriter(&parts)
+		for name, v := range form {
+			m.WriteField(name, v[0])
+		}
+		m.Close()
+		before, tried := h.dump(), 0
+		for _, x := range targets {
+			if x.method != "POST" || slices.Contains(formless, x.route) {
+				continue
+			}
+			for _, b := range []struct{ what, kind, body string }{
+				{"large", "application/x-www-form-urlencoded", large}, {"many", "application/x-www-form-urlencoded", many},
+				{"multipart", m.FormDataContentType(), parts.String()}, {"multipart bomb", m.FormDataContentType(), parts.String() + large},
+				{"JSON", "application/json", `{"code":"1"}`}, {"text", "text/plain", form.Encode()}, {"none", "", form.Encode()}, {"bad", "application/x-www-form-urlencoded", "a=%zz&" + form.Encode()},
+				{"semicolons", "application/x-www-form-urlencoded", strings.ReplaceAll(form.Encode(), "&", ";")}} {
+				q, err := http.NewRequest("POST", rita.base+x.path, strings.NewReader(b.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				q.Header.Set("Sec-Fetch-Site", "same-origin")
+				if b.kind != "" {
+					q.Header.Set("Content-Type", b.kind)
+				}
+				a := rita.do(q)
+				if (b.what == "large" || b.what == "many") && a.status != http.StatusRequestEntityTooLarge {
+					t.Errorf("%s, %s: %d", x.route, b.what, a.status)
+				}
+				if a.status >= 500 {
+					t.Errorf("%s, %s: %d", x.route, b.what, a.status)
+				}
+				if h.dump() != before {
+					t.Errorf("%s acted on a body that is %s: %d %s", x.route, b.what, a.status, a.header.Get("Location"))
+					before = h.dump()
+				}
+				tried++
+			}
+		}
+		t.Logf("%d requests", tried)
+	})
+}
+
+// nextStep is a moment whose code was used by nobody.
+func nextStep() time.Time { return time.Now().Add(30 * time.Second) }
+
+func timeout(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), time.Second)
+}
