@@ -22,7 +22,8 @@ test: needs
 	@test -z "$$(gofmt -l cmd mailbox review totp ui schema.go)" || { gofmt -l cmd mailbox review totp ui schema.go; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) build ./...
-	RESETDESK_KILLS=$(KILLS) $(GO) test $(RACE) -timeout 14m ./...
+	RESETDESK_KILLS=$(KILLS) $(GO) test $(RACE) -timeout 14m $$($(GO) list ./... | grep -v /simulation$$)
+	$(GO) test -shuffle=on -timeout 10m ./cmd/resetdesk/simulation # seeds by the minute; soak has it under -race
 	cd cmd/resetdesk/browser && $(GO) vet ./... && $(GO) test -timeout 5m ./...
 	cd mailbox/sender/oracle && $(GO) vet ./... && $(GO) test -timeout 5m ./...
 	@if [ -w /dev/fuse ] && [ "$$(id -u)" = 0 ]; then cd cmd/resetdesk/powercut && $(GO) vet ./... && $(GO) test -timeout 5m ./...; \
@@ -48,9 +49,11 @@ proof: needs
 # The same tests, longer: more kills, more mails, more courses, power cuts, every
 # byte, and minutes of fuzzing each parser.
 soak: needs
+	RESETDESK_SEEDS=20 $(GO) test -race -timeout 1h -run TestSimulation ./cmd/resetdesk/simulation
 	RESETDESK_SEEDS=$(or $(SEEDS),20000) $(GO) test -timeout 24h -run TestSimulation -v ./cmd/resetdesk/simulation
 	RESETDESK_CRASHES=0 RESETDESK_HITS=3 $(GO) test -timeout 24h -run TestCrashPoints -v ./cmd/resetdesk/simulation
 	cd cmd/resetdesk/powercut && RESETDESK_CUTS=$(or $(CUTS),5000) $(GO) test -timeout 24h -v ./...
+	RESETDESK_TAMPERINGS=10000 $(GO) test -timeout 2h -run TestTampering -v ./review
 	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox
 	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk
 	RESETDESK_MAILS=$(or $(SOAK_MAILS),10000) $(GO) test -timeout 1h -v -run TestConservation ./cmd/resetdesk
