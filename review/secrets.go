@@ -103,13 +103,16 @@ func secretsIn(s string) (places [][]int) {
 			continue
 		}
 		end, n := symbols.run(s, i, brokenLine)
+		if n == 4 && strings.HasPrefix(s[end:], "-") { // a pass has groups of four
+			if at := passRun.FindStringIndex(s[i:min(len(s), i+120)]); at != nil && at[0] == 0 {
+				end, n = i+at[1], tokenLength
+			}
+		}
 		if n >= tokenLength || n >= cutLength && end == len(s) {
 			places = append(places, []int{i, end})
 		}
 		i = end
 	}
-	places = append(places, passRun.FindAllStringIndex(s, -1)...)
-	slices.SortFunc(places, func(a, b []int) int { return a[0] - b[0] })
 	return places
 }
 
