@@ -256,11 +256,16 @@ func (w *walker) paragraph() {
 }
 
 var hidesRE = regexp.MustCompile(`(?:^|;)(?:display:none|visibility:hidden|opacity:0(?:\.0+)?(?:;|!|$)|mso-hide:all|` +
-	`font-size:[01](?:\.0+)?(?:px|pt|em|rem|%)?(?:;|!|$)|max-height:0|color:transparent|text-indent:-\d{3})`)
+	`font-size:(?:0(?:\.0+)?(?:px|pt|em|rem|%)?|1(?:\.0+)?(?:px|pt|%)?)(?:;|!|$)|max-height:0|color:(?:transparent|rgba\([^;]*,0(?:\.0+)?\))|` +
+	`(?:text-indent|left|top|margin-left|margin-top):-\d{3}|clip:rect\(0|clip-path:inset\((?:50|100)%|transform:scale\(0\))`)
+
+// flat is a box of no size, which hides if nothing may stand out of it.
+var flat = regexp.MustCompile(`(?:^|;)(?:height|width):0(?:px|pt)?(?:;|!|$)`)
 
 // hides reports whether a style keeps its element from being seen.
 func hides(style string) bool {
-	return hidesRE.MatchString(strings.ToLower(strings.Join(strings.Fields(style), "")))
+	style = strings.ToLower(strings.Join(strings.Fields(style), ""))
+	return hidesRE.MatchString(style) || flat.MatchString(style) && strings.Contains(style, "overflow:hidden")
 }
 
 var hostRE = regexp.MustCompile(`(?i)^(?:https?://)?([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})(?:[/:?#]|$)`)
