@@ -33,7 +33,7 @@ func readAttacks(t *testing.T, l life, now time.Time) []attack {
 	m := macros{life: l, now: now.UnixMicro()}
 	tmpl, err := template.New("attacks").Funcs(template.FuncMap{"now": func() int64 { return m.now }, "id": m.id, "seq": m.seq, "event": m.event,
 		"stepup": m.stepUp, "vote": m.vote, "yes": m.yes, "reset": m.reset, "letter": m.letter, "apikey": m.apiKey, "note": m.note, "fact": m.fact,
-		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze, "byHand": m.byHand,
+		"evidence": m.evidence, "threat": m.threat, "freeze": m.freeze, "byHand": m.byHand, "staffEvent": m.staffEvent,
 		"staffevent": m.staffEvent, "ask": m.ask, "confirmed": m.confirmed, "passkey": m.passkey}).Parse(string(text))
 	if err != nil {
 		t.Fatal(err)

@@ -73,6 +73,12 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w letters.Words, n
 	if err != nil {
 		return err
 	}
+	return d.post(ctx, tx, o, subject, text, w.Reference, now)
+}
+
+// post puts a letter that is written into the outbox. A reference in its subject is a
+// secret.
+func (d *Desk) post(ctx context.Context, tx *sql.Tx, o owed, subject, text, reference string, now time.Time) error {
 	_, domain, _ := cutAddress(d.cfg.From.Address)
 	draft := mailbox.Draft{
 		From: d.cfg.From, To: mail.Address{Address: o.to.address}, Subject: subject,
@@ -98,8 +104,8 @@ func (d *Desk) queue(ctx context.Context, tx *sql.Tx, o owed, w letters.Words, n
 			return err
 		}
 	}
-	if w.Reference != "" { // a secret is not kept in the clear
-		subject = strings.Replace(subject, "["+w.Reference+"] ", "", 1)
+	if reference != "" { // a secret is not kept in the clear
+		subject = strings.Replace(subject, "["+reference+"] ", "", 1)
 	}
 	sum := sha256.Sum256(mime)
 	_, err = tx.ExecContext(ctx, `INSERT INTO letter (case_id, reset_id, round, serial, user_id, reviewer_id, topic, kind, address_id, recipient, message_id, subject,

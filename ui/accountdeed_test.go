@@ -64,3 +64,14 @@ func TestOpenByHandPage(t *testing.T) {
 		sam.post(path+"/open", "choice", "user:U-2", "class", "ticket", "other", "T-4712", "note", "again").want(t, http.StatusConflict, strings.TrimPrefix(to, "/cases/"))
 	})
 }
+
+// A reviewer sees a letter in the own mailbox.
+func TestSendTestLetter(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		vera, v := h.signIn("vera", review.Viewer)
+		vera.get("/settings/letters?in=de").want(t, 200, "Send a test to me", v.Email)
+		vera.post("/settings/letters", "in", "de", "kind", "x").want(t, http.StatusUnprocessableEntity, "Choose a letter")
+		vera.post("/settings/letters", "in", "de", "kind", "cleared").leads(t, "/settings/letters?in=de")
+		vera.get("/settings/letters?in=de").want(t, 200, "on its way to "+v.Email)
+	})
+}

@@ -120,7 +120,7 @@ var (
 // A letter leads to a page in its own language: the answer that the letter names
 // is on the page.
 func TestPagesSpeakLikeLetters(t *testing.T) {
-	letters, err := fs.Glob(os.DirFS("../review/letters"), "*.tmpl")
+	letters, err := fs.Glob(os.DirFS("../review/letters"), "??.tmpl") // reviewers get theirs in English
 	if err != nil || len(letters) != len(ui.Texts()) || len(letters) < 5 {
 		t.Fatalf("letters in %q, pages in %d languages, %v", letters, len(ui.Texts()), err)
 	}

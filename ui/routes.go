@@ -90,6 +90,7 @@ func (s *site) routes() []route {
 		{"GET", "/attack", audits, s.showAttack},
 		{"GET", "/settings", looks, s.showSettings},
 		{"GET", "/settings/letters", looks, s.showLetters},
+		{"POST", "/settings/letters", looks, s.sendTest},
 		{"GET", "/settings/policy", looks, s.showPolicy},
 		{"GET", "/settings/connections", administers, s.showConnections},
 		{"POST", "/settings/connections/{id}/test", administers, s.tryConnection},

@@ -43,7 +43,7 @@ var needs = map[string]string{
 	"GET /cases/{number}/pass": "decides", "POST /cases/{number}/pass": "decides",
 	"GET /cases/{number}/pack": "audits", "POST /cases/{number}/pack": "audits", "GET /accounts": "looks", "GET /accounts/{id}": "looks", "GET /accounts/{id}/export": "audits", "POST /accounts/{id}/export": "audits",
 	"GET /accounts/{id}/open": "decides", "POST /accounts/{id}/open": "decides", "GET /accounts/{id}/freeze": "decides", "POST /accounts/{id}/freeze": "decides", "GET /accounts/{id}/thaw": "leads", "POST /accounts/{id}/thaw": "leads",
-	"GET /accounts/{id}/erase": "administers", "POST /accounts/{id}/erase": "administers", "GET /numbers": "looks", "GET /attack": "audits", "GET /settings": "looks", "GET /settings/letters": "looks", "GET /settings/policy": "looks",
+	"GET /accounts/{id}/erase": "administers", "POST /accounts/{id}/erase": "administers", "GET /numbers": "looks", "GET /attack": "audits", "GET /settings": "looks", "GET /settings/letters": "looks", "POST /settings/letters": "looks", "GET /settings/policy": "looks",
 	"GET /settings/connections": "administers", "POST /settings/connections/{id}/test": "administers", "GET /settings/webhooks/{id}": "administers", "POST /settings/webhooks/{id}": "administers",
 	"GET /audit/export": "audits", "POST /audit/export": "audits",
 	"GET /settings/mail": "looks", "POST /settings/mail": "decides",

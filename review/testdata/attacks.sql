@@ -2314,3 +2314,15 @@ UPDATE hand_request SET reviewer_id = 2, person = 'sam@host.example';
 -- 9: delete what was written down
 --! what was written down is never deleted
 DELETE FROM hand_request;
+
+-- 3: send a test letter to a colleague
+--! was asked for by the reviewer
+{{staffEvent "letter.tested" 2 "reviewer:2"}}
+INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    SELECT 1, 0, 'audit:' || (SELECT max(seq) FROM audit), 'test', email, 't@host.example', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}} FROM reviewer WHERE id = 1;
+
+-- 3: send a test letter to an address that is no reviewer's
+--! FOREIGN KEY constraint failed
+{{staffEvent "letter.tested" 2 "reviewer:2"}}
+INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    VALUES (2, 0, 'audit:' || (SELECT max(seq) FROM audit), 'test', 'eve@evil.example', 't@host.example', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});
