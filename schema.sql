@@ -678,8 +678,10 @@ CREATE TABLE reviewer (
     locked_until INTEGER NOT NULL DEFAULT 0,
     created_at   INTEGER NOT NULL,
     disabled_at  INTEGER,
+    barred_at    INTEGER,          -- the groups of single sign-on gave no role any more; when they do, they may enable
     handle       BLOB UNIQUE CHECK (length(handle) = 32), -- what passkeys know the person by: chance, and no address (WebAuthn 5.4.3)
     told_seq     INTEGER NOT NULL DEFAULT 0, -- resets of reviewers up to this audit event were told at a sign-in
+    CHECK (barred_at IS NULL OR disabled_at IS NOT NULL),
     UNIQUE (id, email)
 ) STRICT;
 

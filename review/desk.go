@@ -64,6 +64,9 @@ type Config struct {
 	TOTP                   totp.Policy
 	AuditKey               *chain.Key // signs heads of the audit; nil: nothing is signed
 	Passwords              Argon2     // of reviewers
+	// OnlySSO lets nobody in by a password or a passkey. They stay second factors,
+	// and sessions that began otherwise end.
+	OnlySSO bool
 }
 
 // MailRules are what the desk goes by for the mails of a mailbox.

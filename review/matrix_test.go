@@ -85,6 +85,10 @@ func deskMethods(number string) map[string]deskMethod {
 		"ThawResets": m(review.Leading, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			return d.ThawResets(ctx, s, "A-none", "x", "000000")
 		}),
+		"OpenByHand": m(review.Decide, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			_, err := d.OpenByHand(ctx, s, review.HandRequest{Account: "A-none", User: "x", Channel: "phone", Source: "x", Reason: "x"})
+			return err
+		}),
 		"ThawAccount": m(review.Leading, func(ctx context.Context, d *review.Desk, s review.Session) error { return d.ThawAccount(ctx, s, a) }),
 		"SwitchThreat": m(review.Leading, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			return d.SwitchThreat(ctx, s, false, "x", "x")

@@ -29,6 +29,9 @@ type Passkey struct {
 // PasskeysWork reports whether the address of the desk can have passkeys.
 func (d *Desk) PasskeysWork() bool { return d.passkeys != nil }
 
+// OnlySSO reports whether people sign in by single sign-on alone.
+func (d *Desk) OnlySSO() bool { return d.cfg.OnlySSO }
+
 func isPasskeyAnswer(code string) bool { return strings.HasPrefix(strings.TrimSpace(code), "{") }
 
 // passkeysOf reads who a reviewer is to the browsers, with the passkeys that work.
@@ -57,6 +60,9 @@ func passkeysOf(ctx context.Context, tx *sql.Tx, reviewer int64) (passkey.Person
 func (d *Desk) AskPasskey() ([]byte, error) {
 	if d.passkeys == nil {
 		return nil, errNoPasskeys
+	}
+	if d.cfg.OnlySSO {
+		return nil, errOnlySSO
 	}
 	return d.passkeys.Ask(passkey.SignIn, nil, nil)
 }
@@ -205,9 +211,14 @@ func (d *Desk) RemovePasskey(ctx context.Context, s Session, id int64, code stri
 }
 
 // SignInByPasskey signs in whoever's passkey answered: it proves both factors.
+// After five wrong answers for one reviewer from one network the next ones from
+// there wait, as after wrong passwords.
 func (d *Desk) SignInByPasskey(ctx context.Context, answer string, e Entry) (string, error) {
 	if d.passkeys == nil {
 		return "", errNoPasskeys
+	}
+	if d.cfg.OnlySSO {
+		return "", errOnlySSO
 	}
 	a, err := passkey.Read(answer)
 	if err != nil {
@@ -222,11 +233,18 @@ func (d *Desk) SignInByPasskey(ctx context.Context, answer string, e Entry) (str
 	if err != nil {
 		return "", fmt.Errorf("sign in: %w", err)
 	}
+	key := keyOfTry("passkey of "+actorName(reviewer), network(e.IP))
+	if wait := d.tries.count(key, time.Now()); wait > 0 {
+		return "", tooManyTries(wait)
+	}
 	var token string
 	err = d.answered(ctx, reviewer, passkey.SignIn, nil, a, func(tx *sql.Tx, now time.Time) (err error) {
 		token, err = beginSession(ctx, tx, reviewer, "passkey", true, e, now)
 		return err
 	})
+	if err == nil {
+		d.tries.forget(key)
+	}
 	return token, err
 }
 
@@ -248,8 +266,23 @@ func (d *Desk) stepUpByPasskey(ctx context.Context, s Session, answer string) er
 // answered checks an answer and, in one transaction, uses its challenge up, moves
 // the counter on and does what it was given for.
 func (d *Desk) answered(ctx context.Context, reviewer int64, purpose passkey.Purpose, bound []byte, a passkey.Answer, then func(*sql.Tx, time.Time) error) error {
+	// A wrong answer takes no turn of those who write.
+	err := d.snapshot(ctx, "passkey", func(tx *sql.Tx) error {
+		p, err := passkeysOf(ctx, tx, reviewer)
+		if err != nil {
+			return err
+		}
+		_, err = d.passkeys.Check(purpose, bound, p, a)
+		return err
+	})
+	if errors.Is(err, passkey.ErrAnswer) || errors.Is(err, passkey.ErrLate) {
+		return errPasskey
+	}
+	if err != nil && !errors.Is(err, passkey.ErrCopy) {
+		return err
+	}
 	copied := false
-	err := d.update(ctx, "passkey", func(tx *sql.Tx) error {
+	err = d.update(ctx, "passkey", func(tx *sql.Tx) error {
 		p, err := passkeysOf(ctx, tx, reviewer)
 		if err != nil {
 			return err

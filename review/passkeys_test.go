@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -70,9 +71,11 @@ func TestPasskeys(t *testing.T) {
 		if err != nil || s.Reviewer.Email != "sam@host.example" || s.Via != "passkey" || !s.Proved {
 			t.Fatalf("signed in as %+v: %v", s, err)
 		}
+		n := 0
 		refused := func(what, answer string) {
 			t.Helper()
-			_, err := h.desk.SignInByPasskey(ctx, answer, review.Entry{})
+			n++ // each from another network: the same one would have to wait
+			_, err := h.desk.SignInByPasskey(ctx, answer, review.Entry{IP: fmt.Sprintf("192.0.%d.1", n)})
 			wantKind(t, what, err, review.Denied)
 		}
 		refused("the same answer again", answer)

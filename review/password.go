@@ -77,7 +77,27 @@ func (a Argon2) with(salt []byte, password string) string {
 
 func (a Argon2) phc(salt, key []byte) string {
 	b := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", a.KiB, a.Passes, a.Threads, b.EncodeToString(salt), b.EncodeToString(key))
+	return fmt.Sprintf("%s$%s$%s", a.cost(), b.EncodeToString(salt), b.EncodeToString(key))
+}
+
+// cost is how a PHC string of it begins.
+func (a Argon2) cost() string {
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d", a.KiB, a.Passes, a.Threads)
+}
+
+// A renewal is the hash of the same password at the cost of today, in place of one
+// that is stored. It is empty where the cost is the same.
+type renewal struct{ stored, hash string }
+
+// renew hashes a password anew that fits a stored hash of another cost. Only the
+// holder of a [hashTurn] calls it.
+func (a Argon2) renew(stored, password string) renewal {
+	if strings.HasPrefix(stored, a.cost()+"$") {
+		return renewal{}
+	}
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	return renewal{stored, a.with(salt, password)}
 }
 
 // checkPassword compares a password with a stored hash, at the cost that the

@@ -106,6 +106,9 @@ func (d *Desk) Invitation(ctx context.Context, token string) (Reviewer, error) {
 // [Desk.FinishInvitation], after the second factor was proved, or the first
 // sign-in; until then the link sets the password anew, and after that never.
 func (d *Desk) AcceptInvitation(ctx context.Context, token, password string) (Reviewer, error) {
+	if d.cfg.OnlySSO {
+		return Reviewer{}, errOnlySSO
+	}
 	if err := checkNewPassword(password); err != nil {
 		return Reviewer{}, err
 	}

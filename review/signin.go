@@ -15,6 +15,8 @@ import (
 // errSignIn is the one answer to every sign-in that fails, whatever failed.
 var errSignIn = fail(Denied, "The e-mail address, password or code is not right.")
 
+var errOnlySSO = fail(Denied, "Here people sign in by single sign-on alone.")
+
 // SignIn is what a reviewer types to sign in, and from where.
 type SignIn struct {
 	Email, Password, Code string
@@ -28,7 +30,10 @@ type SignIn struct {
 // next ones from there wait, longer each time. Nobody elsewhere waits with them,
 // and an address that nobody has waits just as long.
 func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
-	r, err := d.checkSignIn(ctx, in)
+	if d.cfg.OnlySSO {
+		return "", errOnlySSO
+	}
+	r, renewed, err := d.checkSignIn(ctx, in)
 	if err != nil {
 		return "", err
 	}
@@ -39,6 +44,11 @@ func (d *Desk) SignIn(ctx context.Context, in SignIn) (string, error) {
 	err = d.update(ctx, "sign in", func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET failures = 0, locked_until = 0 WHERE id = $1`, r.ID); err != nil {
 			return err
+		}
+		if renewed.hash != "" { // unless it was changed meanwhile
+			if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET password = $2 WHERE id = $1 AND password = $3`, r.ID, renewed.hash, renewed.stored); err != nil {
+				return err
+			}
 		}
 		token, err = beginSession(ctx, tx, r.ID, "password", true, Entry{in.IP, in.Agent, in.Old}, time.Now())
 		return err
@@ -55,28 +65,28 @@ func signInEmail(typed string) string { return strings.ToLower(strings.TrimSpace
 // checkSignIn checks the password. A try is counted before anything is compared,
 // so that neither a crash nor a parallel try gets one for free, and after its
 // turn to hash came, so that every count costs a hash.
-func (d *Desk) checkSignIn(ctx context.Context, in SignIn) (Reviewer, error) {
+func (d *Desk) checkSignIn(ctx context.Context, in SignIn) (Reviewer, renewal, error) {
 	email, from := signInEmail(in.Email), network(in.IP)
 	key := keyOfTry(email, from)
 	if wait := d.tries.wait(key, time.Now()); wait > 0 {
-		return Reviewer{}, tooManyTries(wait)
+		return Reviewer{}, renewal{}, tooManyTries(wait)
 	}
 	leave, err := hashTurn(ctx)
 	if err != nil {
-		return Reviewer{}, err
+		return Reviewer{}, renewal{}, err
 	}
 	defer leave()
 	if wait := d.tries.count(key, time.Now()); wait > 0 {
-		return Reviewer{}, tooManyTries(wait)
+		return Reviewer{}, renewal{}, tooManyTries(wait)
 	}
 	r, stored, err := d.countSignIn(ctx, email, from)
 	if err != nil {
-		return Reviewer{}, err
+		return Reviewer{}, renewal{}, err
 	}
 	if !checkPassword(stored, in.Password) || r.ID == 0 {
-		return Reviewer{}, errSignIn
+		return Reviewer{}, renewal{}, errSignIn
 	}
-	return r, nil
+	return r, d.cfg.Passwords.renew(stored, in.Password), nil
 }
 
 func tooManyTries(wait time.Duration) error {

@@ -32,10 +32,11 @@ var (
 //
 // An identity is issuer and subject. It becomes a reviewer's by an invitation
 // ([Desk.BindSSO]), or, where groups govern, by its first sign-in with a group that
-// gives a role; never because an e-mail address is the same.
+// gives a role; never because an e-mail address is the same. Whose groups give no
+// role any more is shut out at once, by all doors, until they do again.
 func (d *Desk) SignInBySSO(ctx context.Context, id Identity, e Entry) (string, error) {
 	if id.Governed && id.Role == "" {
-		return "", errNoRole
+		return "", d.bar(ctx, id)
 	}
 	var token string
 	err := d.update(ctx, "sign in by SSO", func(tx *sql.Tx) error {
@@ -52,17 +53,63 @@ func (d *Desk) SignInBySSO(ctx context.Context, id Identity, e Entry) (string, e
 				return err
 			}
 		}
+		if err := owedBound(ctx, tx, r.ID, now); err != nil {
+			return err
+		}
 		token, err = beginSession(ctx, tx, r.ID, "sso", false, e, now)
 		return err
 	})
 	return token, err
 }
 
+// owedBound bounds the sessions that single sign-on begins for one reviewer and
+// nobody gives a second factor.
+func owedBound(ctx context.Context, tx *sql.Tx, reviewer int64, now time.Time) error {
+	const most, within = 20, 15 * time.Minute
+	var n, first int64
+	err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(created_at), 0) FROM session o WHERE reviewer_id = $1 AND via = 'sso' AND factor_at = 0
+		AND created_at > $2 AND NOT EXISTS (SELECT 1 FROM session WHERE follows = o.hash)`, reviewer, micros(now.Add(-within))).Scan(&n, &first)
+	if err == nil && n >= most {
+		return tooManyTries(fromMicros(first).Add(within).Sub(now))
+	}
+	return err
+}
+
+// bar shuts a reviewer out whose groups give no role any more: all sessions end,
+// and no other door opens either. The last admin stays in by the others.
+func (d *Desk) bar(ctx context.Context, id Identity) error {
+	err := d.update(ctx, "bar", func(tx *sql.Tx) error {
+		r, err := reviewerOfIdentity(ctx, tx, id)
+		if errors.Is(err, sql.ErrNoRows) || KindOf(err) == Denied {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET disabled_at = $2, barred_at = $2 WHERE id = $1 AND disabled_at IS NULL`, r.ID, micros(now)); err != nil {
+			return lastAdmin(err)
+		}
+		_, err = record(ctx, tx, now, "sso", "reviewer.disabled", actorName(r.ID), map[string]string{"reason": "the groups give no role"})
+		return err
+	})
+	if err != nil && KindOf(err) != Conflict {
+		return err
+	}
+	if err != nil {
+		d.log.Warn("the groups would take the last admin away: the other sign-ins stay", "issuer", id.Issuer)
+	}
+	return errNoRole
+}
+
 func reviewerOfIdentity(ctx context.Context, tx *sql.Tx, id Identity) (Reviewer, error) {
 	var r Reviewer
-	var out bool
-	err := tx.QueryRowContext(ctx, `SELECT r.id, r.role, r.holder_id, r.disabled_at IS NOT NULL FROM sso_identity i JOIN reviewer r ON r.id = i.reviewer_id
-		WHERE i.issuer = $1 AND i.subject = $2`, id.Issuer, id.Subject).Scan(&r.ID, &r.Role, &r.Holder, &out)
+	var out, barred bool
+	err := tx.QueryRowContext(ctx, `SELECT r.id, r.role, r.holder_id, r.disabled_at IS NOT NULL, r.barred_at IS NOT NULL FROM sso_identity i JOIN reviewer r ON r.id = i.reviewer_id
+		WHERE i.issuer = $1 AND i.subject = $2`, id.Issuer, id.Subject).Scan(&r.ID, &r.Role, &r.Holder, &out, &barred)
+	if err == nil && barred && id.Role != "" {
+		return r, enable(ctx, tx, "sso", Person{Reviewer: r, Disabled: time.Unix(0, 1)}, time.Now())
+	}
 	if err == nil && out {
 		return r, fail(Denied, "You are disabled at the desk. Ask an admin.")
 	}

@@ -181,13 +181,16 @@ func (d *Desk) Disable(ctx context.Context, s Session, c Change) error {
 }
 
 func disable(ctx context.Context, tx *sql.Tx, actor string, p Person, now time.Time) error {
-	if !p.Disabled.IsZero() {
+	// Whom the groups shut out, a person can shut out for good.
+	res, err := tx.ExecContext(ctx, `UPDATE reviewer SET disabled_at = coalesce(disabled_at, $2), barred_at = NULL
+		WHERE id = $1 AND (disabled_at IS NULL OR barred_at IS NOT NULL)`, p.ID, micros(now))
+	if err = changed(res, err); errors.Is(err, errStale) {
 		return fail(Conflict, "This reviewer is disabled already.")
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL`, p.ID, micros(now)); err != nil {
+	if err != nil {
 		return lastAdmin(err)
 	}
-	_, err := record(ctx, tx, now, actor, "reviewer.disabled", actorName(p.ID), map[string]int{"sessions": len(p.Sessions)})
+	_, err = record(ctx, tx, now, actor, "reviewer.disabled", actorName(p.ID), map[string]int{"sessions": len(p.Sessions)})
 	return err
 }
 
@@ -200,7 +203,7 @@ func enable(ctx context.Context, tx *sql.Tx, actor string, p Person, now time.Ti
 	if p.Disabled.IsZero() {
 		return fail(Conflict, "This reviewer is not disabled.")
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET disabled_at = NULL WHERE id = $1`, p.ID); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE reviewer SET disabled_at = NULL, barred_at = NULL WHERE id = $1`, p.ID); err != nil {
 		return err
 	}
 	_, err := record(ctx, tx, now, actor, "reviewer.enabled", actorName(p.ID), nil)

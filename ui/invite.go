@@ -12,11 +12,13 @@ type invitePage struct {
 	Reviewer review.Reviewer
 	Problem  string
 	SSO      string // what the provider of single sign-on is called, "" if there is none
+	Only     bool   // nobody signs in otherwise
 	Path     string
 }
 
 func (s *site) renderInvitation(w http.ResponseWriter, r *http.Request, status int, p invitePage) error {
 	if s.SSO != nil {
+		p.Only = s.Desk.OnlySSO()
 		p.SSO, p.Path = s.SSO.Name, "/invite/"+r.PathValue("token")
 	}
 	return s.render(w, r, status, "invite", view{Title: "Invitation", Body: p})

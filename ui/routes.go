@@ -41,6 +41,7 @@ type route struct {
 }
 
 func (s *site) routes() []route {
+	door := s.door()
 	table := []route{
 		{"GET", "/healthz", anyone, s.health},
 		{"GET", "/static/{file}", anyone, s.static},
@@ -54,11 +55,11 @@ func (s *site) routes() []route {
 		{"GET", "/invite/{token}/enroll/*", anyone, s.inviteEnrollment},
 		{"POST", "/invite/{token}/enroll/*", anyone, s.inviteEnrollment},
 
-		{"GET", "/sign-in/passkey", anyone, s.askPasskey},
-		{"POST", "/sign-in/passkey", anyone, s.signInByPasskey},
-		{"GET", "/sign-in/sso", anyone, s.beginSSO},
-		{"GET", "/sign-in/sso/callback", anyone, s.finishSSO},
-		{"GET", "/invite/{token}/sso", anyone, s.inviteBySSO},
+		{"GET", "/sign-in/passkey", anyone, door(s.askPasskey)},
+		{"POST", "/sign-in/passkey", anyone, door(s.signInByPasskey)},
+		{"GET", "/sign-in/sso", anyone, door(s.beginSSO)},
+		{"GET", "/sign-in/sso/callback", anyone, door(s.finishSSO)},
+		{"GET", "/invite/{token}/sso", anyone, door(s.inviteBySSO)},
 
 		{"POST", "/sign-out", owes, s.signOut},
 		{"GET", "/sign-in/factor", owes, s.showFactor},

@@ -109,6 +109,7 @@ func ourPath(next string) string {
 type signInPage struct {
 	Email, Next, Problem string
 	SSO                  string // what the provider of single sign-on is called, "" if there is none
+	Only                 bool   // nobody signs in otherwise
 }
 
 // renewing gives the browser the new token of a session that a step-up renewed,
@@ -198,7 +199,7 @@ func (s *site) notIn(w http.ResponseWriter, r *http.Request, err error, p signIn
 
 func (s *site) renderSignIn(w http.ResponseWriter, r *http.Request, status int, p signInPage) error {
 	if s.SSO != nil {
-		p.SSO = s.SSO.Name
+		p.SSO, p.Only = s.SSO.Name, s.Desk.OnlySSO()
 	}
 	return s.render(w, r, status, "signin", view{Title: "Sign in", Body: p})
 }

@@ -18,6 +18,7 @@ var settings = []setting{
 	{"/attack", "Signs of an attack", "what single cases do not show", audits},
 	{"/settings/letters", "Letters", "every letter in every language, as it would go out", looks},
 	{"/settings/mail", "Mail", "what became of all mail that came in", looks},
+	{"/settings/reviewers", "Reviewers", "who works here, with which role, factors and sessions; invitations", oversees},
 	{"/settings/connections", "Connections", "mailboxes, the mail server and webhooks: try them, see deliveries, replay", administers},
 	{"/settings/api", "API keys", "which programs of the panel may call the JSON API", administers},
 	{"/preferences", "Display and keys", "light, dark, times, and the keys of the keyboard, for you alone", looks},

@@ -44,13 +44,14 @@ type Config struct {
 
 // ServerConfig is [server].
 type ServerConfig struct {
-	Listen         string   `toml:"listen"`    // host:port
-	BaseURL        string   `toml:"base_url"`  // without a trailing slash
-	Panel          string   `toml:"panel_url"` // where users sign in, "" if not told
-	Brand          string   `toml:"brand"`     // the company, as users know it
-	Phone          string   `toml:"phone"`     // "" if there is none
-	TrustedProxies []string `toml:"trusted_proxies"`
-	Metrics        string   `toml:"metrics"` // host:port for monitors, "" for none
+	Listen         string    `toml:"listen"`    // host:port
+	BaseURL        string    `toml:"base_url"`  // without a trailing slash
+	Panel          string    `toml:"panel_url"` // where users sign in, "" if not told
+	Brand          string    `toml:"brand"`     // the company, as users know it
+	Phone          string    `toml:"phone"`     // "" if there is none
+	TrustedProxies []string  `toml:"trusted_proxies"`
+	Metrics        string    `toml:"metrics"` // host:port for monitors, "" for none
+	SSO            SSOConfig `toml:"sso"`
 	// Trusted is TrustedProxies as read.
 	Trusted []netip.Prefix `toml:"-"`
 }

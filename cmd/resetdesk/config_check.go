@@ -96,6 +96,7 @@ func (l *loader) checkServer(s *ServerConfig) {
 		*address = strings.TrimRight(*address, "/")
 	}
 	l.required("server.base_url", s.BaseURL, "https://reset.example.net")
+	l.checkSSO(&s.SSO)
 	s.Trusted = l.networks("server.trusted_proxies", s.TrustedProxies, "which trusts the whole world; write the addresses of your proxies")
 }
 

@@ -69,6 +69,24 @@ brand = BRAND                  # your company, as your users know it
 # trusted_proxies = ["127.0.0.1/32"]         # whose X-Forwarded-For counts
 # metrics = "127.0.0.1:9464"                 # /metrics for Prometheus and /healthz, without a sign-in
 
+# [server.sso]                         # staff sign in with OpenID Connect, and give a second factor of the desk's after it
+# issuer = "https://id.example.net"    # exactly as the provider writes it; redirect address there: base_url + /sign-in/sso/callback
+# client_id = "resetdesk"
+# client_secret_file = "sso.secret"    # or "" for a public client
+# name = "Example ID"                  # the button says: Continue with Example ID
+# scopes = ["profile", "email"]        # beside openid
+# acr = []                             # one of these must be in the token, such as "phr"
+# amr = []                             # one of these, such as "mfa"
+# only = false                         # true: nobody signs in with a password or a passkey
+# groups_claim = "groups"
+
+# [server.sso.roles]                   # then the groups say who is what; without, an admin does, and invites
+# viewer = []
+# auditor = []
+# reviewer = ["support"]
+# lead = ["support-leads"]
+# admin = ["desk-admins"]
+
 [database]
 path = "resetdesk.db"
 

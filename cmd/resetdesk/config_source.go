@@ -277,6 +277,7 @@ func (l *loader) fromEnvironment(c *Config, all []setting) {
 		}
 	}
 	secrets := map[string]*Secret{"smtp.password": &c.SMTP.Password, "mailbox.password": &c.Mailbox.Password}
+	secrets["server.sso.client_secret"] = &c.Server.SSO.ClientSecret
 	signIns := map[string]*SignInConfig{"smtp": &c.SMTP.SignInConfig, "mailbox": &c.Mailbox.SignInConfig}
 	for name, m := range c.Mailboxes {
 		secrets[furtherMailbox+name+".password"], signIns[furtherMailbox+name] = &m.Password, &m.SignInConfig

@@ -105,6 +105,9 @@ func subject(path string, cfg Config) *doctor.Subject {
 		}
 	}
 	s.Box = s.Boxes[0]
+	if f := cfg.Server.SSO.ClientSecretFile; f != "" && cfg.Server.SSO.ClientSecret.IsZero() {
+		s.Secrets = append(s.Secrets, f)
+	}
 	if cfg.SMTP.Tokens != cfg.Mailbox.Tokens {
 		s.Secrets = append(s.Secrets, cfg.SMTP.secretFiles()...)
 	}

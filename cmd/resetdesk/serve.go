@@ -137,6 +137,9 @@ func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postm
 		Status: func() []ui.Line { return append(mailLights(watching, postman), letterLights(desk, log)...) }, Trusted: cfg.Server.Trusted, Watched: cfg.folders(),
 		Connections: connections(cfg), Source: func(key string) string { return cfg.Sources[key] }}
 	var err error
+	if pages.SSO, err = cfg.Server.SSO.provider(cfg.Server.BaseURL); err != nil {
+		return nil, err
+	}
 	if pages.API, err = openAPI(cfg, desk, log); err != nil {
 		return nil, err
 	}

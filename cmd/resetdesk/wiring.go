@@ -55,7 +55,7 @@ func reviewConfig(cfg Config, log *slog.Logger, lettersReady, hooksReady func())
 		BounceAddress: cfg.SMTP.BounceAddress, Budget: review.Budget{Account: cfg.SMTP.AccountBudget, Hour: cfg.SMTP.Budget}, Signature: signature,
 		LettersReady: lettersReady, HooksReady: hooksReady, WebhookPlain: len(cfg.API.WebhookPrivate) > 0, UncertainWait: cfg.SMTP.UncertainWait,
 		KeepBodies: cfg.Retention.MailBodies, KeepParked: cfg.Retention.Parked,
-		TOTP: cfg.TOTP.Policy(),
+		TOTP: cfg.TOTP.Policy(), OnlySSO: cfg.Server.SSO.Only,
 	}
 	for _, m := range cfg.Mailboxes {
 		rc.Mailboxes[m.User] = m.rules()

@@ -5,6 +5,7 @@
 package sso
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -12,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -58,8 +60,25 @@ func refuse(format string, args ...any) error {
 type Provider struct {
 	Config
 	mu    sync.Mutex
-	known *oidc.Provider // nil until it answered once
+	known *metadata // nil until it answered once
+	asked time.Time // when it was asked last
+	err   error     // what came of that
 }
+
+// metadata is what the provider says of itself.
+type metadata struct {
+	*oidc.Provider
+	NamesItself bool   `json:"authorization_response_iss_parameter_supported"` // RFC 9207 3
+	UserInfo    string `json:"userinfo_endpoint"`
+}
+
+// What the provider says of itself is asked anew after a day. One that did not
+// answer is left alone for a moment, so that a crowd at the door does not wait in
+// a line, each for the whole timeout.
+const (
+	metadataLifetime = 24 * time.Hour
+	discoveryPause   = 5 * time.Second
+)
 
 // New checks a configuration. It asks nobody anything.
 func New(c Config) (*Provider, error) {
@@ -85,6 +104,10 @@ func New(c Config) (*Provider, error) {
 	if c.Client == nil {
 		c.Client = &http.Client{Timeout: 10 * time.Second}
 	}
+	bounded := *c.Client
+	bounded.Transport = small{cmp.Or[http.RoundTripper](bounded.Transport, http.DefaultTransport)}
+	bounded.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.Client = &bounded
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	return &Provider{Config: c}, nil
 }
@@ -97,22 +120,50 @@ func loopback(name string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// discover asks the provider for its addresses, until it answered once.
-func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known != nil {
-		return p.known, nil
+// small bounds every answer of the provider: the libraries read them whole.
+type small struct{ http.RoundTripper }
+
+func (t small) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		a.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(a.Body, 1<<20), a.Body}
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.Client), p.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDown, err)
-	}
-	p.known = found
-	return found, nil
+	return a, err
 }
 
-func (p *Provider) flow(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
+// discover asks the provider for its addresses. The first visitor's leaving does
+// not fail those who wait with him.
+func (p *Provider) discover(ctx context.Context) (*metadata, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := time.Since(p.asked)
+	switch {
+	case p.known != nil && since < metadataLifetime, p.known != nil && p.err != nil && since < discoveryPause:
+		return p.known, nil
+	case p.err != nil && since < discoveryPause:
+		return nil, p.err
+	}
+	var m metadata
+	m.Provider, p.err = oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.Client), p.Issuer)
+	if p.err == nil {
+		p.err = m.Claims(&m)
+	}
+	p.asked = time.Now()
+	if p.err == nil {
+		p.known = &m
+		return p.known, nil
+	}
+	p.err = fmt.Errorf("%w: %.300s", ErrDown, p.err.Error())
+	if p.known != nil { // what it said before may still do
+		return p.known, nil
+	}
+	return nil, p.err
+}
+
+func (p *Provider) flow(ctx context.Context) (*metadata, *oauth2.Config, error) {
 	found, err := p.discover(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -195,16 +246,16 @@ func (p *Provider) Finish(ctx context.Context, cookie string, query url.Values) 
 	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(t.State)) != 1 {
 		return review.Identity{}, t, refuse("the state is another one")
 	}
-	// Whoever else answers is a mix-up (RFC 9207).
-	if iss := query.Get("iss"); iss != "" && iss != p.Issuer {
+	found, c, err := p.flow(ctx)
+	if err != nil {
+		return review.Identity{}, t, err
+	}
+	// Whoever else answers is a mix-up (RFC 9207 2.4).
+	if iss := query.Get("iss"); iss != p.Issuer && (iss != "" || found.NamesItself) {
 		return review.Identity{}, t, refuse("the answer is of the issuer %q", iss)
 	}
 	if e := query.Get("error"); e != "" {
 		return review.Identity{}, t, refuse("the provider says %q", e)
-	}
-	found, c, err := p.flow(ctx)
-	if err != nil {
-		return review.Identity{}, t, err
 	}
 	ctx = oidc.ClientContext(ctx, p.Client)
 	tokens, err := c.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(t.Verifier))
@@ -219,7 +270,7 @@ func (p *Provider) Finish(ctx context.Context, cookie string, query url.Values) 
 	return id, t, err
 }
 
-func (p *Provider) identify(ctx context.Context, found *oidc.Provider, tokens *oauth2.Token, nonce string) (review.Identity, error) {
+func (p *Provider) identify(ctx context.Context, found *metadata, tokens *oauth2.Token, nonce string) (review.Identity, error) {
 	raw, ok := tokens.Extra("id_token").(string)
 	if !ok {
 		return review.Identity{}, refuse("there is no ID token")
@@ -244,8 +295,41 @@ func (p *Provider) identify(ctx context.Context, found *oidc.Provider, tokens *o
 	case len(p.AMR) > 0 && !slices.ContainsFunc(p.AMR, func(m string) bool { return slices.Contains(c.AMR, m) }):
 		return review.Identity{}, refuse("amr %q is not enough", c.AMR)
 	}
+	if err := p.complete(ctx, found, tokens, token.Subject, &c, all); err != nil {
+		return review.Identity{}, err
+	}
 	return review.Identity{Issuer: token.Issuer, Subject: token.Subject, Email: c.Email, Verified: c.EmailVerified, Name: c.Name,
 		Governed: len(p.Roles) > 0, Role: p.role(all[p.GroupsClaim])}, nil
+}
+
+// complete asks for what a thin ID token leaves out: the address and the groups.
+// How somebody signed in is believed of the ID token alone.
+func (p *Provider) complete(ctx context.Context, found *metadata, tokens *oauth2.Token, subject string, c *claims, all map[string]any) error {
+	_, groups := all[p.GroupsClaim]
+	if found.UserInfo == "" || c.Email != "" && (groups || len(p.Roles) == 0) {
+		return nil
+	}
+	info, err := found.Provider.UserInfo(ctx, oauth2.StaticTokenSource(tokens))
+	if err != nil {
+		return fmt.Errorf("%w: %.300s", ErrDown, err.Error())
+	}
+	if info.Subject != subject { // OpenID Connect Core 5.3.2
+		return refuse("the user information is of somebody else")
+	}
+	var more map[string]any
+	if err := info.Claims(&more); err != nil {
+		return refuse("the user information cannot be read: %w", err)
+	}
+	if c.Email == "" {
+		c.Email, c.EmailVerified = info.Email, info.EmailVerified
+	}
+	if name, ok := more["name"].(string); ok && c.Name == "" {
+		c.Name = name
+	}
+	if !groups {
+		all[p.GroupsClaim] = more[p.GroupsClaim]
+	}
+	return nil
 }
 
 // role is the most entitled one that the groups of a claim give, "" for none.

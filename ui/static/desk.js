@@ -9,6 +9,10 @@
       try { await navigator.clipboard.writeText(e.dataset.copy); e.textContent = "Copied"; } catch { e.textContent = e.dataset.copy; }
     });
   }
+  for (const hint of all("[data-caps]")) {
+    const field = hint.closest("label").querySelector("input");
+    for (const type of ["keydown", "keyup"]) field.addEventListener(type, (e) => { hint.hidden = !e.getModifierState?.("CapsLock"); });
+  }
   // What scrolls can be reached by the keyboard; some browsers need to be told.
   const reach = () => { for (const e of all("pre")) if (e.scrollHeight > e.clientHeight) e.tabIndex = 0; };
   document.addEventListener("toggle", reach, true);

@@ -7,6 +7,7 @@
   const main = document.querySelector("main");
   const options = async (from) => {
     const answer = await fetch(from, { headers: { Accept: "application/json" } });
+    if (answer.status === 429) throw new Error(`Too many tries. Wait ${answer.headers.get("Retry-After")} seconds and try again.`);
     if (!answer.ok) throw new Error("The desk does not answer. Load the page again.");
     return answer.json();
   };
