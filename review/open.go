@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/resetdesk/resetdesk"
@@ -176,21 +177,26 @@ func createSchema(ctx context.Context, db *sql.DB) error {
 	return tx.Commit()
 }
 
-// checkSchema compares the catalog with that of a fresh database: a dropped
-// trigger is a dropped promise.
-func checkSchema(ctx context.Context, db *sql.DB) error {
+// freshCatalog is that of a fresh database. It is the same for every one, and made once.
+var freshCatalog = sync.OnceValues(func() (map[string]string, error) {
 	fresh, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
-		return fmt.Errorf("check schema: %w", err)
+		return nil, err
 	}
 	defer fresh.Close()
 	fresh.SetMaxOpenConns(1)
-	if _, err := fresh.ExecContext(ctx, resetdesk.Schema); err != nil {
-		return fmt.Errorf("check schema: %w", err)
+	if _, err := fresh.Exec(resetdesk.Schema); err != nil {
+		return nil, err
 	}
-	want, err := catalog(ctx, fresh)
+	return catalog(context.Background(), fresh)
+})
+
+// checkSchema compares the catalog with that of a fresh database: a dropped
+// trigger is a dropped promise.
+func checkSchema(ctx context.Context, db *sql.DB) error {
+	want, err := freshCatalog()
 	if err != nil {
-		return err
+		return fmt.Errorf("check schema: %w", err)
 	}
 	got, err := catalog(ctx, db)
 	if err != nil {
