@@ -57,5 +57,6 @@ soak: needs
 	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox
 	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk
 	RESETDESK_MAILS=$(or $(SOAK_MAILS),10000) $(GO) test -timeout 1h -v -run TestConservation ./cmd/resetdesk
+	RESETDESK_COURSES=$(or $(COURSES),2000) $(GO) test -timeout 24h -run TestRandomCourses -v ./review
 	sh .ci/fuzz $(FUZZ)
 	cd mailbox/sender/oracle && sh ../../../.ci/fuzz $(FUZZ)
