@@ -33,7 +33,7 @@ func (d *Desk) viewCase(ctx context.Context, number string, allowed func(*sql.Tx
 		if err != nil {
 			return err
 		}
-		f, status, err := readFacts(ctx, tx, c)
+		f, status, err := readFacts(ctx, tx, c, d.cfg.Policy)
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (d *Desk) viewCase(ctx context.Context, number string, allowed func(*sql.Tx
 			WaitUntil: j.WaitUntil, ApprovalsNeeded: j.Approvals, HeldBy: c.heldBy, HeldReason: c.heldReason, ClosedAt: c.closed,
 			ClosedBy: c.closedBy, CloseReason: c.closeReason, Frozen: status.Frozen, Enrolled: status.Enrolled,
 			HeldUntil: c.heldUntil, FrozenUntil: f.FrozenUntil}
-		v.Checks = append(checks(f, status, c), surroundings(f, c)...)
+		v.Checks = append(checks(f, d.cfg.Policy, status, c), surroundings(f, c)...)
 		for _, rule := range d.cfg.Policy.Evidence {
 			v.Evidence = append(v.Evidence, EvidenceRow{rule, f.proof(rule.Name), rule.Mandatory(j.Risk.Level)})
 		}
@@ -55,7 +55,7 @@ func (d *Desk) viewCase(ctx context.Context, number string, allowed func(*sql.Tx
 			return err
 		}
 		for _, read := range []func(context.Context, *sql.Tx, caseRow, *CaseView) error{
-			readNames, readLinks, readCaseMails, readPanel, readHand, readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset,
+			readNames, readLinks, readCaseMails, readPanel, readHand, d.readSignals, readVotes, readLetters, d.readPreview, readTimeline, readReset,
 			d.readTasks} {
 			if err := read(ctx, tx, c, &v); err != nil {
 				return err
@@ -67,7 +67,7 @@ func (d *Desk) viewCase(ctx context.Context, number string, allowed func(*sql.Tx
 }
 
 // checks puts the facts into rows for the reviewer.
-func checks(f Facts, status totp.Status, c caseRow) []Check {
+func checks(f Facts, p Policy, status totp.Status, c caseRow) []Check {
 	sender := Check{"Sender", map[string]string{"authenticated": "pass", "partial": "warn", "unverified": "warn"}[f.Verdict], senderWords(f.Verdict),
 		"A From line is easy to forge. Only a signature of its own domain speaks for it, and it speaks for the domain, not for the person."}
 	switch f.Verdict {
@@ -103,9 +103,9 @@ func checks(f Facts, status totp.Status, c caseRow) []Check {
 	case !f.LoggedInAt.IsZero():
 		meanwhile.Result, meanwhile.Evidence = "fail", "The panel saw a login with the second factor at "+stamp(f.LoggedInAt)+"."
 	}
-	imitation := Check{"Imitations", "pass", "No quarantined mail imitated this address lately.", "Attackers try several times."}
+	imitation := Check{"Imitations", "pass", "No quarantined mail imitated this address in the " + waitWords(p.Imitations) + " before the request.", "Attackers try several times."}
 	if f.Quarantined > 0 {
-		imitation.Result, imitation.Evidence = "fail", counted(f.Quarantined, "quarantined mail")+" claimed this address in the last 14 days."
+		imitation.Result, imitation.Evidence = "fail", counted(f.Quarantined, "quarantined mail")+" claimed this address in the "+waitWords(p.Imitations)+" before the request."
 	}
 	earlier := Check{"Earlier resets", "pass", "None.", "A second reset soon after the first is unusual."}
 	if !f.LastReset.IsZero() {

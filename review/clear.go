@@ -16,7 +16,7 @@ import (
 // has fallen, else asleep until the clock may change something. It reports
 // whether it cleared.
 func (d *Desk) advance(ctx context.Context, tx *sql.Tx, c caseRow, now time.Time) (bool, error) {
-	f, status, err := readFacts(ctx, tx, c)
+	f, status, err := readFacts(ctx, tx, c, d.cfg.Policy)
 	if err != nil {
 		return false, err
 	}

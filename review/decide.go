@@ -104,7 +104,7 @@ func (d *Desk) votable(ctx context.Context, tx *sql.Tx, s Session, in Approval) 
 	if strings.TrimSpace(in.Account) != c.account {
 		return c, invalid("account", "Type the account number exactly as it stands above.")
 	}
-	f, status, err := readFacts(ctx, tx, c)
+	f, status, err := readFacts(ctx, tx, c, d.cfg.Policy)
 	if err != nil {
 		return c, err
 	}
@@ -160,7 +160,7 @@ func castVote(ctx context.Context, tx *sql.Tx, p Policy, s Session, c caseRow, i
 		return errStale
 	}
 	now := time.Now()
-	f, status, err := readFacts(ctx, tx, c)
+	f, status, err := readFacts(ctx, tx, c, p)
 	if err != nil {
 		return err
 	}

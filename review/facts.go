@@ -52,18 +52,18 @@ func caseByID(ctx context.Context, tx *sql.Tx, id int64) (caseRow, error) {
 	return scanCase(tx.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE id = $1`, id))
 }
 
-// readFacts reads everything a judgement rests on, and the user's status, in
+// readFacts reads everything a judgement by p rests on, and the user's status, in
 // the caller's transaction.
-func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Status, error) {
+func readFacts(ctx context.Context, tx totp.Querier, c caseRow, p Policy) (Facts, totp.Status, error) {
 	f := Facts{State: c.state, HeldReason: c.heldReason, Account: c.account, User: c.user, Opened: c.opened, Watched: c.watched}
 	var status totp.Status
 	if err := readOpener(ctx, tx, c, &f); err != nil {
 		return f, status, err
 	}
-	if err := readAddressFacts(ctx, tx, c, &f); err != nil {
+	if err := readAddressFacts(ctx, tx, c, p, &f); err != nil {
 		return f, status, err
 	}
-	if err := readNotices(ctx, tx, c, &f); err != nil {
+	if err := readNotices(ctx, tx, c, p.NoticeGrace, &f); err != nil {
 		return f, status, err
 	}
 	if err := readAnswers(ctx, tx, c, &f); err != nil {
@@ -83,7 +83,7 @@ func readFacts(ctx context.Context, tx totp.Querier, c caseRow) (Facts, totp.Sta
 		return f, status, fmt.Errorf("read 2FA status: %w", err)
 	}
 	f.Enrolled, f.VerifiedAt = status.Enrolled, status.LastUsed
-	if err := readSignalFacts(ctx, tx, c, &f); err != nil {
+	if err := readSignalFacts(ctx, tx, c, p.VouchedWithin, &f); err != nil {
 		return f, status, err
 	}
 	return f, status, readUserFacts(ctx, tx, c, status.Generation, &f)
@@ -111,7 +111,7 @@ func readOpener(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error
 	return nil
 }
 
-func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
+func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, p Policy, f *Facts) error {
 	var since, imported int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(d.since), 0), coalesce(max(a.created_at), 0)
 		FROM address d JOIN account a ON a.id = d.account_id
@@ -127,29 +127,25 @@ func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts)
 	// Only up to the opening: later ones must not let a stranger disturb a case.
 	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment s JOIN inbound i ON i.id = s.inbound_id
 		WHERE s.claimed = $1 AND s.claimed <> '' AND s.verdict = 'quarantine' AND s.assessed_at > $2 AND s.assessed_at <= $3 AND i.fate = 'quarantined'`,
-		c.requester, micros(c.opened.Add(-14*24*time.Hour)), micros(c.opened)).Scan(&f.Quarantined)
+		c.requester, micros(c.opened.Add(-p.Imitations)), micros(c.opened)).Scan(&f.Quarantined)
 	if err != nil {
 		return fmt.Errorf("read imitations: %w", err)
 	}
 	return nil
 }
 
-// noticeGrace is how long a notice may keep a case waiting that the mail server
-// neither takes nor refuses.
-const noticeGrace = 4 * time.Hour
-
 // readNotices finds when the last notice of this round went out. One that failed
 // for good was looked at by a person, who resumed the case; one that is put off
-// for hours counts as out, so that a dead address cannot stop a case for days.
+// for grace counts as out, so that a dead address cannot stop a case for days.
 // The acknowledgement itself must have been taken.
-func readNotices(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
+func readNotices(ctx context.Context, tx totp.Querier, c caseRow, grace time.Duration, f *Facts) error {
 	var all, done, last, acknowledged int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN serial = 1 THEN 1 ELSE 0 END), 0),
 			coalesce(sum(CASE WHEN serial = 1 AND (state IN ('sent', 'failed') OR (attempt > 0 AND queued_at <= $3)) THEN 1 ELSE 0 END), 0),
 			coalesce(max(CASE WHEN serial = 1 THEN CASE WHEN state IN ('sent', 'failed') THEN changed_at ELSE queued_at + $4 END END), 0),
 			coalesce(min(CASE WHEN kind = 'acknowledgement' AND state = 'sent' THEN changed_at END), 0)
 		FROM letter WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice')`,
-		c.id, c.round, micros(time.Now().Add(-noticeGrace)), noticeGrace.Microseconds()).Scan(&all, &done, &last, &acknowledged)
+		c.id, c.round, micros(time.Now().Add(-grace)), grace.Microseconds()).Scan(&all, &done, &last, &acknowledged)
 	if err != nil {
 		return fmt.Errorf("read notices: %w", err)
 	}
@@ -215,7 +211,7 @@ func evidenceHash(ctx context.Context, tx *sql.Tx, c caseRow, f Facts, generatio
 		"state": c.state, "requester": c.requester, "verdict": f.Verdict, "match": f.Match, "mails": mails,
 		"address_since": micros(f.AddressSince), "last_reset": micros(f.LastReset), "imitations": f.Quarantined,
 		"objected": f.Objected, "user_changed": micros(f.UserChanged), "contact_ended": micros(f.ContactEnded), "verified_after": f.signedIn(),
-		"password_given": f.PasswordGiven, "vouched": f.vouched(), "proofs": proofIDs(f.Evidence), "circular": f.Circular,
+		"password_given": f.PasswordGiven, "vouched": !f.VouchedAt.IsZero(), "proofs": proofIDs(f.Evidence), "circular": f.Circular,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("hash evidence: %w", err)

@@ -114,7 +114,7 @@ func (d *Desk) summaryOf(ctx context.Context, tx totp.Querier, c caseRow, now ti
 			return s, err
 		}
 	}
-	f, _, err := readFacts(ctx, tx, c)
+	f, _, err := readFacts(ctx, tx, c, d.cfg.Policy)
 	if err != nil {
 		return s, err
 	}
@@ -133,21 +133,21 @@ func (d *Desk) summaryOf(ctx context.Context, tx totp.Querier, c caseRow, now ti
 		due = j.WaitUntil
 	}
 	s.tab, s.waitsFor, s.place, s.due = string(tab), waits, micros(due), micros(due)
-	s.moves, err = moves(ctx, tx, c, now)
+	s.moves, err = moves(ctx, tx, c, d.cfg.Policy.NoticeGrace, now)
 	return s, err
 }
 
 // moves is when time alone may change the summary of an open case.
-func moves(ctx context.Context, tx totp.Querier, c caseRow, now time.Time) (int64, error) {
+func moves(ctx context.Context, tx totp.Querier, c caseRow, grace time.Duration, now time.Time) (int64, error) {
 	latest := micros(now.Add(freshFor))
 	var put, vote, freeze int64 // when a notice that is put off will count as out, the first vote will not, and a freeze ends
 	err := tx.QueryRowContext(ctx, `SELECT (SELECT coalesce(min(queued_at), 0) FROM letter
 			WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice') AND serial = 1 AND state NOT IN ('sent', 'failed') AND queued_at > $3),
 		(SELECT coalesce(min(expires_at), 0) FROM vote WHERE case_id = $1 AND round = $2 AND expires_at > $4),
 		coalesce((SELECT until FROM account_freeze WHERE account_id = $5 ORDER BY id DESC LIMIT 1), 0)`,
-		c.id, c.round, micros(now.Add(-noticeGrace)), micros(now), c.account).Scan(&put, &vote, &freeze)
+		c.id, c.round, micros(now.Add(-grace)), micros(now), c.account).Scan(&put, &vote, &freeze)
 	if put > 0 {
-		latest = min(latest, put+noticeGrace.Microseconds())
+		latest = min(latest, put+grace.Microseconds())
 	}
 	for _, t := range []int64{vote, freeze} {
 		if t > micros(now) {

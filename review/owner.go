@@ -64,7 +64,7 @@ func (d *Desk) Owner(ctx context.Context, token string) (OwnerView, error) {
 }
 
 func (d *Desk) ownerView(ctx context.Context, tx *sql.Tx, l link, c caseRow, v *OwnerView) error {
-	f, _, err := readFacts(ctx, tx, c)
+	f, _, err := readFacts(ctx, tx, c, d.cfg.Policy)
 	if err != nil {
 		return err
 	}

@@ -19,9 +19,12 @@ type Policy struct {
 	CaseLifetime      time.Duration // an open case expires then
 	FreshAddress      time.Duration // a registered address younger than this is High
 	RepeatReset       time.Duration // a second reset within this is High
+	Imitations        time.Duration // a mail that imitated the address within this before the request is High
+	NoticeGrace       time.Duration // a notice that the mail server puts off for so long counts as out
 	// VouchedWait is the waiting period of Low, if it is shorter, when the panel
-	// vouches for the user's password: it saw it verified within a day.
-	VouchedWait time.Duration
+	// vouches for the user's password: it saw it verified from VouchedWithin before
+	// the request on.
+	VouchedWait, VouchedWithin time.Duration
 	// VoteLifetime is how long a vote counts: from the moment of the vote, or from
 	// the end of the waiting period that it has to outlast. An owner who confirms
 	// later finds the desk asking for a fresh look.
@@ -43,7 +46,8 @@ var (
 func preset(name string, low, medium, high Tier, vouched time.Duration) Policy {
 	const day = 24 * time.Hour
 	return Policy{Name: name, Low: low, Medium: medium, High: high, Hold: 72 * time.Hour, LinkLifetime: day,
-		CaseLifetime: 14 * day, FreshAddress: 14 * day, RepeatReset: 30 * day, VouchedWait: vouched, VoteLifetime: day}
+		CaseLifetime: 14 * day, FreshAddress: 14 * day, RepeatReset: 30 * day, Imitations: 14 * day,
+		NoticeGrace: 4 * time.Hour, VouchedWait: vouched, VouchedWithin: day, VoteLifetime: day}
 }
 
 // alone is a preset for one person on duty.
@@ -95,7 +99,7 @@ type Facts struct {
 	LastReset         time.Time // an earlier reset of this user
 	Quarantined       int       // mails that imitated this address lately
 	LoggedInAt        time.Time // the panel saw a login with the second factor; zero: none since Watched
-	VouchedAt         time.Time // the panel saw the user's password verified; zero: not since a day before Opened
+	VouchedAt         time.Time // the panel saw the user's password verified; zero: not since Policy.VouchedWithin before Opened
 	Circular          string    // the domain of the account on which the registered address lives, "" if none
 	Sharing           int       // other accounts with the same registered address
 	Cases30, Cases365 int       // earlier cases of the account within 30 and 365 days before Opened
@@ -109,15 +113,12 @@ const fromPanel = "panel"
 // byHand is the verdict of a case that a reviewer opened, for a call or a ticket.
 const byHand = "hand"
 
-// vouchedFor is how long before a request a verified password vouches for it.
-const vouchedFor = 24 * time.Hour
-
 // signedIn reports whether somebody had the second factor after the request.
 func (f Facts) signedIn() bool { return f.VerifiedAt.After(f.Watched) || !f.LoggedInAt.IsZero() }
 
 // vouched reports whether the panel vouches for the user's password.
-func (f Facts) vouched() bool {
-	return !f.VouchedAt.IsZero() && f.Opened.Sub(f.VouchedAt) <= vouchedFor
+func (f Facts) vouched(p Policy) bool {
+	return !f.VouchedAt.IsZero() && f.Opened.Sub(f.VouchedAt) <= p.VouchedWithin
 }
 
 // A Judgement is what policy says of the facts at one moment.
@@ -161,7 +162,7 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	tier := p.tier(j.Risk.Level)
 	j.Approvals = tier.Approvals
 	j.Alone = f.Verdict == byHand && f.OtherVotes == 0 && p.Alone && j.Approvals == 1
-	if j.Risk.Level == Low && f.vouched() && p.VouchedWait < tier.Wait {
+	if j.Risk.Level == Low && f.vouched(p) && p.VouchedWait < tier.Wait {
 		j.Vouched, tier.Wait = true, p.VouchedWait
 	}
 	j.VotesUntil = now.Add(tier.Wait + p.VoteLifetime)

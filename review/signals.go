@@ -132,7 +132,7 @@ func (d *Desk) weighSignal(ctx context.Context, tx *sql.Tx, user string, s Signa
 
 // readSignalFacts reads what a judgement takes from the panel. A login counts
 // even if the panel's clock is slow; reset_new in schema.sql has the same rule.
-func readSignalFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) error {
+func readSignalFacts(ctx context.Context, tx totp.Querier, c caseRow, vouchedFor time.Duration, f *Facts) error {
 	var logged, vouched int64
 	err := tx.QueryRowContext(ctx, `SELECT
 		(SELECT coalesce(max(at), 0) FROM signal WHERE user_id = $1 AND kind = 'logged_in' AND second_factor = 1 AND received_at > $2 AND at > $3),
@@ -147,7 +147,7 @@ func readSignalFacts(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) 
 }
 
 // readSignals puts what the panel saw of the user into rows of evidence.
-func readSignals(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
+func (d *Desk) readSignals(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error {
 	if c.user == "" {
 		return nil
 	}
@@ -156,7 +156,7 @@ func readSignals(ctx context.Context, tx *sql.Tx, c caseRow, v *CaseView) error 
 	var at int64
 	var ip string
 	err := tx.QueryRowContext(ctx, `SELECT at, ip FROM signal WHERE user_id = $1 AND kind = 'password_verified' AND received_at > $3 AND at >= $2
-		ORDER BY at DESC, id DESC LIMIT 1`, c.user, micros(c.opened.Add(-vouchedFor)), micros(c.opened.Add(-vouchedFor-clockSkew))).Scan(&at, &ip)
+		ORDER BY at DESC, id DESC LIMIT 1`, c.user, micros(c.opened.Add(-d.cfg.Policy.VouchedWithin)), micros(c.opened.Add(-d.cfg.Policy.VouchedWithin-clockSkew))).Scan(&at, &ip)
 	switch {
 	case err == nil:
 		password.Result = "pass"

@@ -164,6 +164,9 @@ type PolicyConfig struct {
 	VoteLifetime        *time.Duration  `toml:"vote_lifetime"`
 	FreshAddress        *time.Duration  `toml:"fresh_address"` // an address that was changed within this is High
 	RepeatReset         *time.Duration  `toml:"repeat_reset"`  // a second reset within this is High
+	Imitations          *time.Duration  `toml:"imitations"`    // a mail that imitated the address within this is High
+	VouchedWithin       *time.Duration  `toml:"vouched_within"`
+	NoticeGrace         *time.Duration  `toml:"notice_grace"`
 	Waiting             WaitingConfig   `toml:"waiting"`
 	Approvals           ApprovalsConfig `toml:"approvals"`
 	// Evidence are the rows of [[policy.evidence]]; they stand in the file only.

@@ -217,13 +217,20 @@ func (l *loader) checkPolicy(p PolicyConfig) {
 	if p.ConfirmLinkLifetime != nil {
 		l.within("policy.confirm_link_lifetime", *p.ConfirmLinkLifetime, 15*time.Minute, day)
 	}
-	for key, d := range map[string]*time.Duration{"case_lifetime": p.CaseLifetime, "fresh_address": p.FreshAddress, "repeat_reset": p.RepeatReset} {
+	for key, d := range map[string]*time.Duration{"case_lifetime": p.CaseLifetime, "fresh_address": p.FreshAddress, "repeat_reset": p.RepeatReset,
+		"imitations": p.Imitations} {
 		if d != nil {
 			l.within("policy."+key, *d, day, 365*day)
 		}
 	}
 	if p.VoteLifetime != nil {
 		l.within("policy.vote_lifetime", *p.VoteLifetime, time.Hour, 14*day)
+	}
+	if p.VouchedWithin != nil {
+		l.within("policy.vouched_within", *p.VouchedWithin, 5*time.Minute, 30*day)
+	}
+	if p.NoticeGrace != nil {
+		l.within("policy.notice_grace", *p.NoticeGrace, 15*time.Minute, 7*day)
 	}
 	l.checkEvidence(p.Evidence)
 	for key, d := range map[string]*time.Duration{"low": p.Waiting.Low, "medium": p.Waiting.Medium, "high": p.Waiting.High, "vouched": p.Waiting.Vouched} {
@@ -284,6 +291,9 @@ func (p PolicyConfig) Review() review.Policy {
 	set(&r.VoteLifetime, p.VoteLifetime)
 	set(&r.FreshAddress, p.FreshAddress)
 	set(&r.RepeatReset, p.RepeatReset)
+	set(&r.Imitations, p.Imitations)
+	set(&r.VouchedWithin, p.VouchedWithin)
+	set(&r.NoticeGrace, p.NoticeGrace)
 	r.Evidence = rules(p.Evidence)
 	spares := r.VouchedWait < r.Low.Wait // a vouched password spares something in this preset
 	set(&r.Low.Wait, p.Waiting.Low)

@@ -166,12 +166,15 @@ preset = "balanced"                    # balanced | cautious | small-team (one p
 # vote_lifetime = "24h"                # how long an approval counts, from the vote or the end of the waiting period
 # fresh_address = "14d"                # an address that was changed within this makes the risk high
 # repeat_reset = "30d"                 # a second reset of a user within this makes the risk high
+# imitations = "14d"                   # a mail in quarantine that imitated the address within this makes the risk high
+# vouched_within = "24h"               # how long before the request a verified password vouches for the user
+# notice_grace = "4h"                  # a notice that the mail server puts off for so long counts as out
 
 # [policy.waiting]                     # these two override the preset
 # low = "2h"
 # medium = "12h"
 # high = "24h"
-# vouched = "0s"                       # low, when the panel saw the user's password within a day
+# vouched = "0s"                       # low, when the panel vouches for the user's password
 
 # [policy.approvals]
 # low = 1
