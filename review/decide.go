@@ -5,8 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/resetdesk/resetdesk/review/letters"
 )
 
 // An Approval is what a reviewer fills in to vote for a reset.
@@ -38,14 +41,26 @@ type Decision struct {
 // A Choice is an option of a form.
 type Choice struct{ Key, Title string }
 
-// RejectClasses are the reasons for rejecting. The requester is told none of
-// them: which proof failed never leaves the desk.
+// RejectClasses are the reasons for rejecting. Which proof failed never leaves the
+// desk: the requester is told the same in all these cases, and something else only
+// where no proof is spoken of.
 var RejectClasses = []Choice{
 	{"sender", "The sender cannot be trusted"},
 	{"unconfirmed", "The owner did not confirm"},
 	{"evidence", "The evidence is not enough"},
 	{"abuse", "An attempt to deceive"},
 	{"other", "Another reason (see note)"},
+	{"off", "The second factor is not on: the letter says so"},
+	{"over", "Not needed any more, or asked for twice: the letter says so"},
+	{"address", "It has to come from a registered address: the letter says so"},
+}
+
+// told is what the letter says of a class.
+func told(class string) string {
+	if slices.Contains(letters.Rejections, class) {
+		return class
+	}
+	return ""
 }
 
 // Approve records the vote of a reviewer with a fresh second factor, over the
@@ -245,8 +260,8 @@ func (d *Desk) closeCase(ctx context.Context, tx *sql.Tx, c caseRow, to State, b
 		c.id, c.version, string(to), micros(now), by, reason))
 }
 
-// Reject closes a case without a reset and tells the requester so, without the
-// reason.
+// Reject closes a case without a reset and tells the requester so, in the words of
+// its class.
 func (d *Desk) Reject(ctx context.Context, s Session, in Decision) error {
 	title := ""
 	for _, c := range RejectClasses {
@@ -261,7 +276,7 @@ func (d *Desk) Reject(ctx context.Context, s Session, in Decision) error {
 		if err := d.closeCase(ctx, tx, c, StateRejected, s.actor(), strings.TrimSpace(title+". "+in.Note), now); err != nil {
 			return err
 		}
-		return d.tellRequester(ctx, tx, c, "rejected", now)
+		return d.tellRequester(ctx, tx, c, "rejected", told(in.Class), now)
 	})
 }
 

@@ -116,6 +116,41 @@ func TestLetters(t *testing.T) {
 	}
 }
 
+var askedAt = regexp.MustCompile(`(?m)^(  \S+ +)\S.* UTC`)
+
+// A rejection has the same words whatever proof was not enough, and others where it
+// speaks of none.
+func TestRejectionWords(t *testing.T) {
+	for _, locale := range []string{"en", "de", "nl", "fr", "es"} {
+		for variant, change := range map[string]func(*review.Config){"full": nil, "bare": bare} {
+			t.Run(locale+" "+variant, func(t *testing.T) {
+				inHouse(t, change, func(t *testing.T, h *house) {
+					h.importFile(strings.ReplaceAll(accountsFile, "ACME GmbH,de", "ACME GmbH,"+locale))
+					for _, class := range review.RejectClasses {
+						h.rita = h.signInAs("rita@host.example")
+						v, _ := h.ask("anna@acme.example", forUser("jane"))
+						if err := h.desk.Reject(t.Context(), h.rita, decision(v, class.Key, "the voice was another one")); err != nil {
+							t.Fatal(err)
+						}
+						out := h.post()
+						if len(out) != 1 || out[0].to != "anna@acme.example" {
+							t.Fatalf("%s: told %q", class.Key, out)
+						}
+						checkLetter(t, "rejected", locale, out[0])
+						name := "unproven"
+						if slices.Contains([]string{"off", "over", "address"}, class.Key) {
+							name = class.Key
+						}
+						text := askedAt.ReplaceAllString(settled(out[0].subject+"\n\n"+out[0].text), "${1}…")
+						golden(t, filepath.Join("testdata", "letters", "rejected-"+name+"."+locale+"."+variant+".txt"), text)
+						time.Sleep(2 * day) // no flood
+					}
+				})
+			})
+		}
+	}
+}
+
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {

@@ -144,7 +144,7 @@ func (d *Desk) withdraw(ctx context.Context, tx *sql.Tx, r *reading, c caseRow, 
 	if err := d.closeCase(ctx, tx, c, StateWithdrawn, "owner", "Withdrawn by a mail from "+from+".", now); err != nil {
 		return "", err
 	}
-	return "It withdraws case " + c.number + ", which is closed now.", d.tellRequester(ctx, tx, c, "withdrawn", now)
+	return "It withdraws case " + c.number + ", which is closed now.", d.tellRequester(ctx, tx, c, "withdrawn", "", now)
 }
 
 // joinedWords is the fate of a mail that changed nothing.
@@ -243,7 +243,7 @@ func objectedUntil(ctx context.Context, tx totp.Querier, c caseRow, now time.Tim
 }
 
 // tellRequester mails the requester how the case ended.
-func (d *Desk) tellRequester(ctx context.Context, tx *sql.Tx, c caseRow, kind string, now time.Time) error {
+func (d *Desk) tellRequester(ctx context.Context, tx *sql.Tx, c caseRow, kind, rejected string, now time.Time) error {
 	people, err := contacts(ctx, tx, c)
 	if err != nil {
 		return err
@@ -252,6 +252,7 @@ func (d *Desk) tellRequester(ctx context.Context, tx *sql.Tx, c caseRow, kind st
 	if err != nil {
 		return err
 	}
+	w.Rejected = rejected
 	for _, to := range people {
 		if to.lookup == c.requester {
 			return d.queueLetter(ctx, tx, c, kind, to, 0, 1, w, now)

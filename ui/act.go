@@ -93,7 +93,7 @@ func isOpen(v review.CaseView) bool { return v.State == review.StateOpen }
 func (s *site) acts() []act {
 	return append(append(s.votes(), s.evidenceActs()...), []act{
 		{Key: "reject", Label: "Reject…", Title: "Reject this request", Verb: "Reject the request", Danger: true, needs: decides, fits: undecided,
-			Consequence: "The case is closed and nothing is reset. The registered address gets a letter that says so, without the reason: what was not enough stays among colleagues.",
+			Consequence: "The case is closed and nothing is reset. The registered address gets a letter. It never says which check was not enough: that stays among colleagues. The last three reasons choose words of their own.",
 			Classes:     review.RejectClasses, Fields: fields{Note: true},
 			do: said("The request was rejected; the letter is on its way.", s.Desk.Reject)},
 		{Key: "ask", Label: "Ask the owner again", Title: "Send the confirm link again", Verb: "Send the link", needs: decides, fits: isOpen,

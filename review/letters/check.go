@@ -57,7 +57,16 @@ func samples(kind, locale string) []sample {
 	if kind == "acknowledgement" {
 		bare.User = ""
 	}
-	return append(all, sample{kind, bare, slices.DeleteFunc(must, func(s string) bool { return s == w.User && bare.User == "" }), link})
+	all = append(all, sample{kind, bare, slices.DeleteFunc(must, func(s string) bool { return s == w.User && bare.User == "" }), link})
+	if kind == "rejected" {
+		for _, why := range Rejections {
+			for _, s := range all[:2] {
+				s.w.Rejected = why
+				all = append(all, s)
+			}
+		}
+	}
+	return all
 }
 
 // Sample is data for a letter, as an example.

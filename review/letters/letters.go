@@ -44,9 +44,14 @@ type Words struct {
 	Reference            string // the secret that an answer quotes
 	IP, Device, Left     string // of an event: "" if unknown
 	Day, Stage           string // of a reminder
+	Rejected             string // why, as far as people are told: one of Rejections, or "" for all else
 	Own                  bool   // the recipient is the user
 	Former               bool   // the recipient was a contact until lately
 }
+
+// Rejections are the reasons that a rejection has words of its own for: none of them
+// speaks of a proof.
+var Rejections = []string{"off", "over", "address"}
 
 // Kinds are all letters, in the order of the schema.
 var Kinds = append(slices.Clone(caseLetters), "enrolled", "replaced", "device_added", "device_removed",
