@@ -79,7 +79,14 @@ func TestClaimHoldFreeze(t *testing.T) {
 		sam, _ := h.signIn("sam", review.Decider)
 		sam.get(path).want(t, 200, `action="`+path+`/claim"`)
 		sam.post(path+"/claim").leads(t, path)
-		sam.get(path).want(t, 200, "you work on it", "ends by itself", `action="`+path+`/release"`)
+		sam.get(path).want(t, 200, "you work on it", `role="timer" data-left="900"`, "ends by itself", `action="`+path+`/release"`)
+		time.Sleep(14*time.Minute + 55*time.Second)
+		rita.get(path).want(t, 200, "sam works on it", `data-left="5"`, "Take over from sam")
+		time.Sleep(5 * time.Second) // the clock lets it go
+		if a := rita.get(path).want(t, 200, `action="`+path+`/claim"`); strings.Contains(a.body, "works on it") || strings.Contains(a.body, "data-left") {
+			t.Error("a claim outlasts its time")
+		}
+		sam.post(path+"/claim").leads(t, path)
 		rita.get(path).want(t, 200, "sam works on it", "Take over from sam")
 		rita.post(path+"/claim").want(t, http.StatusUnprocessableEntity, "Write why you take over")
 		rita.post(path+"/claim", append(hiddenFields(rita.get(path+"/claim")), "note", "Sam is ill")...).leads(t, path)

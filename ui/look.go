@@ -27,6 +27,7 @@ var helpers = template.FuncMap{
 	"differ":     differ,
 	"ago":        ago,
 	"until":      until,
+	"left":       func(t time.Time) int { return max(0, int(time.Until(t).Seconds())) },
 	"stamp":      stamp,
 	"day":        day,
 	"visible":    visible,

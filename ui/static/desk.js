@@ -18,6 +18,17 @@
   document.addEventListener("toggle", reach, true);
   addEventListener("resize", reach);
   reach();
+  const timer = $("[data-left]"); // of a claim, which ends by the clock; without this the page says when, as of its loading
+  if (timer) {
+    const end = performance.now() + timer.dataset.left * 1000;
+    const tick = () => {
+      const s = Math.ceil((end - performance.now()) / 1000);
+      if (s <= 0) { timer.role = "status"; timer.textContent = "(that has ended)"; return; }
+      timer.textContent = `(ends by itself in ${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")})`;
+      setTimeout(tick, 1000);
+    };
+    tick();
+  }
   const sheet = $("#sheet");
   if (!sheet) return;
   const move = (by) => {
