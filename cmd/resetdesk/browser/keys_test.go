@@ -113,13 +113,13 @@ func TestKeyboardAlone(t *testing.T) {
 		t.Errorf("/ leads to %q", got)
 	}
 	y.hit(kb.Escape).hit("g").leap("l").shows("Audit")
-	desk.visit(s.desk + "/preferences").choose(field("Off, for those")).press(button("Keep"))
+	desk.visit(s.desk + "/profile").choose(field("Off, for those")).press(button("Keep"))
 	desk.visit(s.desk + "/").look("queue-keys-off")
 	y.hit("j", "/", "?")
 	if got := y.at(); got != "body" && !strings.Contains(got, "\n") {
 		t.Errorf("with the keys off the focus is on %q", got)
 	}
-	desk.visit(s.desk + "/preferences").look("preferences").choose(field("Dark")).press(button("Keep"))
+	desk.visit(s.desk + "/profile").look("profile").choose(field("Dark")).press(button("Keep"))
 	var scheme string
 	if desk.evaluate(`getComputedStyle(document.documentElement).colorScheme`, &scheme); scheme != "dark" {
 		t.Errorf("dark by choice is %q", scheme)

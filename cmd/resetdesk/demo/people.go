@@ -159,6 +159,7 @@ func (s *stage) invite(ctx context.Context) error {
 	s.staff = []reviewer{
 		{Name: "Rita", Email: "rita@hosting.example", Password: "rita reads twice", Role: review.Lead},
 		{Name: "Sam", Email: "sam@hosting.example", Password: "sam signs second", Role: review.Decider},
+		{Name: "Ada", Email: "ada@hosting.example", Password: "ada keeps the keys", Role: review.Admin},
 	}
 	for i := range s.staff {
 		r := &s.staff[i]

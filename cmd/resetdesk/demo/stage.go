@@ -187,14 +187,14 @@ func (s *stage) openPages(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.deskPages, err = ui.New(ui.Config{Desk: s.desk, BaseURL: s.deskURL(), Brand: brand, Log: s.Log, Status: s.lights, Banner: s.banner()})
+	s.deskPages, err = ui.New(ui.Config{Desk: s.desk, BaseURL: s.deskURL(), Brand: brand, Log: s.Log, Status: s.lights, Banner: s.banner(), Connections: s.connections()})
 	return err
 }
 
 // lights are the lamps of the desk's queue page.
 func (s *stage) lights() []ui.Line {
 	in, out := s.watcher.Status(), s.postman.Status()
-	lines := []ui.Line{{OK: in.Connected, Text: "Mailbox connected"}, {OK: out.LastError == "", Text: "Letters go out"}}
+	lines := []ui.Line{{OK: in.Connected, Text: "Mailbox connected", At: in.LastPoll}, {OK: out.LastError == "", Text: "Letters go out"}}
 	if !in.Connected {
 		lines[0].Text = "Mailbox not connected. " + in.LastError
 	}
@@ -202,6 +202,19 @@ func (s *stage) lights() []ui.Line {
 		lines[1].Text = "Letters wait. " + out.LastError
 	}
 	return lines
+}
+
+// connections are what an admin can try, against the demo's own servers.
+func (s *stage) connections() []ui.Connection {
+	return []ui.Connection{
+		{Name: "Mailbox " + support, Where: s.imap.Addr(), Test: func(ctx context.Context) (string, error) {
+			_, err := mailbox.Peek(ctx, s.watcher.Config, "INBOX", 1, nil)
+			return "signed in, and can read INBOX", err
+		}},
+		{Name: "Outgoing mail", Where: s.smtp.Addr(), Test: func(ctx context.Context) (string, error) {
+			return "the server answers", mailbox.TrySignIn(ctx, s.postman.Config)
+		}},
+	}
 }
 
 func (s *stage) guideURL() string { return "http://" + s.guideLine.Addr().String() }
