@@ -25,10 +25,10 @@ type AuditFilter struct {
 	Before         int64     // only events with a smaller number
 }
 
-// auditPage is how many events a page shows.
-const auditPage = 100
+// AuditPage is how many events a page shows.
+const AuditPage = 60
 
-// Audit lists events, newest first, at most 100.
+// Audit lists events, newest first, at most AuditPage.
 func (d *Desk) Audit(ctx context.Context, s Session, f AuditFilter) ([]Event, error) {
 	var events []Event
 	err := d.snapshot(ctx, "list audit", func(tx *sql.Tx) error {
@@ -39,7 +39,7 @@ func (d *Desk) Audit(ctx context.Context, s Session, f AuditFilter) ([]Event, er
 		if err != nil {
 			return err
 		}
-		events, err = readEvents(ctx, tx, where+` ORDER BY seq DESC LIMIT `+strconv.Itoa(auditPage), args...)
+		events, err = readEvents(ctx, tx, where+` ORDER BY seq DESC LIMIT `+strconv.Itoa(AuditPage), args...)
 		return err
 	})
 	return events, err

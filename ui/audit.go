@@ -90,7 +90,7 @@ func (s *site) showAudit(w http.ResponseWriter, r *http.Request, who review.Sess
 	here := p.Form.query()
 	p.Filtered = len(here) > 0
 	p.Export = "/audit/export?" + here.Encode()
-	if n := len(p.Events); n >= 100 {
+	if n := len(p.Events); n >= review.AuditPage {
 		here.Set("before", strconv.FormatInt(p.Events[n-1].Seq, 10))
 		p.Older = "/audit?" + here.Encode()
 	}
