@@ -681,6 +681,8 @@ CREATE TABLE reviewer (
     barred_at    INTEGER,          -- the groups of single sign-on gave no role any more; when they do, they may enable
     handle       BLOB UNIQUE CHECK (length(handle) = 32), -- what passkeys know the person by: chance, and no address (WebAuthn 5.4.3)
     told_seq     INTEGER NOT NULL DEFAULT 0, -- resets of reviewers up to this audit event were told at a sign-in
+    keys         INTEGER NOT NULL DEFAULT 1 CHECK (keys IN (0, 1)), -- single keys are shortcuts (WCAG 2.1.4)
+    utc          INTEGER NOT NULL DEFAULT 0 CHECK (utc IN (0, 1)),  -- pages show times in UTC, not in the browser's zone
     CHECK (barred_at IS NULL OR disabled_at IS NOT NULL),
     UNIQUE (id, email)
 ) STRICT;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 	"unicode/utf8"
 )
@@ -13,6 +14,19 @@ import (
 func checkNewPassword(password string) error {
 	if n := utf8.RuneCountInString(password); n < 12 || len(password) > 1024 {
 		return invalid("password", "Choose a password of at least 12 characters.")
+	}
+	return nil
+}
+
+// Prefer keeps how the reviewer wants the pages. It concerns nobody else, so no
+// event is written.
+func (d *Desk) Prefer(ctx context.Context, s Session, p Preferences) error {
+	if err := d.allow(ctx, d.db.read, s, Look); err != nil {
+		return err
+	}
+	_, err := d.db.write.ExecContext(ctx, `UPDATE reviewer SET keys = $2, utc = $3 WHERE id = $1`, s.Reviewer.ID, p.Keys, p.UTC)
+	if err != nil {
+		return fmt.Errorf("keep preferences: %w", err)
 	}
 	return nil
 }

@@ -104,14 +104,14 @@ func (d *Desk) Authenticate(ctx context.Context, token string) (Session, error) 
 	now := time.Now()
 	s := Session{name: &sessionName{hash: hashToken(token)}}
 	var seen, expires, stepUp int64
-	err := d.db.read.QueryRowContext(ctx, `SELECT s.seen_at, s.expires_at, s.step_up_at, s.via, s.factor_at > 0, r.id, r.name, r.email, r.role, r.holder_id,
+	err := d.db.read.QueryRowContext(ctx, `SELECT s.seen_at, s.expires_at, s.step_up_at, s.via, s.factor_at > 0, r.id, r.name, r.email, r.role, r.holder_id, r.keys, r.utc,
 			(SELECT count(*) FROM passkey WHERE reviewer_id = r.id AND removed_at IS NULL AND suspect_at IS NULL)
 		FROM session s JOIN reviewer r ON r.id = s.reviewer_id
 		WHERE s.hash = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND s.seen_at > $3 AND r.disabled_at IS NULL
 			AND (s.via = 'sso' OR NOT $4)`,
 		s.name.hash, micros(now), micros(now.Add(-sessionIdle)), d.cfg.OnlySSO).
 		Scan(&seen, &expires, &stepUp, &s.Via, &s.Proved, &s.Reviewer.ID, &s.Reviewer.Name, &s.Reviewer.Email, &s.Reviewer.Role, &s.Reviewer.Holder,
-			&s.Reviewer.Passkeys)
+			&s.Reviewer.Keys, &s.Reviewer.UTC, &s.Reviewer.Passkeys)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Session{}, fail(Denied, "Sign in first.")
 	}

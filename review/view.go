@@ -16,6 +16,13 @@ type Reviewer struct {
 	Holder string // the reviewer's id in package totp, "staff:<n>", after a reset "staff:<n>:<m>"
 	// Of the one who is signed in:
 	Passkeys int // how many there are
+	Preferences
+}
+
+// Preferences are how a reviewer wants the pages.
+type Preferences struct {
+	Keys bool // single keys are shortcuts
+	UTC  bool // times are in UTC, not in the browser's zone
 }
 
 // State is the state of a case (design 4).

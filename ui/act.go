@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,11 @@ type act struct {
 	needs       access
 	fits        func(review.CaseView) bool
 	do          func(context.Context, review.Session, typed) (said string, err error)
+	undo        func(typed) (act string, fields url.Values) // the act that takes it back; nil: nothing does
 }
+
+// takenBack is the note of what Undo did.
+const takenBack = "Taken back at once, by Undo."
 
 // fields says which inputs the act's form has.
 type fields struct{ Account, Reason, Code, Note, NoteNeeded, Resolve, Until, UntilNeeded, Other, Voucher bool }
@@ -102,7 +107,10 @@ func (s *site) acts() []act {
 		{Key: "hold", Label: "Hold…", Title: "Put this case on hold", Verb: "Hold the case", needs: decides, fits: isOpen,
 			Consequence: "Nothing can be cleared until a person resumes the case. Votes stay as they are, until they expire. With a time the case comes back to your attention then; it never goes on by itself.",
 			Fields:      fields{Note: true, NoteNeeded: true, Until: true},
-			do:          said("The case is on hold.", s.Desk.Hold)},
+			do:          said("The case is on hold.", s.Desk.Hold),
+			undo: func(t typed) (string, url.Values) { // a hold is one version on: if more happened, Undo shows it first
+				return "resume", url.Values{"version": {strconv.FormatInt(t.Version+1, 10)}, "note": {takenBack}}
+			}},
 		{Key: "resume", Label: "Resume…", Title: "Resume this case", Verb: "Resume the case", needs: decides,
 			fits:        func(v review.CaseView) bool { return v.State == review.StateHeld },
 			Consequence: "The case is open again. What made it stop is written in the timeline; say why it no longer stands in the way.",
@@ -113,18 +121,20 @@ func (s *site) acts() []act {
 			Classes:     []review.Choice{{Key: "not_a_request", Title: "This is not a request"}, {Key: "duplicate", Title: "Duplicate of another case"}, {Key: "withdrawn", Title: "Withdrawn by the requester"}},
 			Fields:      fields{Note: true, Other: true},
 			do:          said("The case is closed.", s.Desk.CloseCase)},
-		{Key: "claim", Label: "Work on it", Title: "Take this case over", Verb: "Take it over", needs: decides, OneClick: true, fits: undecided,
+		{Key: "claim", Label: "Claim", Title: "Take this case over", Verb: "Take it over", needs: decides, OneClick: true, fits: undecided,
 			Consequence: "Your name stands on the case, so that nobody does the work twice. It ends by itself 15 minutes after your last act.",
 			Fields:      fields{Note: true},
 			do: func(ctx context.Context, who review.Session, t typed) (string, error) {
-				return "You work on this case. That ends by itself 15 minutes after your last act.", s.Desk.ClaimCase(ctx, who, t.number, t.Note)
-			}},
-		{Key: "release", Label: "Let it go", Title: "Let this case go", Verb: "Let it go", needs: decides, OneClick: true,
+				return "You claimed this case. The claim ends by itself 15 minutes after your last act.", s.Desk.ClaimCase(ctx, who, t.number, t.Note)
+			},
+			undo: func(typed) (string, url.Values) { return "release", nil }},
+		{Key: "release", Label: "Release", Title: "Release this case", Verb: "Release it", needs: decides, OneClick: true,
 			fits:        func(v review.CaseView) bool { return undecided(v) && v.Claim.Live() },
 			Consequence: "Anybody may work on the case.",
 			do: func(ctx context.Context, who review.Session, t typed) (string, error) {
-				return "Nobody works on this case now.", s.Desk.ReleaseCase(ctx, who, t.number)
-			}},
+				return "The case is released: anybody may take it.", s.Desk.ReleaseCase(ctx, who, t.number)
+			},
+			undo: func(typed) (string, url.Values) { return "claim", nil }},
 		{Key: "freeze", Label: "Freeze the account…", Title: "Freeze all resets of this account", Verb: "Freeze the account", Danger: true, needs: decides,
 			fits:        func(v review.CaseView) bool { return v.AccountID != "" },
 			Consequence: "No user of the account is reset until that time. Requests still come in and can be looked at. A lead or an admin can lift it.",
@@ -190,7 +200,12 @@ func (s *site) doAct(a act) page {
 		t := readTyped(r)
 		text, err := a.do(r.Context(), who, t)
 		if err == nil {
-			s.say(w, text)
+			if a.undo == nil {
+				s.say(w, text)
+			} else {
+				back, fields := a.undo(t)
+				s.sayUndo(w, text, "/cases/"+t.number+"/"+back, fields)
+			}
 			http.Redirect(w, r, "/cases/"+t.number, http.StatusSeeOther)
 			return nil
 		}

@@ -52,7 +52,7 @@ func TestThreatPages(t *testing.T) {
 		lee.post("/settings/threat", "turn", "sideways", "reason", "x").want(t, http.StatusBadRequest)
 		lee.post("/settings/threat", "turn", "on", "reason", "").want(t, http.StatusUnprocessableEntity, "Write why")
 		lee.post("/settings/threat", "turn", "on", "reason", "forged requests since noon").leads(t, "/settings/threat")
-		for _, path := range []string{"/", "/audit", "/cases/" + number, "/cases/" + number + "/approve", "/settings/threat", "/preferences"} {
+		for _, path := range []string{"/", "/audit", "/cases/" + number, "/cases/" + number + "/approve", "/settings/threat", "/profile"} {
 			vera, lee := vera.get(path), lee.get(path)
 			if vera.status == 200 && !strings.Contains(vera.body, "forged requests since noon") || !strings.Contains(lee.body, `class="banner threat"`) {
 				t.Errorf("%s says nothing of threat mode", path)
@@ -79,18 +79,18 @@ func TestClaimHoldFreeze(t *testing.T) {
 		sam, _ := h.signIn("sam", review.Decider)
 		sam.get(path).want(t, 200, `action="`+path+`/claim"`)
 		sam.post(path+"/claim").leads(t, path)
-		sam.get(path).want(t, 200, "you work on it", `role="timer" data-left="900"`, "ends by itself", `action="`+path+`/release"`)
+		sam.get(path).want(t, 200, "claimed by you", `role="timer" data-left="900"`, "ends by itself", `action="`+path+`/release"`)
 		time.Sleep(14*time.Minute + 55*time.Second)
-		rita.get(path).want(t, 200, "sam works on it", `data-left="5"`, "Take over from sam")
+		rita.get(path).want(t, 200, "claimed by sam", `data-left="5"`, "Take over from sam")
 		time.Sleep(5 * time.Second) // the clock lets it go
-		if a := rita.get(path).want(t, 200, `action="`+path+`/claim"`); strings.Contains(a.body, "works on it") || strings.Contains(a.body, "data-left") {
+		if a := rita.get(path).want(t, 200, `action="`+path+`/claim"`); strings.Contains(a.body, "claimed by") || strings.Contains(a.body, "data-left") {
 			t.Error("a claim outlasts its time")
 		}
 		sam.post(path+"/claim").leads(t, path)
-		rita.get(path).want(t, 200, "sam works on it", "Take over from sam")
+		rita.get(path).want(t, 200, "claimed by sam", "Take over from sam")
 		rita.post(path+"/claim").want(t, http.StatusUnprocessableEntity, "Write why you take over")
 		rita.post(path+"/claim", append(hiddenFields(rita.get(path+"/claim")), "note", "Sam is ill")...).leads(t, path)
-		sam.get(path).want(t, 200, "rita works on it")
+		sam.get(path).want(t, 200, "claimed by rita")
 
 		until := time.Now().UTC().Add(3 * time.Hour).Format("2006-01-02T15:04")
 		form := hiddenFields(rita.get(path + "/hold"))
@@ -109,6 +109,45 @@ func TestClaimHoldFreeze(t *testing.T) {
 		rita.post(path+"/thaw", append(form, "account", "A-1001", "reason", "settled", "code", h.fresh(r.Holder))...).leads(t, path)
 		if a := rita.get(path); strings.Contains(a.body, path+"/thaw") {
 			t.Error("a freeze that was lifted can be lifted")
+		}
+	})
+}
+
+// A hold and a claim can be taken back from the sentence that says they are done.
+// When somebody acted since, Undo of a hold does nothing and shows what happened.
+func TestUndoOfActs(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		number, _ := h.request()
+		path := "/cases/" + number
+		state := func() string { return h.text(`SELECT state FROM reset_case WHERE number = '` + number + `'`) }
+		rita, _ := h.signIn("rita", review.Admin)
+		sam, _ := h.signIn("sam", review.Decider)
+		undo := func(act string) []string {
+			page := rita.get(path).want(t, 200, ">Undo</button>", `action="`+path+"/"+act+`"`)
+			_, form, _ := strings.Cut(page.body, `class="flash"`)
+			form, _, _ = strings.Cut(form, "</form>")
+			page.body = form
+			return hiddenFields(page)
+		}
+		rita.post(path+"/claim").leads(t, path)
+		rita.post(path+"/release", undo("release")...).leads(t, path)
+		rita.post(path+"/claim", undo("claim")...).leads(t, path)
+		rita.get(path).want(t, 200, "claimed by you")
+
+		rita.post(path+"/hold", append(hiddenFields(rita.get(path+"/hold")), "note", "wrong case")...).leads(t, path)
+		rita.post(path+"/resume", undo("resume")...).leads(t, path)
+		if got := state(); got != "open" {
+			t.Errorf("after Undo of the hold the case is %s", got)
+		}
+		rita.get(path).want(t, 200, "Taken back at once, by Undo.")
+
+		rita.post(path+"/hold", append(hiddenFields(rita.get(path+"/hold")), "note", "wrong case")...).leads(t, path)
+		old := undo("resume")
+		sam.post(path+"/resume", append(hiddenFields(sam.get(path+"/resume")), "note", "it is fine")...).leads(t, path)
+		sam.post(path+"/hold", append(hiddenFields(sam.get(path+"/hold")), "note", "no, it is not")...).leads(t, path)
+		rita.post(path+"/resume", old...).want(t, http.StatusConflict, "sam")
+		if got := state(); got != "held" {
+			t.Errorf("Undo of an old hold made the case %s", got)
 		}
 	})
 }

@@ -42,8 +42,9 @@ var (
 	Hidden  = hidden
 	OurPath = ourPath
 	Span    = span
+	Left    = left
 	Clip    = clip
-	Detail  = detail
+	Facts   = factsOf
 )
 
 // Inert is inert.

@@ -11,7 +11,7 @@ var verbs = map[string]string{
 	"case.approved": "approved this case", "case.rejected": "rejected this case", "case.held": "put this case on hold", "case.resumed": "resumed this case",
 	"case.withdrawn": "closed this case as withdrawn", "case.duplicate": "closed this case as a duplicate", "case.not_a_request": "closed this case as no request",
 	"case.expired": "let this case expire", "case.cleared": "reset the second factor", "case.undone": "took the reset back", "case.asked": "asked the owner again",
-	"case.resolved": "chose account and user", "case.claimed": "began to work on this case", "case.taken_over": "took this case over", "case.released": "let this case go",
+	"case.resolved": "chose account and user", "case.claimed": "claimed this case", "case.taken_over": "took this case over", "case.released": "released this case",
 	"case.vouching_asked": "asked a second admin", "evidence.recorded": "recorded evidence", "case.account_frozen": "froze the resets of the account",
 	"case.account_unfrozen": "lifted the freeze of the account", "owner.yes": "confirmed the request", "owner.no": "said that it was not them",
 	"mail.attached": "attached a mail", "case.hold_over": "ended the time of the hold", "case.noted": "added a note",

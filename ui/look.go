@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -28,13 +29,18 @@ var helpers = template.FuncMap{
 	"ago":        ago,
 	"until":      until,
 	"left":       func(t time.Time) int { return max(0, int(time.Until(t).Seconds())) },
+	"by":         by,
 	"stamp":      stamp,
+	"clock":      clock,
+	"under":      under,
+	"setting":    isSetting,
+	"sections":   func() any { return sections },
 	"day":        day,
 	"visible":    visible,
 	"clip":       clip,
 	"compare":    compare,
 	"words":      words,
-	"detail":     detail,
+	"facts":      factsOf,
 	"mark":       mark,
 	"networks":   networks,
 	"caseNumber": func(s string) bool { return strings.HasPrefix(s, "RST-") },
@@ -51,21 +57,46 @@ var helpers = template.FuncMap{
 // ago is a time in the past, in words, with the full time in UTC as its title.
 func ago(t time.Time) template.HTML { return timeTag(t, span(time.Since(t))+" ago") }
 
-// until is a time to come.
+// until is a time to come: how long that is, and when.
 func until(t time.Time) template.HTML {
 	if d := time.Until(t); d > 0 {
-		return timeTag(t, "in "+span(d))
+		return timeTag(t, "in "+left(d)+" ("+near(t)+")")
 	}
 	return ago(t)
 }
 
+// by is a deadline: "by Tue 14:05 UTC".
+func by(t time.Time) template.HTML {
+	if time.Until(t) > 0 {
+		return timeTag(t, "by "+near(t))
+	}
+	return timeTag(t, "was due "+span(time.Since(t))+" ago")
+}
+
 // stamp is a time as such.
-func stamp(t time.Time) template.HTML { return timeTag(t, t.UTC().Format("2 Jan 2006, 15:04 UTC")) }
+func stamp(t time.Time) template.HTML { return timeTag(t, at(t, "full", "2 Jan 2006, 15:04")) }
+
+// clock is the time of day of what was a moment ago.
+func clock(t time.Time) template.HTML { return timeTag(t, at(t, "clock", "15:04")) }
+
+// near is a time of the days around, by its weekday, or by its date.
+func near(t time.Time) string {
+	if d := time.Until(t); d < 6*24*time.Hour && d > -6*24*time.Hour {
+		return at(t, "week", "Mon 15:04")
+	}
+	return at(t, "date", "2 Jan, 15:04")
+}
+
+// at writes a time in UTC. The script puts the same form in the reader's own zone
+// in its place, which no server knows.
+func at(t time.Time, form, layout string) string {
+	return `<span data-at="` + form + `">` + t.UTC().Format(layout) + " UTC</span>"
+}
 
 // day is a time as plain text for a sentence.
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// timeTag needs no escaping: both texts are made of digits and our own words.
+// timeTag needs no escaping: its text is made of digits and our own words.
 func timeTag(t time.Time, text string) template.HTML {
 	if t.IsZero() {
 		return "–"
@@ -89,6 +120,29 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d h", m/60)
 	}
 	return fmt.Sprintf("%d days", m/(24*60))
+}
+
+// left is a duration to wait, to the minute within a day and to the hour within
+// four.
+func left(d time.Duration) string {
+	m := int(d.Round(time.Minute) / time.Minute)
+	switch h := m / 60; {
+	case h >= 12 && h < 24 && m%60 != 0:
+		return fmt.Sprintf("%d h %d min", h, m%60)
+	case h >= 48 && h < 96 && h%24 != 0:
+		return fmt.Sprintf("%d days %d h", h/24, h%24)
+	}
+	return span(d)
+}
+
+// A section of the desk stands in the bar on top of each page.
+type section struct{ Path, Name, Also string }
+
+var sections = []section{{"/accounts", "Accounts", ""}, {"/numbers", "Numbers", ""}, {"/audit", "Audit", ""}, {"/settings", "Settings", "/attack"}}
+
+// under reports whether a page belongs to a section of the desk.
+func under(path, section string) bool {
+	return section != "" && (path == section || strings.HasPrefix(path, section+"/"))
 }
 
 // count is a number of a tab.
@@ -174,22 +228,64 @@ func compare(a, other string) []stretch {
 	return out
 }
 
-// detail writes the facts of an event, a JSON object, as a list for people.
-// Hashes are left out: the audit has them.
-func detail(s string) string {
+// A fact is one thing that an event says. Was is set where the event has what it
+// was before as well.
+type fact struct{ Name, Was, Is string }
+
+// turns are the names under which events keep what was before and what is.
+var turns = map[string]string{"from": "to", "was": "now", "old": "new", "before": "required_from"}
+
+// factsOf reads the facts of an event, a JSON object, for people. Hashes are left
+// out: who needs them takes the event out.
+func factsOf(s string) []fact {
 	facts := map[string]any{}
 	if json.Unmarshal([]byte(s), &facts) != nil {
-		return visible(s)
+		return []fact{{Is: visible(s)}}
 	}
-	var out []string
+	var out []fact
+	was := map[string]string{}
+	for before, after := range turns {
+		if facts[before] != nil && facts[after] != nil {
+			was[after] = spell(facts[before])
+			delete(facts, before)
+		}
+	}
 	for _, k := range slices.Sorted(maps.Keys(facts)) {
-		v := fmt.Sprint(facts[k])
-		if facts[k] == nil || v == "" || k == "evidence" {
+		v := spell(facts[k])
+		if v == "" || k == "evidence" {
 			continue
 		}
-		out = append(out, strings.ReplaceAll(k, "_", " ")+": "+visible(v))
+		out = append(out, fact{strings.ReplaceAll(k, "_", " "), was[k], v})
 	}
-	return strings.Join(out, " · ")
+	return out
+}
+
+// spell writes a value of an event: lists with commas, yes and no as words.
+func spell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case bool:
+		if v {
+			return "yes"
+		}
+		return "no"
+	case []any:
+		var all []string
+		for _, x := range v {
+			all = append(all, spell(x))
+		}
+		return strings.Join(all, ", ")
+	case map[string]any:
+		var all []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, strings.ReplaceAll(k, "_", " ")+" "+spell(v[k]))
+		}
+		return strings.Join(all, ", ")
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return visible(fmt.Sprint(v))
 }
 
 // words spells a code of the desk for people.

@@ -101,11 +101,37 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-func TestDetail(t *testing.T) {
-	for in, want := range map[string]string{`{"note":"called","class":"","evidence":"00ff","user":"U-1"}`: "note: called · user: U-1", "plain": "plain", "null": "",
-		`{"note":"\u202e"}`: "note: ⟨U+202E⟩"} {
-		if got := ui.Detail(in); got != want {
-			t.Errorf("%s: %q, want %q", in, got, want)
+// Facts of events are written for people: what was before beside what is.
+func TestFacts(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"note":"called","class":"","evidence":"00ff","user":"U-1"}`: "note=called user=U-1",
+		"plain":                           "=plain",
+		"null":                            "",
+		`{"note":"\u202e"}`:               "note=⟨U+202E⟩",
+		`{"from":"reviewer","to":"lead"}`: "to=reviewer>lead",
+		`{"required_from":"2026-12-01","before":"never"}`:       "required from=never>2026-12-01",
+		`{"from":"i***@acme.example","mail":12345678}`:          "from=i***@acme.example mail=12345678",
+		`{"proven":true,"rows":["a","b"],"of":{"x":1,"y":"z"}}`: "of=x 1, y z proven=yes rows=a, b",
+	} {
+		var got []string
+		for _, f := range ui.Facts(in) {
+			text := f.Name + "="
+			if f.Was != "" {
+				text += f.Was + ">"
+			}
+			got = append(got, text+f.Is)
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s: %q, want %q", in, s, want)
+		}
+	}
+}
+
+func TestLeft(t *testing.T) {
+	for d, want := range map[time.Duration]string{22*time.Hour + 10*time.Minute: "22 h 10 min", 13 * time.Hour: "13 h", 50 * time.Hour: "2 days 2 h", 72 * time.Hour: "3 days",
+		5*24*time.Hour + time.Hour: "5 days", 5 * time.Minute: "5 min"} {
+		if got := ui.Left(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
 		}
 	}
 }

@@ -6,47 +6,34 @@ import (
 	"github.com/resetdesk/resetdesk/review"
 )
 
-// The names of the cookies of a browser's preferences.
-const (
-	themeCookie = "resetdesk-theme"
-	keysCookie  = "resetdesk-keys"
-)
+// Colours are of a browser, and a cookie keeps them: one person works at a bright
+// desk and on a telephone at night. Keys and times go with the reviewer.
+const themeCookie = "resetdesk-theme"
 
-// keepFor is how long a browser keeps its preferences, in seconds.
+// keepFor is how long a browser keeps its colours, in seconds.
 const keepFor = 365 * 24 * 60 * 60
 
-// A dress is how a browser wants the pages.
-type dress struct {
-	Theme string // light, dark, or "" for that of the system
-	Keys  bool   // single-key shortcuts (WCAG 2.1.4: there is an off switch)
-}
-
-func (s *site) dressOf(r *http.Request) dress {
-	d := dress{Keys: s.read(r, keysCookie) != "off"}
+func (s *site) themeOf(r *http.Request) string {
 	if t := s.read(r, themeCookie); t == "light" || t == "dark" {
-		d.Theme = t
+		return t
 	}
-	return d
+	return ""
 }
 
-func (s *site) showPreferences(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	return s.render(w, r, http.StatusOK, "preferences", view{Title: "Display and keys"})
-}
-
-func (s *site) savePreferences(w http.ResponseWriter, r *http.Request, _ review.Session) error {
+// saveDisplay keeps how a reviewer wants the pages.
+func (s *site) saveDisplay(w http.ResponseWriter, r *http.Request, who review.Session) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	theme, keys := r.PostForm.Get("theme"), r.PostForm.Get("keys")
+	f := r.PostForm
+	err := s.Desk.Prefer(r.Context(), who, review.Preferences{Keys: f.Get("keys") != "off", UTC: f.Get("times") == "utc"})
+	if err != nil {
+		return err
+	}
+	theme := f.Get("theme")
 	if theme != "light" && theme != "dark" {
 		theme = "auto"
 	}
-	if keys != "off" {
-		keys = "on"
-	}
 	http.SetCookie(w, s.cookie(themeCookie, theme, keepFor))
-	http.SetCookie(w, s.cookie(keysCookie, keys, keepFor))
-	s.say(w, "Kept for this browser.")
-	http.Redirect(w, r, "/preferences", http.StatusSeeOther)
-	return nil
+	return s.back(w, r, "/profile", "Kept. The colours are for this browser.")
 }

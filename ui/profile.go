@@ -13,6 +13,7 @@ import (
 func (s *site) profileRoutes() []route {
 	return []route{
 		{"GET", "/profile", looks, s.showProfile},
+		{"POST", "/profile/display", looks, s.saveDisplay},
 		{"GET", "/profile/password", looks, s.showPassword},
 		{"POST", "/profile/password", looks, s.changePassword},
 		{"GET", "/profile/factor", looks, s.ownFactor},

@@ -80,16 +80,20 @@ func TestBulk(t *testing.T) {
 	})
 }
 
-func TestPreferences(t *testing.T) {
+// Keys and times go with the reviewer, colours stay with the browser.
+func TestDisplay(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		rita, _ := h.signIn("rita", review.Admin)
-		rita.get("/").want(t, 200, "<body data-keys>")
-		rita.post("/preferences", "theme", "dark", "keys", "off").leads(t, "/preferences")
+		rita.get("/").want(t, 200, `<body data-keys data-clock="local">`)
+		rita.post("/profile/display", "theme", "dark", "keys", "off", "times", "utc").leads(t, "/profile")
 		page := rita.get("/").want(t, 200, `data-theme="dark"`, `content="dark"`)
-		if strings.Contains(page.body, "data-keys") {
-			t.Error("the keys are still on")
+		if strings.Contains(page.body, "data-keys") || strings.Contains(page.body, "data-clock") {
+			t.Error("the keys are still on, or the times still local")
 		}
-		rita.post("/preferences", "theme", `"><script>`, "keys", "on").leads(t, "/preferences")
+		if got := h.text(`SELECT keys || '/' || utc FROM reviewer WHERE name = 'rita'`); got != "0/1" {
+			t.Errorf("kept as %s", got)
+		}
+		rita.post("/profile/display", "theme", `"><script>`, "keys", "on").leads(t, "/profile")
 		if page := rita.get("/"); strings.Contains(page.body, "data-theme") {
 			t.Error("a theme that is none is shown")
 		}

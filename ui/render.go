@@ -115,8 +115,8 @@ type view struct {
 	Flash   string
 	Undo    *undo // of what was said; nil: it cannot be taken back
 	Lines   []Line
-	Dress   dress
-	Review  int // cases that need a review
+	Theme   string // light, dark, or "" for that of the system
+	Review  int    // cases that need a review
 	Path    string
 	Live    bool           // load the page again every half minute
 	Alarms  []alarm.Signal // for those who look after all cases
@@ -165,7 +165,7 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	if v.Lang == "" {
 		v.Lang = "en"
 	}
-	v.Dress, v.Path = s.dressOf(r), r.URL.Path
+	v.Theme, v.Path = s.themeOf(r), r.URL.Path
 	if v.Who.ID != 0 {
 		t, err := s.Desk.Threat(r.Context())
 		if err != nil {
@@ -198,6 +198,11 @@ var staticTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "t
 // their content, so a browser may keep them.
 func (s *site) static(w http.ResponseWriter, r *http.Request, _ review.Session) error {
 	return serveStatic(w, r, r.PathValue("file"))
+}
+
+// icon is for browsers that look for one by themselves.
+func (s *site) icon(w http.ResponseWriter, r *http.Request, _ review.Session) error {
+	return serveStatic(w, r, "icon.svg")
 }
 
 func serveStatic(w http.ResponseWriter, r *http.Request, name string) error {

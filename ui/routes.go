@@ -45,6 +45,7 @@ func (s *site) routes() []route {
 	table := []route{
 		{"GET", "/healthz", anyone, s.health},
 		{"GET", "/static/{file}", anyone, s.static},
+		{"GET", "/favicon.ico", anyone, s.icon},
 		{"GET", "/sign-in", anyone, s.showSignIn},
 		{"POST", "/sign-in", anyone, s.signIn},
 		{"GET", "/r/{token}", anyone, s.showOwner},
@@ -72,8 +73,6 @@ func (s *site) routes() []route {
 		{"POST", "/bulk", decides, s.bulk},
 		{"POST", "/views", looks, s.saveView},
 		{"POST", "/views/remove", looks, s.removeView},
-		{"GET", "/preferences", looks, s.showPreferences},
-		{"POST", "/preferences", looks, s.savePreferences},
 		{"GET", "/audit", looks, s.showAudit},
 		{"GET", "/accounts", looks, s.showAccounts},
 		{"GET", "/accounts/{id}", looks, onAccount(s.showAccount)},

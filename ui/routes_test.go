@@ -29,7 +29,7 @@ var needs = map[string]string{
 	"GET /healthz": "anyone", "GET /static/{file}": "anyone", "GET /sign-in": "anyone", "POST /sign-in": "anyone",
 	"GET /r/{token}": "anyone", "POST /r/{token}": "anyone", "GET /invite/{token}": "anyone", "POST /invite/{token}": "anyone",
 	"GET /invite/{token}/enroll": "anyone", "GET /invite/{token}/enroll/*": "anyone", "POST /invite/{token}/enroll/*": "anyone",
-	"GET /events": "looks", "POST /bulk": "decides", "POST /views": "looks", "POST /views/remove": "looks", "GET /preferences": "looks", "POST /preferences": "looks",
+	"GET /favicon.ico": "anyone", "GET /events": "looks", "POST /bulk": "decides", "POST /views": "looks", "POST /views/remove": "looks", "POST /profile/display": "looks",
 	"GET /": "looks", "GET /audit": "looks", "GET /cases/{number}": "looks", "GET /cases/{number}/mails/{id}": "looks",
 	"GET /mails/{id}": "looks", "GET /mails/{id}/source": "looks", "POST /sign-out": "owes",
 	"POST /mails/{id}/case":       "decides",
@@ -95,7 +95,7 @@ func (h *house) visit(b *browser) []string {
 		"/settings/threat", "/settings/mail", "/settings/mail?days=30", "/settings/api", "/settings/api/new", "/settings/api/1/revoke", "/?live=1&q=acme", "/audit", "/audit?actor=rita&action=case.opened&from=2000-01-01&to=2000-01-02", "/audit?from=x", "/audit/export?actor=x", "/accounts", "/accounts?q=anna@acme.example", "/accounts?q=A-1&after=A-1001", "/accounts/A-1001", "/accounts/A-1001?tab=factors", "/accounts/A-1001?tab=addresses", "/accounts/A-1001?tab=letters", "/accounts/A-1001/export", "/accounts/A-1001/erase", "/accounts/A-1001/open", "/accounts/A-1001/freeze", "/accounts/A-1001/thaw", "/accounts/A-0", "/numbers", "/attack", "/settings", "/settings/letters", "/settings/letters?in=de", "/settings/policy", "/settings/connections", "/settings/webhooks/1", "/sign-in?next=/audit", "/healthz", "/nowhere", "/cases/RST-000000", "/mails/2", "/mails/2/source",
 		"/cases/" + number, "/cases/" + number + "/mails/1", "/cases/" + number + "/pack", "/r/" + confirm, "/r/" + strings.Repeat("0", 52), "/r/x",
 		"/invite/" + invite, "/invite/" + invite + "/enroll", "/invite/" + invite + "/enroll/setup", "/invite/x", "/static/desk.css", "/static/desk.js", "/static/..%2fdoc.go"}
-	paths = append(paths, "/?risk=high&verdict=unverified&account=A-1001", "/preferences", "/static/queue.css", "/static/live.js")
+	paths = append(paths, "/?risk=high&verdict=unverified&account=A-1001", "/profile", "/static/queue.css", "/static/live.js")
 	for _, tab := range []string{"review", "owner", "waiting", "held", "closed", "parked", "quarantine"} {
 		paths = append(paths, "/?tab="+tab)
 	}

@@ -59,7 +59,7 @@ type undo struct {
 }
 
 // undoable are the forms that Undo may send.
-var undoable = regexp.MustCompile(`^(/views|/cases/RST-[0-9A-Z]{6}/(release|claim))$`)
+var undoable = regexp.MustCompile(`^(/views|/cases/RST-[0-9A-Z]{6}/(release|claim|resume))$`)
 
 // sayUndo is say for what can be taken back by a form.
 func (s *site) sayUndo(w http.ResponseWriter, text, path string, fields url.Values) {
@@ -100,7 +100,7 @@ func ourPath(next string) string {
 	plain := strings.IndexFunc(next, func(r rune) bool {
 		return r > unicode.MaxASCII || !(unicode.IsLetter(r) || unicode.IsDigit(r) || r == '/' || r == '-' || r == '_')
 	}) < 0
-	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/preferences" || next == "/profile" || strings.HasPrefix(next, "/settings/")) {
+	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/profile" || strings.HasPrefix(next, "/settings/")) {
 		return next
 	}
 	return "/"

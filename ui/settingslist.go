@@ -2,6 +2,7 @@ package ui
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/resetdesk/resetdesk/review"
 )
@@ -21,7 +22,12 @@ var settings = []setting{
 	{"/settings/reviewers", "Reviewers", "who works here, with which role, factors and sessions; invitations", oversees},
 	{"/settings/connections", "Connections", "mailboxes, the mail server and webhooks: try them, see deliveries, replay", administers},
 	{"/settings/api", "API keys", "which programs of the panel may call the JSON API", administers},
-	{"/preferences", "Display and keys", "light, dark, times, and the keys of the keyboard, for you alone", looks},
+	{"/profile", "Your profile", "how you sign in, your sessions, colours, times and keys", looks},
+}
+
+// isSetting reports whether a page is one of the list, and not below one.
+func isSetting(path string) bool {
+	return slices.ContainsFunc(settings, func(x setting) bool { return x.Path == path && path != "/profile" })
 }
 
 // showSettings lists the pages that the role may open.

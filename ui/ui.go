@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/ui/sso"
@@ -37,6 +38,7 @@ type Config struct {
 type Line struct {
 	OK   bool
 	Text string
+	At   time.Time // when it was last seen to work; zero: the line does not say
 }
 
 // A site is the running pages.

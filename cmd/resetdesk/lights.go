@@ -50,7 +50,7 @@ func mailLight(name string, s mailbox.Status, now time.Time) ui.Line {
 	case !s.Connected:
 		light.Text = name + ": connecting"
 	default:
-		light.Text += lastLook(", last looked ", s)
+		light.At = s.LastPoll
 	}
 	return light
 }

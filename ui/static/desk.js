@@ -13,6 +13,19 @@
     const field = hint.closest("label").querySelector("input");
     for (const type of ["keydown", "keyup"]) field.addEventListener(type, (e) => { hint.hidden = !e.getModifierState?.("CapsLock"); });
   }
+  // Times come in UTC; here they are put into the zone of this browser, unless the
+  // profile wants UTC. The title has both.
+  if (document.body.dataset.clock === "local") {
+    const hm = { hour: "2-digit", minute: "2-digit" }, dm = { day: "numeric", month: "short" };
+    const forms = { full: { ...dm, year: "numeric", ...hm }, date: { ...dm, ...hm }, week: { weekday: "short", ...hm }, clock: hm };
+    const write = (date, form) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", ...form }).format(date);
+    for (const t of all("time[datetime]")) {
+      const date = new Date(t.dateTime), span = t.querySelector("[data-at]");
+      if (isNaN(date)) continue;
+      if (span) span.textContent = write(date, forms[span.dataset.at]).replace(/^(\w{3}),/, "$1");
+      t.title = write(date, { weekday: "short", ...forms.full, second: "2-digit", timeZoneName: "short" }) + " · " + t.title;
+    }
+  }
   // What scrolls can be reached by the keyboard; some browsers need to be told.
   const reach = () => { for (const e of all("pre")) if (e.scrollHeight > e.clientHeight) e.tabIndex = 0; };
   document.addEventListener("toggle", reach, true);
