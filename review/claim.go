@@ -43,10 +43,10 @@ func readClaim(ctx context.Context, tx *sql.Tx, id int64) (CaseClaim, error) {
 // takes over from another who still does says why. The version of the case plays no
 // part: a claim decides nothing, lets nobody in and keeps nobody out.
 func (d *Desk) ClaimCase(ctx context.Context, s Session, number, why string) error {
-	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
-		return err
-	}
 	return d.update(ctx, "claim case", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Decide); err != nil {
+			return err
+		}
 		c, err := caseByNumber(ctx, tx, number)
 		if err != nil {
 			return err
@@ -82,10 +82,10 @@ func (d *Desk) ClaimCase(ctx context.Context, s Session, number, why string) err
 
 // ReleaseCase ends a claim: one's own, or as a lead or an admin anybody's.
 func (d *Desk) ReleaseCase(ctx context.Context, s Session, number string) error {
-	if err := d.allow(ctx, d.db.read, s, Decide); err != nil {
-		return err
-	}
 	return d.update(ctx, "release case", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Decide); err != nil {
+			return err
+		}
 		c, err := caseByNumber(ctx, tx, number)
 		if err != nil {
 			return err

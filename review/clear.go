@@ -195,21 +195,20 @@ func (d *Desk) after(ctx context.Context, s Session, right Right, in Approval, a
 	if strings.TrimSpace(in.Reason) == "" {
 		return invalid("reason", "Write why; the audit keeps it.")
 	}
-	check := func(tx *sql.Tx) error {
+	check := func(tx *sql.Tx) (caseRow, error) {
 		if err := d.allow(ctx, tx, s, right); err != nil {
-			return err
+			return caseRow{}, err
 		}
-		_, err := settled(ctx, tx, s, in)
-		return err
+		return settled(ctx, tx, s, in)
 	}
-	if err := d.snapshot(ctx, action, check); err != nil {
+	if err := d.snapshot(ctx, action, func(tx *sql.Tx) error { _, err := check(tx); return err }); err != nil {
 		return err // before the code is used up
 	}
 	if _, err := d.stepUp(ctx, s, in.Code); err != nil {
 		return err
 	}
 	err := d.update(ctx, action, func(tx *sql.Tx) error {
-		c, err := settled(ctx, tx, s, in)
+		c, err := check(tx)
 		if err != nil {
 			return err
 		}

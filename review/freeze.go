@@ -82,7 +82,11 @@ func (d *Desk) FreezeResets(ctx context.Context, s Session, account string, in F
 		if err := accountExists(ctx, tx, account); err != nil {
 			return err
 		}
-		return freeze(ctx, tx, s, caseRow{account: account}, in, time.Now())
+		c := caseRow{account: account}
+		if err := stranger(ctx, tx, s, c); err != nil {
+			return err
+		}
+		return freeze(ctx, tx, s, c, in, time.Now())
 	})
 }
 
@@ -119,6 +123,9 @@ func (d *Desk) ThawResets(ctx context.Context, s Session, account, reason, code 
 	}
 	check := func(tx *sql.Tx) error {
 		if err := d.allow(ctx, tx, s, Leading); err != nil {
+			return err
+		}
+		if err := stranger(ctx, tx, s, caseRow{account: account}); err != nil {
 			return err
 		}
 		return frozen(ctx, tx, account)

@@ -20,6 +20,24 @@ func TestReviewerOfTheAccountUnderATag(t *testing.T) {
 	})
 }
 
+// Nobody sets or lifts the freeze of the account that is his own, with a case or without.
+func TestFreezeOfTheOwnAccount(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		h.importFile(accountsFile + "A-1001,ACME GmbH,de,U-7,lee,lee+acme@host.example,user,0,,\n")
+		lee := h.reviewer("lee@host.example", "Lee", review.Lead)
+		week := review.Freeze{Until: time.Now().Add(7 * 24 * time.Hour), Reason: "x"}
+		wantKind(t, "setting it", h.desk.FreezeResets(ctx, lee, "A-1001", week), review.Denied)
+		if err := h.desk.FreezeResets(ctx, h.rita, "A-1001", week); err != nil {
+			t.Fatal(err)
+		}
+		wantKind(t, "lifting it", h.desk.ThawResets(ctx, lee, "A-1001", "x", h.fresh(lee.Reviewer.Holder)), review.Denied)
+		v, _ := h.ask("anna@acme.example", forUser("jane"))
+		in := review.Approval{Number: v.Number, Version: v.Version, Account: "A-1001", Reason: "x", Code: h.fresh(lee.Reviewer.Holder)}
+		wantKind(t, "lifting it from a case", h.desk.ThawAccount(ctx, lee, in), review.Denied)
+	})
+}
+
 // The vote of somebody whom the desk shut out meanwhile does not clear.
 func TestVoteOfADisabledReviewer(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
