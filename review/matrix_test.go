@@ -164,6 +164,10 @@ func deskMethods(number string) map[string]deskMethod {
 			_, err := d.AskStepUp(ctx, s)
 			return err
 		}),
+		"SendTest": m(review.Look, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			return d.SendTest(ctx, s, "en", "notice")
+		}),
+		"MayEnroll":  m("", func(ctx context.Context, d *review.Desk, s review.Session) error { return d.MayEnroll(ctx, s) }),
 		"GiveFactor": m("", func(ctx context.Context, d *review.Desk, s review.Session) error { return d.GiveFactor(ctx, s, "x") }),
 		"People": m(review.Oversee, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			_, err := d.People(ctx, s)

@@ -152,3 +152,42 @@ func TestInvitationTakesNoOthersSignOn(t *testing.T) {
 		}
 	})
 }
+
+// After a reset of a reviewer's factor the provider's word alone sets up no new one: it
+// takes the link that the admins' reset made.
+func TestResetNeedsTheLink(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		lena := review.Identity{Issuer: "https://id.example", Subject: "lena", Email: "lena@host.example", Verified: true, Governed: true, Role: review.Lead}
+		come := func(token string, err error) review.Session {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := h.desk.Authenticate(ctx, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := come(h.desk.SignInBySSO(ctx, lena, review.Entry{}))
+		if err := h.desk.MayEnroll(ctx, s); err != nil {
+			t.Errorf("the first time: %v", err)
+		}
+		h.enroll(s.Reviewer.Holder, "")
+		ina := h.reviewer("ina@host.example", "Ina", review.Admin)
+		if err := h.desk.AskReset(ctx, h.rita, h.change(h.rita, s)); err != nil {
+			t.Fatal(err)
+		}
+		token, err := h.desk.ConfirmReset(ctx, ina, h.change(ina, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantKind(t, "after the reset", h.desk.MayEnroll(ctx, come(h.desk.SignInBySSO(ctx, lena, review.Entry{}))), review.Denied)
+		if err := h.desk.MayEnroll(ctx, come(h.desk.BindSSO(ctx, token, lena, review.Entry{}))); err != nil {
+			t.Errorf("with the link: %v", err)
+		}
+		time.Sleep(time.Minute)
+		wantKind(t, "later, without it", h.desk.MayEnroll(ctx, come(h.desk.SignInBySSO(ctx, lena, review.Entry{}))), review.Denied)
+	})
+}

@@ -231,3 +231,23 @@ func meant(ctx context.Context, tx *sql.Tx, r Reviewer, id Identity) error {
 	}
 	return err
 }
+
+var errResetNeedsLink = fail(Denied, "Your second factor was reset. Open the link that the admin has for you and choose single sign-on there, or ask for a new one.")
+
+// MayEnroll refuses a first second factor to a session that owes one. Who was never
+// there before may set it up; whose factor was reset needs the session that the
+// invitation began (see BindSSO, which ends the invitation in the same moment):
+// otherwise the provider's word alone would do, from a reset until the person comes.
+func (d *Desk) MayEnroll(ctx context.Context, s Session) error {
+	if err := d.allow(ctx, d.db.read, s, anyLive); err != nil {
+		return err
+	}
+	var ok bool
+	err := d.db.read.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM staff_reset f JOIN reviewer r ON r.holder_id = f.new_holder WHERE r.id = o.reviewer_id)
+			OR EXISTS (SELECT 1 FROM invitation WHERE reviewer_id = o.reviewer_id AND used_at = o.created_at)
+		FROM session o WHERE o.hash = $1`, s.hash()).Scan(&ok)
+	if err == nil && !ok {
+		err = errResetNeedsLink
+	}
+	return err
+}

@@ -129,6 +129,11 @@ func (s *site) firstFactor(w http.ResponseWriter, r *http.Request, who review.Se
 		http.Redirect(w, r, "/sign-in/factor", http.StatusSeeOther)
 		return nil
 	}
+	if !status.Enrolled {
+		if err := s.Desk.MayEnroll(r.Context(), who); err != nil {
+			return err
+		}
+	}
 	return s.factorPages(w, r, who.Reviewer, "/sign-in/enroll", "/sign-in/factor")
 }
 
