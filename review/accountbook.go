@@ -21,6 +21,9 @@ type Account struct {
 	Name   string   `json:"name"`
 	Locale string   `json:"locale"` // a language tag, "" for the default
 	Notify []string `json:"notify"` // further addresses that get its notices
+	// Domains that the account holds: proof that lives on one of them is circular. nil
+	// in a write leaves them as they are.
+	Domains []string `json:"domains"`
 	// RequiredFrom says from when a second factor is mandatory: a day, "never", or
 	// "default" for that of the installation. "" in a write leaves it as it is.
 	RequiredFrom string `json:"required_from"`
@@ -103,7 +106,7 @@ func readAccounts(ctx context.Context, tx *sql.Tx, which string, args ...any) ([
 	defer rows.Close()
 	all := []Account{}
 	for rows.Next() {
-		a := Account{Notify: []string{}, Users: []User{}}
+		a := Account{Notify: []string{}, Domains: []string{}, Users: []User{}}
 		var from int64
 		if err := rows.Scan(&a.ID, &a.Name, &a.Locale, &from); err != nil {
 			return nil, err
@@ -141,19 +144,22 @@ func readPeople(ctx context.Context, tx *sql.Tx, a *Account) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	more, err := tx.QueryContext(ctx, `SELECT address FROM address WHERE account_id = $1 AND role = 'notify' AND until IS NULL ORDER BY address`, a.ID)
-	if err != nil {
-		return err
-	}
-	defer more.Close()
-	for more.Next() {
-		var s string
-		if err := more.Scan(&s); err != nil {
+	for query, list := range map[string]*[]string{
+		`SELECT address FROM address WHERE account_id = $1 AND role = 'notify' AND until IS NULL ORDER BY address`: &a.Notify,
+		`SELECT domain FROM account_domain WHERE account_id = $1 AND until IS NULL ORDER BY domain`:                &a.Domains,
+	} {
+		more, err := tx.QueryContext(ctx, query, a.ID)
+		err = eachRow(more, err, func(rows *sql.Rows) error {
+			var s string
+			err := rows.Scan(&s)
+			*list = append(*list, s)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		a.Notify = append(a.Notify, s)
 	}
-	return more.Err()
+	return nil
 }
 
 // PutAccount makes an account the given one, all of it: users that are not named
@@ -221,7 +227,8 @@ func (d *Desk) RemoveUser(ctx context.Context, k APIKey, account, user string) e
 	})
 }
 
-// RemoveAccount marks an account and its users as removed, and ends its addresses.
+// RemoveAccount marks an account and its users as removed, and ends its addresses
+// and domains.
 // What happened stays on record.
 func (d *Desk) RemoveAccount(ctx context.Context, k APIKey, id string, m Match) error {
 	return d.update(ctx, "remove account", func(tx *sql.Tx) error {
@@ -234,6 +241,9 @@ func (d *Desk) RemoveAccount(ctx context.Context, k APIKey, id string, m Match) 
 		}
 		i := importer{ctx: ctx, tx: tx, only: id, actor: k.actor(), source: "api", at: time.Now()}
 		if err := i.run(nil, false); err != nil {
+			return err
+		}
+		if _, err := i.setDomains(id, nil); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE account SET removed_at = $2 WHERE id = $1`, id, micros(i.at)); err != nil {
@@ -303,7 +313,7 @@ func (a *accountsFile) addAccount(x Account, line func(user int) int) {
 		r := AccountRow{AccountID: x.ID, AccountName: x.Name, Locale: x.Locale, UserID: u.ID, Login: u.Login, Email: u.Email,
 			Role: u.Role, APIOnly: u.APIOnly, FullName: u.FullName, RequiredFrom: x.RequiredFrom}
 		if i == 0 {
-			r.Notify = x.Notify
+			r.Notify, r.Domains = x.Notify, x.Domains
 		}
 		fields := []string{r.AccountID, r.AccountName, r.Locale, r.UserID, r.Login, r.Email, r.Role, "", "", r.FullName}
 		if len(r.RequiredFrom) > 20 {

@@ -17,6 +17,7 @@ type accountBody struct {
 	Name         string        `json:"name"`
 	Locale       string        `json:"locale"`
 	Notify       []string      `json:"notify"`
+	Domains      []string      `json:"domains"`
 	RequiredFrom string        `json:"required_from"`
 	Users        []review.User `json:"users"`
 }
@@ -71,7 +72,7 @@ func (s *server) putAccount(c *call) (answer, error) {
 		return answer{}, err
 	}
 	a, created, err := s.Desk.PutAccount(c.Context(), c.key,
-		review.Account{ID: c.PathValue("id"), Name: b.Name, Locale: b.Locale, Notify: b.Notify, RequiredFrom: b.RequiredFrom, Users: b.Users}, c.match())
+		review.Account{ID: c.PathValue("id"), Name: b.Name, Locale: b.Locale, Notify: b.Notify, Domains: b.Domains, RequiredFrom: b.RequiredFrom, Users: b.Users}, c.match())
 	return tagged(made(created, a), a), err
 }
 

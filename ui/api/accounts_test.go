@@ -26,6 +26,41 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
+// Domains are part of an account: left out they stay, an empty list ends them, and
+// what went stays on record.
+func TestAccountDomains(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		with := func(list string) string { return strings.Replace(acme, `"users"`, `"domains":`+list+`,"users"`, 1) }
+		current := func(what string, want int) {
+			t.Helper()
+			if n := h.count(`SELECT count(*) FROM account_domain WHERE until IS NULL`); n != want {
+				t.Errorf("%s: %d domains, want %d", what, n, want)
+			}
+		}
+		a := h.ask("PUT", "/accounts/A-1001", with(`["ACME.example.","bücher.example"]`)).want(t, 201)
+		if !strings.Contains(a.text, `"domains":["acme.example","xn--bcher-kva.example"]`) {
+			t.Errorf("wrote %s", a.text)
+		}
+		tag := a.header.Get("ETag")
+		settle()
+		h.ask("PUT", "/accounts/A-1001", acme, "If-Match", tag).want(t, 200)
+		h.ask("PUT", "/accounts/A-1001/users/U-9", `{"login":"jan","full_name":"Jan","email":"jan@acme.example","role":"user"}`).want(t, 201)
+		current("left out", 2)
+		h.ask("PUT", "/accounts/A-1001", with(`["acme.example"]`), "If-Match", tag).problem(t, 412, "changed")
+		h.ask("PUT", "/accounts/A-1001", with(`["acme.example"]`)).want(t, 200)
+		current("one", 1)
+		h.ask("PUT", "/accounts/A-1001", with(`["no domain"]`)).problem(t, 422, "invalid")
+		h.ask("PUT", "/accounts/A-1001", with(`[]`)).want(t, 200)
+		current("none", 0)
+		h.ask("PUT", "/accounts/A-1001", with(`["acme.example"]`)).want(t, 200)
+		h.ask("DELETE", "/accounts/A-1001", "").want(t, 204)
+		current("removed", 0)
+		if n := h.count(`SELECT count(*) FROM account_domain`); n != 3 {
+			t.Errorf("%d domains on record", n)
+		}
+	})
+}
+
 func TestUsers(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		const jan = `{"login":"jan","full_name":"Jan","email":"jan@acme.example","role":"user"}`
