@@ -60,10 +60,19 @@ func (d *Desk) hear(ctx context.Context, tx *sql.Tx, r *reading) (heard bool, er
 	if r.fromRegistered() {
 		return false, nil
 	}
+	automated := r.verdict.State() == sender.Automated
 	if r.bounced { // whatever the sender check says: Postfix writes a From field that programs read differently
-		return true, d.hearBounce(ctx, tx, r)
+		person := false
+		if !automated { // who attaches a report, or types its subject, may object
+			if person, err = isContact(ctx, tx, r.writer()); err != nil {
+				return false, err
+			}
+		}
+		if !person {
+			return true, d.hearBounce(ctx, tx, r)
+		}
 	}
-	if r.verdict.State() != sender.Automated {
+	if !automated {
 		return false, nil
 	}
 	l, err := d.ownLetter(ctx, tx, r.message.MessageID, bounce.Marks(r.raw))
@@ -77,6 +86,16 @@ func (d *Desk) hear(ctx context.Context, tx *sql.Tx, r *reading) (heard bool, er
 		reason = "Our own letter (" + l.name() + ") is in the mailbox: so it was sent, which the server's answer had left open."
 	}
 	return true, d.drop(ctx, tx, r, reason)
+}
+
+// isContact reports whether an address is one of an account, or was until lately.
+func isContact(ctx context.Context, tx *sql.Tx, address string) (is bool, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM address WHERE lookup = $1 AND (until IS NULL OR until > $2))`,
+		address, micros(time.Now().Add(-30*24*time.Hour))).Scan(&is)
+	if err != nil {
+		return false, fmt.Errorf("read contact: %w", err)
+	}
+	return is, nil
 }
 
 // drop gives a mail its fate and forgets its bytes: a report can hold the whole

@@ -373,3 +373,24 @@ func TestOwnLetterComesBack(t *testing.T) {
 		}
 	})
 }
+
+// A contact who objects with a report attached, or under its subject, is a person
+// and no mail server: the mail is read.
+func TestPersonWithReport(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, _ := h.ask("anna@acme.example", lostPhone)
+		const words = "This was not us! Do not reset the two-factor authentication of jane."
+		attached := "--b\nContent-Type: text/plain\n\n" + words + "\n--b\nContent-Type: message/rfc822\n\nFrom: mailer-daemon@x.example\nSubject: failure\n" +
+			"Content-Type: multipart/report; report-type=delivery-status; boundary=c\n\n--c\nContent-Type: message/delivery-status\n\n" +
+			"Final-Recipient: rfc822;a@x.example\nAction: failed\nStatus: 5.1.1\n\n--c--\n--b--\n"
+		for i, mail := range []string{
+			strings.Replace(request("it@acme.example", v.Number, attached), "text/plain; charset=utf-8", "multipart/mixed; boundary=b", 1),
+			request("boss@acme.example", "Undeliverable: "+v.Number, words),
+		} {
+			h.deliver(mail)
+			if fate, reason := h.fate(); fate != "attached" || h.view(v.Number).State != review.StateHeld {
+				t.Errorf("mail %d is %s: %s", i, fate, reason)
+			}
+		}
+	})
+}
