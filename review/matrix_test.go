@@ -147,6 +147,9 @@ func deskMethods(number string) map[string]deskMethod {
 			_, err := d.Profile(ctx, s)
 			return err
 		}),
+		"Prefer": m(review.Look, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			return d.Prefer(ctx, s, review.Preferences{Keys: true})
+		}),
 		"ChangePassword": m(review.Look, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			return d.ChangePassword(ctx, s, "x", goodPassword, "x")
 		}),

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,9 +256,17 @@ func factsOf(s string) []fact {
 		if v == "" || k == "evidence" {
 			continue
 		}
-		out = append(out, fact{strings.ReplaceAll(k, "_", " "), was[k], v})
+		out = append(out, fact{plainName(k), was[k], v})
 	}
 	return out
+}
+
+var capital = regexp.MustCompile(`[A-Z]`)
+
+// plainName spells the name of a fact: addresses_added and AddressesAdded alike.
+func plainName(k string) string {
+	k = capital.ReplaceAllStringFunc(k, func(c string) string { return " " + strings.ToLower(c) })
+	return strings.TrimSpace(strings.ReplaceAll(k, "_", " "))
 }
 
 // spell writes a value of an event: lists with commas, yes and no as words.
@@ -279,7 +288,7 @@ func spell(v any) string {
 	case map[string]any:
 		var all []string
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			all = append(all, strings.ReplaceAll(k, "_", " ")+" "+spell(v[k]))
+			all = append(all, plainName(k)+" "+spell(v[k]))
 		}
 		return strings.Join(all, ", ")
 	case float64:

@@ -105,10 +105,11 @@ func TestSpan(t *testing.T) {
 func TestFacts(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"note":"called","class":"","evidence":"00ff","user":"U-1"}`: "note=called user=U-1",
-		"plain":                           "=plain",
-		"null":                            "",
-		`{"note":"\u202e"}`:               "note=⟨U+202E⟩",
-		`{"from":"reviewer","to":"lead"}`: "to=reviewer>lead",
+		"plain":                               "=plain",
+		"null":                                "",
+		`{"note":"\u202e"}`:                   "note=⟨U+202E⟩",
+		`{"AddressesAdded":3,"DryRun":false}`: "addresses added=3 dry run=no",
+		`{"from":"reviewer","to":"lead"}`:     "to=reviewer>lead",
 		`{"required_from":"2026-12-01","before":"never"}`:       "required from=never>2026-12-01",
 		`{"from":"i***@acme.example","mail":12345678}`:          "from=i***@acme.example mail=12345678",
 		`{"proven":true,"rows":["a","b"],"of":{"x":1,"y":"z"}}`: "of=x 1, y z proven=yes rows=a, b",
