@@ -55,7 +55,7 @@ func (f *folder) headers(s *session, p *place, set imap.UIDSet) (mails []headed,
 	}
 	res := s.fetch(set, headerPart(), int64(count(set))*headerCap, keep)
 	if res.err != nil || res.status != nil && len(mails) == 0 {
-		return nil, nil, f.trouble.died(set, false, cmpErr(res.err, res.status))
+		return nil, nil, f.trouble.died(set, seen, false, cmpErr(res.err, res.status))
 	}
 	lost, err := f.missing(s, set, seen, headerPart(), keep, res.status)
 	if err != nil {
@@ -117,7 +117,7 @@ func (f *folder) missing(s *session, set imap.UIDSet, seen map[uint32]bool, p pa
 	ask := func(set imap.UIDSet) (error, error) {
 		res := s.fetch(set, p, int64(count(set))*int64(p.most), keep)
 		if res.err != nil {
-			return nil, f.trouble.died(set, body, res.err)
+			return nil, f.trouble.died(set, seen, body, res.err)
 		}
 		return res.status, nil
 	}
@@ -159,7 +159,7 @@ func (f *folder) plain(s *session, p *place, uid uint32) ([]headed, error) {
 		mails = append(mails, m)
 	})
 	if len(mails) == 0 && (res.err != nil || res.status != nil) {
-		return nil, f.trouble.died(single(uid), false, cmpErr(res.err, res.status))
+		return nil, f.trouble.died(single(uid), nil, false, cmpErr(res.err, res.status))
 	}
 	if len(mails) == 0 {
 		mails = append(mails, f.unfetchable(p, uid, sayHidden))
@@ -318,7 +318,7 @@ func (f *folder) bodyOf(s *session, set imap.UIDSet, p part, expect int64, at ma
 	}
 	res := s.fetch(set, p, expect, keep)
 	if res.err != nil || res.status != nil && len(seen) == 0 {
-		return f.trouble.died(set, true, cmpErr(res.err, res.status))
+		return f.trouble.died(set, seen, true, cmpErr(res.err, res.status))
 	}
 	lost, err := f.missing(s, set, seen, p, keep, res.status)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,33 @@ func TestPoisonBody(t *testing.T) {
 		case m.UID != 30 && (m.Unfetchable != "" || (m.Raw != nil) != (m.UID%10 == 0)):
 			t.Errorf("mail %d: %+v", m.UID, m)
 		}
+	}
+}
+
+// TestPoisonIsFoundSoon: a mail that breaks the connection costs four of them, however many mails are read with it: one
+// that says where it lies, and those that the mail alone may end.
+func TestPoisonIsFoundSoon(t *testing.T) {
+	const all, perMail = 1500, 4
+	poison := []uint32{1, 130, 131, 1499}
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	fill(t, s, 1, all)
+	for _, uid := range poison {
+		s.Garbage(uid, -1)
+	}
+	in := newShelf(t)
+	c := config(s.Addr(), s.User, s.Password)
+	c.Unfetchable = []time.Duration{time.Hour}
+	watch(t, c, in)
+	in.until("all mails", func() bool { return in.cursor("INBOX").UID == all })
+	for _, m := range in.all("INBOX") {
+		if slices.Contains(poison, m.UID) != (m.Unfetchable != "") {
+			t.Fatalf("mail %d: unfetchable %q", m.UID, m.Unfetchable)
+		}
+	}
+	n := s.Connections()
+	t.Logf("%d connections for %d mails with %d that break them", n, all, len(poison))
+	if n > 1+perMail*len(poison) {
+		t.Errorf("%d connections, want at most %d", n, 1+perMail*len(poison))
 	}
 }
 

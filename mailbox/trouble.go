@@ -19,24 +19,32 @@ const (
 )
 
 // trouble finds the mail that kills the connection (a header line of 10 MB ends Dovecot's process, a malformed answer
-// ends ours): each time, the set that was being read is cut to a quarter, until the mail stands alone.
+// ends ours). The first mail of a set that did not come is suspected: what lies before it is read, then it alone. Where
+// it was innocent (the server answers in another order, or kept answers back) the set is cut to a quarter each time,
+// until the mail stands alone.
 type trouble struct {
-	last uint32 // mails up to this UID are read in small sets
-	size int    // so many at a time
+	last    uint32 // mails up to this UID are read in small sets
+	size    int    // so many at a time
+	suspect uint32 // read alone, after all before it; 0: none
 
 	headers, bodies map[uint32]int // how often reading this mail alone ended a connection
 }
 
 // limit is how many mails, from UID next on and up to which UID, may be asked for in one FETCH.
 func (t *trouble) limit(next uint32, n int) (size int, last uint32) {
-	if next > t.last {
+	switch {
+	case next > t.last:
 		return n, ^uint32(0)
+	case next < t.suspect:
+		return n, t.suspect - 1
+	case next == t.suspect:
+		return 1, next
 	}
 	return min(n, t.size), t.last
 }
 
-// died records that the connection ended, or the server refused, while set was being read.
-func (t *trouble) died(set imap.UIDSet, body bool, err error) error {
+// died records that the connection ended, or the server refused, while set was being read, of which it had seen some.
+func (t *trouble) died(set imap.UIDSet, seen map[uint32]bool, body bool, err error) error {
 	n := count(set)
 	if t.headers == nil {
 		t.headers, t.bodies = make(map[uint32]int), make(map[uint32]int)
@@ -47,7 +55,12 @@ func (t *trouble) died(set imap.UIDSet, body bool, err error) error {
 	case n == 1:
 		t.headers[highest(set)]++
 	}
-	t.last, t.size = highest(set), max(1, n/4)
+	t.last, t.size, t.suspect = highest(set), max(1, n/4), 0
+	each(set, func(uid uint32) {
+		if t.suspect == 0 && !seen[uid] {
+			t.suspect = uid
+		}
+	})
 	return fmt.Errorf("%w: %w", errNarrowing, err)
 }
 
