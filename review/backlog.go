@@ -10,9 +10,9 @@ import (
 // A Backlog is what lay in the mailboxes before the desk first looked at them.
 // Nobody was mailed about it.
 type Backlog struct {
-	Mails    int       // all of it
-	Requests []MailRow // those that ask for a reset, come from a registered address and can still be taken in
-	More     bool      // there are more of them
+	Mails    int       `json:"mails"`    // all of it
+	Requests []MailRow `json:"requests"` // those that ask for a reset, come from a registered address and can still be taken in
+	More     bool      `json:"more"`     // there are more of them
 }
 
 // backlogListed is how many of the requests are listed, and taken in, at a time.
@@ -27,31 +27,35 @@ func (d *Desk) Backlog(ctx context.Context, s Session) (Backlog, error) {
 		if err := d.allow(ctx, tx, s, Look); err != nil {
 			return err
 		}
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM inbound WHERE backlog = 1`).Scan(&b.Mails); err != nil {
-			return err
-		}
-		rows, err := tx.QueryContext(ctx, `SELECT i.id, i.internal_date, i.fate, i.reason, s.from_addr, s.subject, s.excerpt, s.verdict
-			FROM inbound i JOIN assessment s ON s.inbound_id = i.id
-			WHERE i.backlog = 1 AND i.fate = 'parked' AND s.request = 1 AND i.raw IS NOT NULL ORDER BY i.id LIMIT $1`, backlogListed+1)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var m MailRow
-			var came int64
-			if err := rows.Scan(&m.ID, &came, &m.Fate, &m.Reason, &m.From, &m.Subject, &m.Excerpt, &m.Verdict); err != nil {
-				return err
-			}
-			if b.More = len(b.Requests) == backlogListed; b.More {
-				break
-			}
-			m.Received = fromMicros(came)
-			b.Requests = append(b.Requests, m)
-		}
-		return rows.Err()
+		return readBacklog(ctx, tx, &b)
 	})
 	return b, err
+}
+
+func readBacklog(ctx context.Context, tx *sql.Tx, b *Backlog) error {
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM inbound WHERE backlog = 1`).Scan(&b.Mails); err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT i.id, i.internal_date, i.fate, i.reason, s.from_addr, s.subject, s.excerpt, s.verdict
+			FROM inbound i JOIN assessment s ON s.inbound_id = i.id
+			WHERE i.backlog = 1 AND i.fate = 'parked' AND s.request = 1 AND i.raw IS NOT NULL ORDER BY i.id LIMIT $1`, backlogListed+1)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var m MailRow
+		var came int64
+		if err := rows.Scan(&m.ID, &came, &m.Fate, &m.Reason, &m.From, &m.Subject, &m.Excerpt, &m.Verdict); err != nil {
+			return err
+		}
+		if b.More = len(b.Requests) == backlogListed; b.More {
+			break
+		}
+		m.Received = fromMicros(came)
+		b.Requests = append(b.Requests, m)
+	}
+	return rows.Err()
 }
 
 // TakeBacklog makes cases of mails of the backlog that a person chose, as

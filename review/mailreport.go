@@ -24,6 +24,7 @@ type MailReport struct {
 	Faults   []string       `json:"faults"`       // why the books do not balance, in words
 	Unfated  []UnfatedMail  `json:"without_fate"` // those that wait longest, at most 100, of whatever day
 	Looks    []MailLook     `json:"looks"`        // every folder that was ever read
+	Backlog  Backlog        `json:"backlog"`      // of before the first start
 }
 
 // Settled is how many of the mails received have their fate.
@@ -97,6 +98,10 @@ func (d *Desk) mailReport(ctx context.Context, days int) (MailReport, error) {
 			return err
 		}
 		if r.Looks, err = looks(ctx, tx); err != nil {
+			return err
+		}
+		r.Backlog.Requests = []MailRow{}
+		if err := readBacklog(ctx, tx, &r.Backlog); err != nil {
 			return err
 		}
 		return r.listUnfated(ctx, tx, now)

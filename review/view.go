@@ -118,14 +118,14 @@ type QueueRow struct {
 
 // A MailRow is one mail that has no case.
 type MailRow struct {
-	ID       int64
-	Received time.Time
-	From     string
-	Subject  string
-	Excerpt  string
-	Fate     string
-	Reason   string
-	Verdict  string
+	ID       int64     `json:"id"`
+	Received time.Time `json:"received"`
+	From     string    `json:"from"`
+	Subject  string    `json:"subject"`
+	Excerpt  string    `json:"excerpt"`
+	Fate     string    `json:"fate"`
+	Reason   string    `json:"reason"`
+	Verdict  string    `json:"sender"`
 }
 
 // RiskLevel is Low, Medium or High.

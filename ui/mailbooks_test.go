@@ -46,6 +46,9 @@ func TestBacklogIsAPersonsChoice(t *testing.T) {
 		if n := h.text(`SELECT (SELECT count(*) FROM letter) || ' ' || (SELECT count(*) FROM reset_case)`); n != letters+" 0" {
 			t.Fatalf("letters and cases of a backlog: %s", n)
 		}
+		if r, err := h.desk.MailReportFromHost(t.Context(), 1); err != nil || r.Backlog.Mails != 4 || len(r.Backlog.Requests) != 2 || r.Backlog.More {
+			t.Errorf("the report has %+v, %v", r.Backlog, err)
+		}
 		vera, _ := h.signIn("vera", review.Viewer)
 		seen := vera.get("/settings/mail").want(t, 200, "From before the first start", "4 mails lay in the mailbox", "2FA reset for jane", "2FA reset for sanne &lt;b&gt;")
 		if strings.Contains(seen.body, "stranger@") || strings.Contains(seen.body, "<form method=\"post\" class=\"stack\"><button") || strings.Contains(seen.body, "type=\"checkbox\"") {

@@ -107,6 +107,7 @@ func printMailReport(w io.Writer, r review.MailReport, late []string) error {
 			fmt.Fprintf(w, "mail %d (%s/%s, UID %d) has no fate yet: %s\n", m.ID, m.Mailbox, m.Folder, m.UID, m.Why)
 		}
 	}
+	printBacklog(w, r.Backlog)
 	for _, l := range late {
 		fmt.Fprintf(w, "%s\n", l)
 	}
@@ -118,4 +119,19 @@ func printMailReport(w io.Writer, r review.MailReport, late []string) error {
 			r.Received, r.Since, r.Settled(), r.Waiting)
 	}
 	return nil
+}
+
+// printBacklog lists the requests that lay in the mailbox before the first start and
+// that nobody has taken in yet.
+func printBacklog(w io.Writer, b review.Backlog) {
+	if len(b.Requests) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "of %d mails from before the first start, these ask for a reset; nobody was mailed about them. Take them in on the page Settings, Mail:\n", b.Mails)
+	for _, m := range b.Requests {
+		fmt.Fprintf(w, "  mail %d of %s from %s (%s): %s\n", m.ID, m.Received.UTC().Format(time.DateOnly), printable(m.From), m.Verdict, printable(m.Subject))
+	}
+	if b.More {
+		fmt.Fprintln(w, "  and more")
+	}
 }

@@ -71,3 +71,24 @@ func TestMailReport(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// What strangers wrote in a request of the backlog reaches the terminal as text.
+func TestReportListsBacklog(t *testing.T) {
+	var out bytes.Buffer
+	printBacklog(&out, review.Backlog{Mails: 9, More: true, Requests: []review.MailRow{
+		{ID: 4, Received: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), From: "anna@acme.example", Verdict: "unverified", Subject: "lost\x1b[2J phone"}}})
+	got := out.String()
+	for _, want := range []string{"of 9 mails", "mail 4 of 2026-11-01 from anna@acme.example (unverified): lost", "and more"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+	if strings.Contains(got, "\x1b") {
+		t.Errorf("%q commands the terminal", got)
+	}
+	out.Reset()
+	printBacklog(&out, review.Backlog{Mails: 9})
+	if out.Len() > 0 {
+		t.Errorf("no request, and %q", out.String())
+	}
+}
