@@ -217,7 +217,7 @@ func (d *Desk) BindSSO(ctx context.Context, invitation string, id Identity, e En
 
 // meant refuses an identity that the invitation of r is not for.
 func meant(ctx context.Context, tx *sql.Tx, r Reviewer, id Identity) error {
-	if id.Email != "" && signInEmail(id.Email) != r.Email {
+	if signInEmail(id.Email) != r.Email {
 		return errNotMeant
 	}
 	var begun bool

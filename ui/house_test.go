@@ -28,6 +28,7 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 	"github.com/resetdesk/resetdesk/ui"
 	"github.com/resetdesk/resetdesk/ui/api"
+	"github.com/resetdesk/resetdesk/ui/sso"
 )
 
 const (
@@ -50,6 +51,7 @@ type house struct {
 	config  review.Config
 	desk    *review.Desk
 	pages   http.Handler
+	sso     *sso.Provider // for those who want it
 	log     *bytes.Buffer
 	uid     uint32
 	phone   map[string]string // holder -> base32 secret
@@ -109,7 +111,7 @@ func (h *house) open(c review.Config) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.pages, err = ui.New(ui.Config{API: programs, Desk: h.desk, BaseURL: base, Brand: "Example", Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	h.pages, err = ui.New(ui.Config{API: programs, Desk: h.desk, BaseURL: base, SSO: h.sso, Brand: "Example", Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Status: func() []ui.Line { return []ui.Line{{OK: true, Text: "Mailbox connected"}} }})
 	if err != nil {
 		h.t.Fatal(err)

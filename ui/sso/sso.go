@@ -68,8 +68,9 @@ type Provider struct {
 // metadata is what the provider says of itself.
 type metadata struct {
 	*oidc.Provider
-	NamesItself bool   `json:"authorization_response_iss_parameter_supported"` // RFC 9207 3
-	UserInfo    string `json:"userinfo_endpoint"`
+	NamesItself bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 3
+	UserInfo    string   `json:"userinfo_endpoint"`
+	Auth        []string `json:"token_endpoint_auth_methods_supported"`
 }
 
 // What the provider says of itself is asked anew after a day. One that did not
@@ -174,6 +175,11 @@ func (p *Provider) flow(ctx context.Context) (*metadata, *oauth2.Config, error) 
 		if c.ClientSecret, err = p.Secret(); err != nil {
 			return nil, nil, fmt.Errorf("single sign-on: %w", err)
 		}
+	}
+	// To guess the style would spend the code on the first guess.
+	c.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+	if c.ClientSecret == "" || slices.Contains(found.Auth, "client_secret_post") && !slices.Contains(found.Auth, "client_secret_basic") {
+		c.Endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	return found, c, nil
 }
