@@ -7,7 +7,7 @@ KILLS  ?= 200
 FUZZ   ?= 10m
 RACE   := -race -shuffle=on
 
-.PHONY: build demo test bench lint soak sabotage proof needs
+.PHONY: build demo test bench compare lint soak sabotage proof needs
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/resetdesk ./cmd/resetdesk
@@ -32,6 +32,14 @@ test: needs
 # CASES=1000000 makes the large file of the pages' benchmark that large.
 bench:
 	RESETDESK_CASES=$(CASES) $(GO) test -timeout 60m -run '^$$' -bench . -benchmem ./...
+
+# Reads one mailbox with resetdesk and with what people would use instead, in turns
+# (Debian: isync getmail6 fetchmail python3). On a quiet machine: minutes.
+MAILS ?= 10000
+compare: needs
+	$(GO) run ./cmd/resetdesk/speed -mails $(MAILS)
+	$(GO) run ./cmd/resetdesk/speed -mails $(MAILS) -rtt 20ms -mbit 200 -slow=false
+	$(GO) run ./cmd/resetdesk/speed -mails $(MAILS) -cold -slow=false
 
 lint:
 	$(GO) vet ./...

@@ -194,11 +194,17 @@ func (d *Dovecot) DeliverTo(folder string, mails ...[]byte) (err error) {
 
 // RebuildIndex drops what the server knows about the INBOX beside the mails themselves, so that UIDVALIDITY changes and
 // UIDs are given anew. Open connections to the folder end.
-func (d *Dovecot) RebuildIndex() error {
+func (d *Dovecot) RebuildIndex() error { return d.without("dovecot-uidlist*", "dovecot.index*") }
+
+// DropCache drops what the server remembers of the INBOX, as on the day of its first start; UIDs stay. Open connections
+// to the folder end.
+func (d *Dovecot) DropCache() error { return d.without("dovecot.index*") }
+
+func (d *Dovecot) without(patterns ...string) error {
 	if err := d.Stop(); err != nil {
 		return err
 	}
-	for _, pattern := range []string{"dovecot-uidlist*", "dovecot.index*"} {
+	for _, pattern := range patterns {
 		files, err := filepath.Glob(filepath.Join(d.MailDir, pattern))
 		if err != nil {
 			return err
