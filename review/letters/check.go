@@ -3,6 +3,7 @@ package letters
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -140,12 +141,21 @@ func fit(subject, text string, w Words) error {
 	return nil
 }
 
+// factPattern is a line of facts: what comes before the two spaces names it. The
+// lines below an item of a list are indented by three.
+var factPattern = regexp.MustCompile(`^  \S+( \S+)*  +\S`)
+
 // tidy is what sample data must come out as, too: at other times names of accounts
 // and users can be anything.
 func tidy(subject, text string, w Words) error {
 	for _, own := range []string{w.Link, w.Panel} {
 		if own != "" {
 			text = strings.ReplaceAll(text, own, "")
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "   ") && !factPattern.MatchString(line) {
+			return fmt.Errorf("two spaces are missing between name and value in %q", strings.TrimSpace(line))
 		}
 	}
 	switch {

@@ -55,6 +55,7 @@ func TestOwnLettersRefused(t *testing.T) {
 		"another link":           {replace("We never ask", "See https://evil.example/login. We never ask"), "neither {{.Link}} nor {{.Panel}}"},
 		"no end":                 {replace("Opening the page", `{{range 1000000000}}xxxxxxxxxxxxxxxxxxxxxxx{{end}}`), "more than 64 KiB"},
 		"an invisible character": {replace("Opening the page", "Opening\u202e the page"), "invisible"},
+		"a fact without its gap": {replace("  Answer by   {{", "  Answer by {{"), "two spaces are missing"},
 		"another charset":        {func(s string) string { return s + "\xff" }, "not UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,11 +105,12 @@ func wrap(text string) string {
 }
 
 // breakable parts a line where it may be broken: at plain spaces (not at
-// U+00A0, as before a French colon), and not within a telephone number.
+// U+00A0, as before a French colon), not within a telephone number, and not before
+// an address of the web: what stands on a line of its own becomes a link.
 func breakable(line string) []string {
 	var words []string
 	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ' ' }) {
-		if n := len(words); n > 0 && digit(word[0]) && digit(words[n-1][len(words[n-1])-1]) {
+		if n := len(words); n > 0 && (strings.HasPrefix(word, "http") || digit(word[0]) && digit(words[n-1][len(words[n-1])-1])) {
 			words[n-1] += " " + word
 			continue
 		}
