@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
+	"github.com/resetdesk/resetdesk/mailbox/sender"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -42,9 +44,18 @@ func (d *Desk) Invite(ctx context.Context, actor, email, name string, role Role)
 	return token, err
 }
 
+// longestName is of a reviewer, in characters.
+const longestName = 80
+
+// checkInvite refuses an address that no letter can go to: what a letter tells of is
+// one transaction with it, so one bad address would stop resets of all reviewers.
 func checkInvite(email, name string, role Role) error {
-	if !strings.Contains(email, "@") || strings.TrimSpace(name) == "" {
-		return invalid("email", "A reviewer needs an e-mail address and a name.")
+	if _, _, err := sender.ParseAddrSpec(signInEmail(email)); err != nil {
+		return invalid("email", "The e-mail address of a reviewer is a plain one, such as ina@example.net.")
+	}
+	odd := strings.IndexFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) >= 0
+	if name = strings.TrimSpace(name); name == "" || odd || utf8.RuneCountInString(name) > longestName {
+		return invalid("name", "A reviewer needs a name of at most 80 characters, without invisible ones.")
 	}
 	return role.valid()
 }

@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -189,5 +190,35 @@ func TestResetNeedsTheLink(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		wantKind(t, "later, without it", h.desk.MayEnroll(ctx, come(h.desk.SignInBySSO(ctx, lena, review.Entry{}))), review.Denied)
+	})
+}
+
+// An address or a name that no letter can carry makes no reviewer: letters to admins
+// are queued with what they tell of, and one that cannot be written would stop all.
+func TestInviteRefusesWhatIsNoAddress(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		for _, email := range []string{"", "@", "x@", "@host.example", "a b@host.example", "x@host.example\r\nBcc: evil@evil.example", "x@host.example, y@evil.example",
+			"<x@host.example>", "Ina <x@host.example>", "x@host.example\x00", "x@y@host.example", strings.Repeat("x", 300) + "@host.example", "x@ho st", "\u202ex@host.example"} {
+			if _, err := h.desk.Invite(ctx, "host", email, "Ina", review.Admin); review.KindOf(err) != review.Invalid {
+				t.Errorf("invited %q: %v", email, err)
+			}
+			id := review.Identity{Issuer: "https://id.example", Subject: email + "x", Email: email, Name: "Ina", Verified: true, Governed: true, Role: review.Admin}
+			if _, err := h.desk.SignInBySSO(ctx, id, review.Entry{}); err == nil {
+				t.Errorf("the provider brought %q", email)
+			}
+		}
+		for _, name := range []string{"", " ", strings.Repeat("x", 200), "Ina\r\nBcc: evil@evil.example", "Ina\u202e", "\x00"} {
+			if _, err := h.desk.Invite(ctx, "host", "ina@host.example", name, review.Admin); review.KindOf(err) != review.Invalid {
+				t.Errorf("invited somebody named %q: %v", name, err)
+			}
+		}
+		if _, err := h.desk.Invite(ctx, "host", "Ina+desk@host.example", "Ina-Maria O’Neill, Dr.", review.Admin); err != nil {
+			t.Error(err)
+		}
+		ina := h.reviewer("lee@host.example", "Lee", review.Admin)
+		if err := h.desk.AskReset(ctx, ina, h.change(ina, h.sam)); err != nil {
+			t.Error(err)
+		}
 	})
 }

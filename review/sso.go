@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/resetdesk/resetdesk/totp"
 )
@@ -129,7 +130,7 @@ func (d *Desk) govern(ctx context.Context, tx *sql.Tx, r Reviewer, role Role, no
 // provision makes a reviewer of an identity whose groups give a role.
 func (d *Desk) provision(ctx context.Context, tx *sql.Tx, id Identity, now time.Time) (Reviewer, error) {
 	email := signInEmail(id.Email)
-	if !id.Governed || !id.Verified || !strings.Contains(email, "@") {
+	if !id.Governed || !id.Verified {
 		return Reviewer{}, errUnknown
 	}
 	var taken bool
@@ -139,9 +140,12 @@ func (d *Desk) provision(ctx context.Context, tx *sql.Tx, id Identity, now time.
 	if taken {
 		return Reviewer{}, errHasEmail
 	}
-	name := clip(oneLine(id.Name), 80)
+	name := clip(visibleName(id.Name), longestName)
 	if name == "" {
 		name, _, _ = strings.Cut(email, "@")
+	}
+	if err := checkInvite(email, name, id.Role); err != nil {
+		return Reviewer{}, err
 	}
 	n, err := addReviewer(ctx, tx, email, name, id.Role, now)
 	if err != nil {
@@ -250,4 +254,15 @@ func (d *Desk) MayEnroll(ctx context.Context, s Session) error {
 		err = errResetNeedsLink
 	}
 	return err
+}
+
+// visibleName is a name as the provider has it, on one line and without invisible
+// characters.
+func visibleName(name string) string {
+	return oneLine(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, name))
 }

@@ -65,7 +65,7 @@ func (h *house) plant() (*browser, review.Reviewer, string) {
 
 	rita, r := h.signIn("rita", review.Admin)
 	for _, name := range []string{"ina", "sam"} {
-		token, err := h.desk.Invite(ctx, "host", name+"@host.example", name+planted, review.Admin)
+		token, err := h.desk.Invite(ctx, "host", name+"@host.example", name+strings.TrimSuffix(planted, "\u202e"), review.Admin)
 		must(err)
 		who, err := h.desk.AcceptInvitation(ctx, token, password)
 		must(err)
