@@ -1716,7 +1716,8 @@ WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (
         AND NOT EXISTS (SELECT 1 FROM credential WHERE user_id = u.id AND state = 'active'))
 BEGIN SELECT RAISE(ABORT, 'a letter to a user tells of an event, or reminds who has yet to enroll'); END;
 
--- Admins are told of every reset of a reviewer, and so is the reviewer. A reviewer
+-- Admins are told of every reset of a reviewer, and so is the reviewer. Admins
+-- get signed heads of the audit as well. A reviewer
 -- who wants to see a letter as it arrives sends it to the own address, and nobody else's.
 CREATE UNIQUE INDEX letter_of_reviewer ON letter (reviewer_id, topic) WHERE reviewer_id IS NOT NULL;
 
@@ -1726,8 +1727,9 @@ WHEN NEW.reviewer_id IS NOT NULL AND NOT EXISTS (
     WHERE NEW.topic = 'audit:' || e.seq AND e.seq = CAST(substr(NEW.topic, 7) AS INTEGER)
         AND (NEW.kind = 'staff' AND e.action IN ('reviewer.reset_asked', 'reviewer.reset', 'reviewer.recovered')
                 AND (r.role = 'admin' OR e.object = 'reviewer:' || r.id)
+            OR NEW.kind = 'staff' AND e.action = 'audit.head_mailed' AND r.role = 'admin'
             OR NEW.kind = 'test' AND e.action = 'letter.tested' AND e.actor = 'reviewer:' || r.id AND e.object = e.actor))
-BEGIN SELECT RAISE(ABORT, 'a letter to a reviewer tells admins, or the one concerned, of a reset, or was asked for by the reviewer'); END;
+BEGIN SELECT RAISE(ABORT, 'a letter to a reviewer tells admins, or the one concerned, of a reset, has a head for admins, or was asked for by the reviewer'); END;
 
 CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
 WHEN NEW.id <> OLD.id OR NEW.case_id IS NOT OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round

@@ -63,6 +63,7 @@ type Config struct {
 	KeepBodies, KeepParked time.Duration
 	TOTP                   totp.Policy
 	AuditKey               *chain.Key // signs heads of the audit; nil: nothing is signed
+	HeadsByMail            bool       // every admin gets a signed head a day
 	Passwords              Argon2     // of reviewers
 	// OnlySSO lets nobody in by a password or a passkey. They stay second factors,
 	// and sessions that began otherwise end.
@@ -197,7 +198,7 @@ func (d *Desk) Run(ctx context.Context) error {
 		d.repeat(ctx, "the clock pauses", d.clock, func() error {
 			err := d.Tick(ctx)
 			if time.Since(purged) > time.Hour && ctx.Err() == nil {
-				err = errors.Join(err, d.purge(ctx), d.forgetAnswers(ctx))
+				err = errors.Join(err, d.purge(ctx), d.forgetAnswers(ctx), d.mailHead(ctx))
 				purged = time.Now()
 			}
 			return err

@@ -33,6 +33,9 @@ func (d *Desk) Pragmas(ctx context.Context, name string) (writer, reader string,
 	return writer, reader, err
 }
 
+// MailHead mails the head of the day, as Run does every hour.
+func (d *Desk) MailHead(ctx context.Context) error { return d.mailHead(ctx) }
+
 // Purge forgets what is due, as Run does every hour.
 func (d *Desk) Purge(ctx context.Context) error { return d.purge(ctx) }
 

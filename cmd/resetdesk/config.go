@@ -68,8 +68,9 @@ type KeysConfig struct {
 
 // AuditConfig is [audit].
 type AuditConfig struct {
-	KeyFile   string `toml:"key_file"`   // signs heads of the audit; nothing is signed without it
-	HeadsFile string `toml:"heads_file"` // serve appends signed heads; "" for nowhere
+	KeyFile   string `toml:"key_file"`      // signs heads of the audit; nothing is signed without it
+	HeadsFile string `toml:"heads_file"`    // serve appends signed heads; "" for nowhere
+	HeadsMail bool   `toml:"heads_by_mail"` // every admin gets one a day
 }
 
 // MailboxConfig is [mailbox].

@@ -96,6 +96,7 @@ file = "resetdesk.keys"                # keep a copy of it apart from the databa
 [audit]
 key_file = "audit.key"                 # signs what the audit is at a moment: its heads
 heads_file = "audit.heads"             # where serve appends one a day and after every reset; best on another machine
+# heads_by_mail = false                # true: every admin gets one a day by mail, which is another machine as well
 
 [mailbox]                              # only read: no mail is changed or marked
 host = IMAP

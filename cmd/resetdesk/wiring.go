@@ -49,7 +49,7 @@ func reviewConfig(cfg Config, log *slog.Logger, lettersReady, hooksReady func())
 	}
 	rc = review.Config{
 		Letters:  letters,
-		AuditKey: auditKey, Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
+		AuditKey: auditKey, HeadsByMail: cfg.Audit.HeadsMail, Path: cfg.Database.Path, Keys: keys, Log: log, Policy: cfg.Policy.Review(), Brand: cfg.Server.Brand, Phone: cfg.Server.Phone,
 		BaseURL: cfg.Server.BaseURL, Panel: cfg.Server.Panel, From: cfg.SMTP.Sender, Addresses: cfg.addresses(),
 		MailRules: cfg.Mailbox.rules(), Mailboxes: map[string]review.MailRules{},
 		BounceAddress: cfg.SMTP.BounceAddress, Budget: review.Budget{Account: cfg.SMTP.AccountBudget, Hour: cfg.SMTP.Budget}, Signature: signature,

@@ -121,6 +121,19 @@ func TestSignedHeads(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	quoted := "> " + strings.ReplaceAll(strings.TrimSuffix(string(signed), "\n"), "\n", "\r\n> ")
+	for _, mail := range []string{"Subject: head\n\nThis is what the audit was:\n\n" + string(signed) + "\nYou get this mail every day.\n", "On Monday you wrote:\r\n" + quoted + "\r\nthank you\r\n"} {
+		heads := chain.Split([]byte(mail))
+		if len(heads) != 1 {
+			t.Fatalf("%d heads in %q", len(heads), mail)
+		}
+		if got, err := chain.Open(heads[0], k.Public()); err != nil || got != head {
+			t.Errorf("in a mail: %+v, %v", got, err)
+		}
+	}
+	if heads := chain.Split([]byte("no head\n")); len(heads) != 1 {
+		t.Errorf("a file without a head is taken for an empty one: %q", heads)
+	}
 	for _, bad := range []string{"", "x", "PRIVATE+KEY+x\n", strings.Repeat("a\n", 9)} {
 		if _, err := chain.ParseKey([]byte(bad)); err == nil {
 			t.Errorf("%q is a key", bad)

@@ -136,26 +136,46 @@ func open(signed []byte, public string) (*note.Note, string, error) {
 	return n, v.Name(), nil
 }
 
+// headLines are the lines of a head before its signatures, the empty one included.
+const headLines = 6
+
 // Split takes a file of heads apart, one after the other as they were appended.
-// It does not check them.
+// What stands around them is passed over, and so are the marks of a quotation: the
+// file may be the text of a mail. It checks nothing.
 func Split(file []byte) [][]byte {
 	var heads [][]byte
 	var head []byte
 	signed := false
 	for line := range bytes.Lines(bytes.ReplaceAll(file, []byte("\r\n"), []byte("\n"))) {
+		line = bytes.TrimLeft(line, "> \t")
+		if len(line) == 0 || line[0] == '\n' {
+			line = []byte("\n")
+		}
 		if signed && !bytes.HasPrefix(line, []byte("— ")) {
 			heads, head, signed = append(heads, head), nil, false
 		}
 		if head == nil && len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
+		if bytes.HasPrefix(line, []byte("— ")) && !signed {
+			head = lastLines(head, headLines)
+		}
 		head = append(head, line...)
 		signed = signed || bytes.HasPrefix(line, []byte("— "))
 	}
-	if len(head) > 0 {
+	if signed || len(heads) == 0 && len(head) > 0 { // what has no signature is a head at most if nothing else is
 		heads = append(heads, head)
 	}
 	return heads
+}
+
+// lastLines returns the end of a text that ends with a line.
+func lastLines(text []byte, n int) []byte {
+	at := len(text)
+	for ; n > 0 && at > 0; n-- {
+		at = bytes.LastIndexByte(text[:at-1], '\n') + 1
+	}
+	return text[at:]
 }
 
 // sumText is a statement about bytes elsewhere.

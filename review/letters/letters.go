@@ -210,6 +210,13 @@ func (l *Set) Write(locale, kind string, w Words) (subject, text, broken string,
 	return subject, text, broken, nil
 }
 
+// Head is the letter to admins with a signed head of the audit. The head stands at
+// its end as it was signed, no line of it broken.
+func Head(w Words, signed string) (subject, text string, err error) {
+	subject, text, err = execute(staff, "head", w)
+	return subject, text + "\n" + signed, err
+}
+
 // Own are the languages that have a file of the operator's.
 func (l *Set) Own() []string { return slices.Sorted(maps.Keys(l.own)) }
 
