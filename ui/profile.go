@@ -37,6 +37,7 @@ type profilePage struct {
 	Person  review.Person
 	Key     review.Passkey // of a form
 	Typed   string
+	Made    string // a passkey that the browser made and the desk may still take
 	Refused *review.Error
 }
 
@@ -182,7 +183,11 @@ func (s *site) addPasskey(w http.ResponseWriter, r *http.Request, who review.Ses
 		return s.back(w, r, "/profile", "The passkey is added.")
 	}
 	return refusedForm(w, err, func(status int, refused *review.Error) error {
-		return s.renderProfile(w, r, who, status, "Add a passkey", profilePage{Form: "newkey", Typed: f.Get("name"), Refused: refused})
+		p := profilePage{Form: "newkey", Typed: f.Get("name"), Refused: refused}
+		if refused.Field == "code" || refused.Field == "name" { // or the device would keep one that nobody knows
+			p.Made = f.Get("answer")
+		}
+		return s.renderProfile(w, r, who, status, "Add a passkey", p)
 	})
 }
 

@@ -14,7 +14,7 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "demo",
 		Short:   "Play the whole story in a browser: everything embedded, nothing to configure",
-		Example: "  resetdesk demo\n  resetdesk demo -listen 127.0.0.1:9000 -wait 5s",
+		Example: "  resetdesk demo\n  resetdesk demo -listen 127.0.0.1:9000 -wait 5s\n  resetdesk demo -listen localhost:9000   with passkeys, which need a name",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Out, o.Log = c.OutOrStdout(), slog.New(slog.DiscardHandler)

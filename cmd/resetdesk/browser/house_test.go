@@ -55,18 +55,18 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var address = regexp.MustCompile(`http://(?:127\.0\.0\.1|localhost):\d+`)
 
 // openHouse starts a demo and ends it with the test, by Ctrl-C, after which it
 // must be gone at once and without complaint.
-func openHouse(t *testing.T) house {
+func openHouse(t *testing.T, host string) house {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatalf("build the program: %v", err)
 	}
 	out := &screen{}
-	program := exec.Command(path, "demo", "-listen", "127.0.0.1:0", "-wait", "2s")
+	program := exec.Command(path, "demo", "-listen", host+":0", "-wait", "2s")
 	program.Stdout, program.Stderr = out, out
 	if err := program.Start(); err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ func (s *story) answer(role, language, to, subject, answer string) *tab {
 // wrote is kept, his code is not.
 func (s *story) approvePlainly() {
 	d := s.first.follow(link("Desk").within("main"))
+	d.hides("passkey", "Caps lock")
 	s.work(d, "sam", "sam@hosting.example", "sam signs second").hides("Quarantine").look("queue-plain")
 	d.press(link("On hold")).shows("A-3003")
 	s.caseOf(d, "Needs review", "A-2002").shows("Authenticated", "sanne").look("case-plain")

@@ -26,8 +26,14 @@ type visitor struct {
 // enter opens a house and a browser for a test.
 func enter(t *testing.T, script bool) *visitor {
 	t.Helper()
+	return enterAt(t, script, "127.0.0.1")
+}
+
+// enterAt does so where the pages have another host.
+func enterAt(t *testing.T, script bool, host string) *visitor {
+	t.Helper()
 	browser := startChromium(t)
-	h := openHouse(t)
+	h := openHouse(t, host)
 	v := &visitor{house: h, test: t, t: t, browser: browser, watch: newWatch(h), used: map[string]bool{}, script: script}
 	v.phone = v.openTab()
 	return v

@@ -33,7 +33,8 @@ import (
 type Options struct {
 	// Listen is the loopback host:port of the first page; the panel and the desk
 	// take the two ports behind it, or free ones. Default 127.0.0.1:8080, or a
-	// free port when that one is taken.
+	// free port when that one is taken. With localhost as its host the addresses have
+	// that name, which passkeys need.
 	Listen string
 	// Dir keeps the database and its keys, and must not hold a database yet.
 	// Default: a temporary directory that is removed at the end.
@@ -129,7 +130,7 @@ func (s *stage) listen() error {
 		return fmt.Errorf("listen: %q is not like 127.0.0.1:8080", s.Listen)
 	}
 	if host == "localhost" || host == "" {
-		host = "127.0.0.1"
+		s.name, host = host, "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.IsLoopback() {

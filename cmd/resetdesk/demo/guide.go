@@ -17,7 +17,7 @@ func (s *stage) guidePages() http.Handler {
 	mux.HandleFunc("POST /phone/{id}/scan", s.scan)
 	mux.HandleFunc("POST /phone/{id}/lose", s.lose)
 	mux.HandleFunc("GET /static/{file}", s.static)
-	return harden(s.guideLine.Addr().String(), mux)
+	return harden(s.host(s.guideLine), mux)
 }
 
 type guidePage struct {

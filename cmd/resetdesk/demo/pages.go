@@ -119,7 +119,7 @@ func (s *stage) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	if name == "desk.css" || name == "icon.svg" {
 		inner := r.Clone(r.Context())
-		inner.URL.Path, inner.Host = "/static/"+name, s.deskLine.Addr().String()
+		inner.URL.Path, inner.Host = "/static/"+name, s.host(s.deskLine)
 		s.deskPages.ServeHTTP(w, inner)
 		return
 	}

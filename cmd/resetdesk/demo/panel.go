@@ -39,7 +39,7 @@ func (s *stage) panelPages() http.Handler {
 	mux.HandleFunc("GET /static/{file}", s.static)
 	mux.HandleFunc(factorPath, s.enter)
 	mux.HandleFunc(factorPath+"/", s.enter)
-	return harden(s.panelLine.Addr().String(), mux)
+	return harden(s.host(s.panelLine), mux)
 }
 
 // enter lets through to the pages of the second factor, and shows the way to those

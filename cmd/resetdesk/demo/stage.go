@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ const (
 // A stage is the running demo.
 type stage struct {
 	Options
+	name                           string // in place of the digits of the listeners
 	guideLine, panelLine, deskLine net.Listener
 	ends                           []func() error
 
@@ -217,9 +219,17 @@ func (s *stage) connections() []ui.Connection {
 	}
 }
 
-func (s *stage) guideURL() string { return "http://" + s.guideLine.Addr().String() }
-func (s *stage) panelURL() string { return "http://" + s.panelLine.Addr().String() }
-func (s *stage) deskURL() string  { return "http://" + s.deskLine.Addr().String() }
+// host is where a listener is, with a name if one was asked for.
+func (s *stage) host(l net.Listener) string {
+	host, port := hostPort(l.Addr().String())
+	return net.JoinHostPort(cmp.Or(s.name, host), strconv.Itoa(port))
+}
+
+func (s *stage) url(l net.Listener) string { return "http://" + s.host(l) }
+
+func (s *stage) guideURL() string { return s.url(s.guideLine) }
+func (s *stage) panelURL() string { return s.url(s.panelLine) }
+func (s *stage) deskURL() string  { return s.url(s.deskLine) }
 
 // banner is what stands on top of every page.
 func (s *stage) banner() string {
