@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -149,4 +150,28 @@ func TestLiveNews(t *testing.T) {
 		t.Errorf("the title is %q", title)
 	}
 	desk.look("queue-news").press(link("show")).shows("A-2002")
+	s.times(desk)
+}
+
+// times looks at the same event from Tokyo, in the time of there and in UTC.
+func (s *story) times(desk *tab) {
+	desk.run("travel", emulation.SetTimezoneOverride("Asia/Tokyo"))
+	read := func() (when time.Time, text, title string) {
+		var all []string
+		desk.visit(s.desk+"/audit").evaluate(`((t) => [t.dateTime, t.textContent, t.title])(document.querySelector(".audit time"))`, &all)
+		when, err := time.Parse(time.RFC3339, all[0])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return when.UTC(), all[1], all[2]
+	}
+	const form = "2 Jan 2006, 15:04"
+	when, text, title := read()
+	if want := when.Add(9 * time.Hour).Format(form); text != want || !strings.Contains(title, when.Format("15:04:05 UTC")) || !strings.Contains(title, "GMT+9") {
+		s.t.Errorf("in Tokyo %q, titled %q, want %q", text, title, want)
+	}
+	desk.visit(s.desk + "/profile").choose(thing{`//input[@name="times" and @value="utc"]`, "UTC"}).press(button("Keep")).shows("Kept.")
+	if when, text, _ := read(); text != when.Format(form+" UTC") {
+		s.t.Errorf("in UTC %q", text)
+	}
 }
