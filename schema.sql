@@ -1236,7 +1236,8 @@ WHEN EXISTS (SELECT 1 FROM hand_request WHERE id = NEW.id)
     OR NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
         WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL AND s.expires_at > NEW.at
             AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
-            AND (r.email = NEW.person OR r.email LIKE replace(NEW.person, '@', '+%@'))
+            AND (r.email = NEW.person
+                OR r.email LIKE replace(replace(replace(replace(NEW.person, '!', '!!'), '_', '!_'), '%', '!%'), '@', '+%@') ESCAPE '!')
             AND NOT EXISTS (SELECT 1 FROM reset_case k LEFT JOIN address d ON d.account_id = k.account_id
                 WHERE k.id = NEW.case_id AND (d.lookup IN (r.email, NEW.person) OR k.requester IN (r.email, NEW.person))))
 BEGIN SELECT RAISE(ABORT, 'by hand an entitled reviewer opens a case, for others, and it is recorded'); END;
@@ -1523,10 +1524,12 @@ WHEN NOT EXISTS (SELECT 1 FROM session s JOIN reviewer r ON r.id = s.reviewer_id
         WHERE s.hash = NEW.session AND s.reviewer_id = NEW.reviewer_id AND s.ended_at IS NULL
             AND s.expires_at > NEW.decided_at AND s.step_up_at = NEW.step_up_at AND s.factor_at > 0
             AND r.disabled_at IS NULL AND r.role IN ('reviewer', 'lead', 'admin')
-            AND (r.email = NEW.person OR r.email LIKE replace(NEW.person, '@', '+%@'))
+            AND (r.email = NEW.person
+                OR r.email LIKE replace(replace(replace(replace(NEW.person, '!', '!!'), '_', '!_'), '%', '!%'), '@', '+%@') ESCAPE '!')
             AND NOT EXISTS (SELECT 1 FROM reset_case k LEFT JOIN address d ON d.account_id = k.account_id
                 WHERE k.id = NEW.case_id AND (NEW.person IN (d.lookup, k.requester)
-                    OR d.lookup LIKE replace(NEW.person, '@', '+%@') OR k.requester LIKE replace(NEW.person, '@', '+%@'))))
+                    OR d.lookup LIKE replace(replace(replace(replace(NEW.person, '!', '!!'), '_', '!_'), '%', '!%'), '@', '+%@') ESCAPE '!'
+                    OR k.requester LIKE replace(replace(replace(replace(NEW.person, '!', '!!'), '_', '!_'), '%', '!%'), '@', '+%@') ESCAPE '!')))
     OR NOT EXISTS (SELECT 1 FROM audit a JOIN reset_case c ON c.number = a.object
         WHERE a.seq = NEW.audit_seq AND a.action = 'case.approved' AND c.id = NEW.case_id
             AND a.actor = 'reviewer:' || NEW.reviewer_id)

@@ -93,8 +93,8 @@ func openOffice(b *testing.B, cases int) *office {
 		file.Size()>>20, time.Since(begun).Round(time.Second))
 	o := &office{token: "a token of the benchmark", client: &http.Client{}, pages: map[string][]string{}}
 	hash, now := sha256.Sum256([]byte(o.token)), time.Now()
-	if _, err := h.sql().Exec(`INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, ip, agent)
-		SELECT $1, id, $2, $2, $3, '', '' FROM reviewer WHERE email = 'rita@host.example'`, hash[:], now.UnixMicro(), now.Add(time.Hour*8).UnixMicro()); err != nil {
+	if _, err := h.sql().Exec(`INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, factor_at, ip, agent)
+		SELECT $1, id, $2, $2, $3, $2, '', '' FROM reviewer WHERE email = 'rita@host.example'`, hash[:], now.UnixMicro(), now.Add(time.Hour*8).UnixMicro()); err != nil {
 		b.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(nil)

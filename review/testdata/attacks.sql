@@ -1819,6 +1819,10 @@ DELETE FROM webhook_delivery;
 --! CHECK
 {{vote "yes" "reviewer=5" "person='sam+2@host.example'"}}
 
+-- 4: a second person by a letter of an address that stands for any
+--! nobody of the account
+{{vote "yes" "reviewer=5" "person='s_m@host.example'"}}
+
 -- 4: two votes of one person through two reviewers
 --! one vote that counts
 {{vote "yes"}}
