@@ -15,7 +15,7 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// session is one signed-in IMAP connection. Its commands are CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE, EXAMINE, UID
+// session is one signed-in IMAP connection. Its commands are CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE, LIST, EXAMINE, UID
 // SEARCH, UID FETCH, NOOP, IDLE and LOGOUT, one at a time; nothing in it can change a mailbox.
 //
 // The library beneath has neither deadlines nor contexts: every command is announced to the guard first, and closing

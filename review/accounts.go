@@ -34,22 +34,27 @@ func (d *Desk) Import(ctx context.Context, rows []AccountRow, source string, for
 
 func (d *Desk) importAll(ctx context.Context, actor string, rows []AccountRow, source string, force, dryRun bool) (ImportReport, error) {
 	var report ImportReport
-	err := d.update(ctx, "import accounts", func(tx *sql.Tx) error {
-		i := importer{ctx: ctx, tx: tx, actor: actor, source: source, at: time.Now(), report: ImportReport{DryRun: dryRun}}
-		if err := i.run(rows, force); err != nil {
-			return err
-		}
-		report = i.report
-		if dryRun {
+	err := d.update(ctx, "import accounts", func(tx *sql.Tx) (err error) {
+		report, err = importRows(ctx, tx, actor, rows, source, force, dryRun)
+		if err == nil && dryRun {
 			return errDryRun
 		}
-		_, err := record(ctx, tx, i.at, actor, "accounts.imported", source, report)
 		return err
 	})
 	if errors.Is(err, errDryRun) {
 		err = nil
 	}
 	return report, err
+}
+
+// importRows imports inside of tx; a dry run leaves it to the caller to roll back.
+func importRows(ctx context.Context, tx *sql.Tx, actor string, rows []AccountRow, source string, force, dryRun bool) (ImportReport, error) {
+	i := importer{ctx: ctx, tx: tx, actor: actor, source: source, at: time.Now(), report: ImportReport{DryRun: dryRun}}
+	if err := i.run(rows, force); err != nil || dryRun {
+		return i.report, err
+	}
+	_, err := record(ctx, tx, i.at, actor, "accounts.imported", source, i.report)
+	return i.report, err
 }
 
 // errDryRun rolls back what was only tried.

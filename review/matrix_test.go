@@ -199,6 +199,18 @@ func deskMethods(number string) map[string]deskMethod {
 			return d.EndSession(ctx, s, 77, "x")
 		}),
 		"EndSessions": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error { return d.EndSessions(ctx, s, 77) }),
+		"Setup": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			_, err := d.Setup(ctx, s)
+			return err
+		}),
+		"TryImport": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			_, err := d.TryImport(ctx, s, nil)
+			return err
+		}),
+		"ImportTried": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
+			_, err := d.ImportTried(ctx, s, "x", nil, review.ImportReport{})
+			return err
+		}),
 		"CreateAPIKey": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			_, _, err := d.CreateAPIKey(ctx, s, "x", review.APIKey{})
 			return err

@@ -137,3 +137,34 @@ func readEffects(ctx context.Context, tx *sql.Tx, after time.Time) (effects, err
 
 // PolicyName is the preset.
 func (d *Desk) PolicyName() string { return d.cfg.Policy.Name }
+
+// A Preset is a policy to choose, in sentences.
+type Preset struct {
+	Name string
+	For  string // whom it suits
+	Says []string
+	On   bool // the desk decides by it, whatever single numbers were set
+}
+
+// Presets are the policies to choose from.
+func (d *Desk) Presets() []Preset {
+	var all []Preset
+	for _, p := range []struct {
+		policy Policy
+		fit    string
+	}{
+		{Balanced, "For most teams: an ordinary case takes hours."},
+		{Cautious, "For accounts that are worth an effort to thieves: everything takes two people and at least a day."},
+		{SmallTeam, "For one person on duty: waiting takes the place of the second pair of eyes."},
+	} {
+		said := Preset{Name: p.policy.Name, For: p.fit, On: p.policy.Name == d.cfg.Policy.Name}
+		for _, t := range []struct {
+			risk string
+			Tier
+		}{{"low", p.policy.Low}, {"medium", p.policy.Medium}, {"high", p.policy.High}} {
+			said.Says = append(said.Says, fmt.Sprintf("At %s risk: %s, and %s.", t.risk, counted(t.Approvals, "approval"), waiting(t.Wait)))
+		}
+		all = append(all, said)
+	}
+	return all
+}

@@ -14,14 +14,23 @@ import (
 // server. Test tries it anew, beside the one at work, and says what it found.
 type Connection struct {
 	Name, Where string
-	Test        func(ctx context.Context) (found string, err error)
+	Sends       bool   // the mail server
+	Settings    string // what the configuration says of it, without secrets; "" if there is nothing to show
+	Test        func(ctx context.Context) (Found, error)
+}
+
+// Found is what a test of a connection found, for people.
+type Found struct {
+	Words string   // in a sentence
+	Lines []string // in detail
+	Paste string   // what the configuration could say instead; "" if there is nothing to say
 }
 
 // A tried is the last test of a connection.
 type tried struct {
-	At    time.Time
-	OK    bool
-	Words string
+	At time.Time
+	OK bool
+	Found
 }
 
 // trials are the last tests, and the limit of how often they are made: servers
@@ -76,12 +85,18 @@ func (s *site) showConnections(w http.ResponseWriter, r *http.Request, _ review.
 	if p.Webhooks, err = s.Desk.Webhooks(r.Context()); err != nil {
 		return err
 	}
-	s.trials.Lock()
-	for i, c := range s.Connections {
-		p.Connections = append(p.Connections, shownConnection{c, i, s.trials.last[i]})
-	}
-	s.trials.Unlock()
+	p.Connections = s.shownConnections()
 	return s.render(w, r, http.StatusOK, "connections", view{Title: "Connections", Body: p})
+}
+
+// shownConnections are the connections with their last tests.
+func (s *site) shownConnections() (all []shownConnection) {
+	s.trials.Lock()
+	defer s.trials.Unlock()
+	for i, c := range s.Connections {
+		all = append(all, shownConnection{c, i, s.trials.last[i]})
+	}
+	return all
 }
 
 func number(r *http.Request, name string) (int64, error) {
@@ -98,6 +113,9 @@ func (s *site) tryConnection(w http.ResponseWriter, r *http.Request, _ review.Se
 	if err != nil || n >= int64(len(s.Connections)) {
 		return errNoPage
 	}
+	if err := readForm(r); err != nil {
+		return err
+	}
 	i := int(n)
 	if err := s.trials.begin(i); err != nil {
 		return err
@@ -106,11 +124,11 @@ func (s *site) tryConnection(w http.ResponseWriter, r *http.Request, _ review.Se
 	defer stop()
 	result := tried{OK: true}
 	defer func() { s.trials.end(i, result) }()
-	if result.Words, err = s.Connections[i].Test(ctx); err != nil {
+	if result.Found, err = s.Connections[i].Test(ctx); err != nil {
 		result.OK, result.Words = false, err.Error()
 	}
 	result.At = time.Now()
-	http.Redirect(w, r, "/settings/connections", http.StatusSeeOther)
+	http.Redirect(w, r, setupOr(r, "/settings/connections"), http.StatusSeeOther)
 	return nil
 }
 

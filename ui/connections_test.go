@@ -16,8 +16,8 @@ func TestConnectionsPage(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		tries := 0
 		pages, err := ui.New(ui.Config{Desk: h.desk, BaseURL: base, Brand: "Example", Connections: []ui.Connection{
-			{Name: "Mailbox a", Where: "imap.example:993", Test: func(context.Context) (string, error) { tries++; return "signed in", nil }},
-			{Name: "Outgoing mail", Where: "smtp.example:465", Test: func(context.Context) (string, error) { return "", errors.New("535 <b>no</b>") }}},
+			{Name: "Mailbox a", Where: "imap.example:993", Test: func(context.Context) (ui.Found, error) { tries++; return ui.Found{Words: "signed in"}, nil }},
+			{Name: "Outgoing mail", Where: "smtp.example:465", Test: func(context.Context) (ui.Found, error) { return ui.Found{}, errors.New("535 <b>no</b>") }}},
 			Source: func(key string) string { return map[string]string{"policy.hold": "resetdesk.toml, line 7"}[key] }})
 		if err != nil {
 			t.Fatal(err)

@@ -72,10 +72,15 @@ func (s *site) sameOrigin(next http.Handler) http.Handler {
 	}))
 }
 
-// limited caps the body of every request.
+// limited caps the body of every request. One page takes a file, and reads it only
+// from those who may send one.
 func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+		most := int64(bodyLimit)
+		if r.URL.Path == uploadPath {
+			most += uploadLimit
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		next.ServeHTTP(w, r)
 	})
 }

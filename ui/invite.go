@@ -66,8 +66,18 @@ func (s *site) inviteEnrollment(w http.ResponseWriter, r *http.Request, _ review
 	if err != nil {
 		return err
 	}
+	done := "/sign-in"
+	if who.Role == review.Admin { // the first run goes on
+		empty, err := s.Desk.Empty(r.Context())
+		if err != nil {
+			return err
+		}
+		if empty {
+			done += "?next=/setup"
+		}
+	}
 	pages, err := panel.New(panel.Config{
-		Book: s.Desk.Book(), Path: "/invite/" + token + "/enroll", Done: "/sign-in", AlwaysOn: true,
+		Book: s.Desk.Book(), Path: "/invite/" + token + "/enroll", Done: done, AlwaysOn: true,
 		Identify: func(*http.Request) (panel.User, bool) {
 			return panel.User{ID: who.Holder, Account: who.Email, Locale: "en"}, true
 		},

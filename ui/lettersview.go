@@ -37,7 +37,7 @@ func (s *site) sendTest(w http.ResponseWriter, r *http.Request, who review.Sessi
 		return err
 	}
 	s.say(w, "The letter is on its way to "+who.Reviewer.Email+".")
-	http.Redirect(w, r, "/settings/letters?in="+in, http.StatusSeeOther)
+	http.Redirect(w, r, setupOr(r, "/settings/letters?in="+in), http.StatusSeeOther)
 	return nil
 }
 

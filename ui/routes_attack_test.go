@@ -200,7 +200,8 @@ func TestNoRouteTakesABomb(t *testing.T) {
 					q.Header.Set("Content-Type", b.kind)
 				}
 				a := rita.do(q)
-				if (b.what == "large" || b.what == "many") && a.status != http.StatusRequestEntityTooLarge {
+				file := x.route == "POST /setup/accounts" // it reads nothing but a multipart form: see TestUploadOfBadFiles
+				if (b.what == "large" || b.what == "many") && a.status != http.StatusRequestEntityTooLarge && !(file && a.status == http.StatusBadRequest) {
 					t.Errorf("%s, %s: %d", x.route, b.what, a.status)
 				}
 				if a.status >= 500 {

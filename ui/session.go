@@ -100,7 +100,7 @@ func ourPath(next string) string {
 	plain := strings.IndexFunc(next, func(r rune) bool {
 		return r > unicode.MaxASCII || !(unicode.IsLetter(r) || unicode.IsDigit(r) || r == '/' || r == '-' || r == '_')
 	}) < 0
-	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/profile" || strings.HasPrefix(next, "/settings/")) {
+	if plain && (strings.HasPrefix(next, "/cases/") || strings.HasPrefix(next, "/mails/") || next == "/audit" || next == "/setup" || strings.HasPrefix(next, "/setup/") || next == "/profile" || strings.HasPrefix(next, "/settings/")) {
 		return next
 	}
 	return "/"

@@ -22,6 +22,7 @@ var settings = []setting{
 	{"/settings/reviewers", "Reviewers", "who works here, with which role, factors and sessions; invitations", oversees},
 	{"/settings/connections", "Connections", "mailboxes, the mail server and webhooks: try them, see deliveries, replay", administers},
 	{"/settings/api", "API keys", "which programs of the panel may call the JSON API", administers},
+	{"/setup", "Set up", "the first run, step by step: what is done, what is left, what to write where", administers},
 	{"/profile", "Your profile", "how you sign in, your sessions, colours, times and keys", looks},
 }
 

@@ -29,6 +29,7 @@ type Config struct {
 	// Connections can be tried by an admin. Source says where a key of the
 	// configuration comes from, "" if from its default; nil: that is not known.
 	Connections []Connection
+	Guide       Guide // what the first-run pages give to copy
 	Source      func(key string) string
 	Stop        <-chan struct{} // closed when the server goes down: open pages let go
 	Watched     []string        // mailbox/folder of each that is configured; nil: all that were ever read
@@ -49,6 +50,7 @@ type site struct {
 	book   *books
 	open   streams
 	trials trials
+	parked parkedFile
 }
 
 // New returns the desk's pages, the owner's pages and the reviewers' invitation.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/resetdesk/resetdesk/cmd/resetdesk/firstrun"
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/ui"
@@ -135,7 +136,7 @@ func sweepOnSignal(ctx context.Context, watching []*mailbox.Watcher) {
 func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postman *mailbox.Postman, log *slog.Logger) (func(context.Context) error, error) {
 	pages := ui.Config{Desk: desk, BaseURL: cfg.Server.BaseURL, Brand: cfg.Server.Brand, Log: log,
 		Status: func() []ui.Line { return append(mailLights(watching, postman), letterLights(desk, log)...) }, Trusted: cfg.Server.Trusted, Watched: cfg.folders(),
-		Connections: connections(cfg), Source: func(key string) string { return cfg.Sources[key] }}
+		Connections: connections(cfg), Guide: firstrun.Guide(), Source: func(key string) string { return cfg.Sources[key] }}
 	var err error
 	if pages.SSO, err = cfg.Server.SSO.provider(cfg.Server.BaseURL); err != nil {
 		return nil, err

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/resetdesk/resetdesk/cmd/resetdesk/firstrun"
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
 	"github.com/resetdesk/resetdesk/review"
@@ -189,7 +191,7 @@ func (s *stage) openPages(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.deskPages, err = ui.New(ui.Config{Desk: s.desk, BaseURL: s.deskURL(), Brand: brand, Log: s.Log, Status: s.lights, Banner: s.banner(), Connections: s.connections()})
+	s.deskPages, err = ui.New(ui.Config{Desk: s.desk, BaseURL: s.deskURL(), Brand: brand, Log: s.Log, Status: s.lights, Banner: s.banner(), Connections: s.connections(), Guide: firstrun.Guide()})
 	return err
 }
 
@@ -209,12 +211,12 @@ func (s *stage) lights() []ui.Line {
 // connections are what an admin can try, against the demo's own servers.
 func (s *stage) connections() []ui.Connection {
 	return []ui.Connection{
-		{Name: "Mailbox " + support, Where: s.imap.Addr(), Test: func(ctx context.Context) (string, error) {
-			_, err := mailbox.Peek(ctx, s.watcher.Config, "INBOX", 1, nil)
-			return "signed in, and can read INBOX", err
+		{Name: "Mailbox " + support, Where: s.imap.Addr(), Test: func(ctx context.Context) (ui.Found, error) {
+			names, err := mailbox.Folders(ctx, s.watcher.Config)
+			return ui.Found{Words: "signed in, and can read INBOX", Lines: []string{"Folders there: " + strings.Join(names, ", ")}}, err
 		}},
-		{Name: "Outgoing mail", Where: s.smtp.Addr(), Test: func(ctx context.Context) (string, error) {
-			return "the server answers", mailbox.TrySignIn(ctx, s.postman.Config)
+		{Name: "Outgoing mail", Where: s.smtp.Addr(), Sends: true, Test: func(ctx context.Context) (ui.Found, error) {
+			return ui.Found{Words: "the server answers"}, mailbox.TrySignIn(ctx, s.postman.Config)
 		}},
 	}
 }

@@ -329,3 +329,13 @@ func (s *Subject) untrusting(o order, a sender.Trust) Finding {
 	}
 	return ok("boundary %d, no Authentication-Results is trusted: signatures are checked here", s.Trust.Boundary)
 }
+
+// Suggest reads off the headers of a mailbox's newest mails what stands in them,
+// for people, and which lines of a mailbox section would fit.
+func Suggest(headers [][]byte) (seen []string, settings string) {
+	o := orderOf(headers)
+	if o.mails == 0 {
+		return nil, ""
+	}
+	return o.lines(), lines(o.advice())
+}
