@@ -11,11 +11,14 @@ func Guide() ui.Guide {
 			"The manual, under Sign-in with OAuth, has the four steps. Once mail is there, a test on this page reads off it what Exchange Online writes on top.",
 			Paste: `[mailbox]
 host = "outlook.office365.com"
-user = "support@example.net"           # the primary address of the mailbox
+# The primary address of the mailbox.
+user = "support@example.net"
 auth = "microsoft"
-tenant = "00000000-0000-0000-0000-000000000000"     # Directory (tenant) ID
-client_id = "00000000-0000-0000-0000-000000000000"  # Application (client) ID
-client_secret_file = "mailbox.secret"  # the Value of the client secret
+# The Directory (tenant) ID, and the Application (client) ID.
+tenant = "00000000-0000-0000-0000-000000000000"
+client_id = "00000000-0000-0000-0000-000000000000"
+# This file holds the Value of the client secret.
+client_secret_file = "mailbox.secret"
 folders = ["INBOX", "Junk Email"]
 addresses = ["support@example.net"]
 
@@ -44,14 +47,16 @@ from = "Example Support <support@example.net>"
 			Paste: `[mailbox]
 host = "imap.example.net"
 user = "support@example.net"
-password_file = "mailbox.password"     # alone on one line, mode 0600
+# The password alone on one line; mode 0600.
+password_file = "mailbox.password"
 folders = ["INBOX", "Junk"]
 addresses = ["support@example.net"]
 
 [smtp]
 host = "127.0.0.1"
 port = 25
-security = "plain"                     # towards loopback only
+# Plain towards loopback only.
+security = "plain"
 from = "Example Support <support@example.net>"
 `},
 	}, After: []ui.Snippet{
@@ -78,7 +83,7 @@ journalctl -u resetdesk -f
       - alert: ResetdeskLetters
         expr: resetdesk_postman_alarm > 0 or increase(resetdesk_letters{state="failed"}[1h]) > 0
 `},
-		{Name: "A look at everything", Says: "doctor examines DNS, certificates, mailbox, mail server, clock and disk, and says with each finding what mends it.",
+		{Name: "A look at everything", Says: "doctor examines configuration, keys, database, mailbox, mail server, clock and the domain that letters come from, and says with each finding what mends it.",
 			Paste: "resetdesk doctor -config /etc/resetdesk/resetdesk.toml\n"},
 	}}
 }
