@@ -244,7 +244,7 @@ func TestAddressStep(t *testing.T) {
 			{nil, "without a proxy"},
 			{[]string{"X-Forwarded-For", "203.0.113.9"}, `trusted_proxies = [&#34;192.0.2.7/32&#34;]`},
 			{[]string{"X-Forwarded-Proto", "http"}, "you came by plain http"},
-			{[]string{"X-Forwarded-Proto", "<b>"}, "plain http</dd>"},
+			{[]string{"X-Forwarded-Proto", "<b>"}, "it does not say</dd>"},
 		} {
 			r := rita.request("GET", "/setup/address", nil)
 			for i := 0; i < len(x.header); i += 2 {

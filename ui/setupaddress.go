@@ -35,6 +35,8 @@ func (s *site) seen(r *http.Request) seenAddress {
 		a.Proto = "https"
 	case forwarded == "https" || forwarded == "http":
 		a.Proto = forwarded + ", says the proxy"
+	case s.secure:
+		a.Proto = "plain http on the last stretch; how you came to the proxy it does not say"
 	}
 	a.Points = append(a.Points, addressPoint{OK: true, Says: "The Host of the request is that of base_url. Any other is refused, so links in letters lead here."})
 	switch {
