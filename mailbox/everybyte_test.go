@@ -121,9 +121,12 @@ func (c *struck) Close() error {
 // struckDial is p.dial, with s on the first connection. The lengths of that
 // conversation are in the result.
 func struckDial(p *pipes, s strike) (dial func(context.Context) (net.Conn, error), first func() (in, out int64)) {
+	var mu sync.Mutex // of c: one goroutine dials, another asks
 	var c *struck
 	return func(ctx context.Context) (net.Conn, error) {
 			conn, err := p.dial(ctx)
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil || c != nil {
 				return conn, err
 			}
@@ -131,6 +134,8 @@ func struckDial(p *pipes, s strike) (dial func(context.Context) (net.Conn, error
 			c = &struck{Conn: conn, strike: s, dead: dead}
 			return c, nil
 		}, func() (int64, int64) {
+			mu.Lock()
+			defer mu.Unlock()
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.in, c.out

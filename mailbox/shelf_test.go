@@ -232,7 +232,12 @@ func watch(t testing.TB, c mailbox.WatcherConfig, in mailbox.Inbox) (w *mailbox.
 			t.Error("the watcher does not stop")
 		}
 	})
-	t.Cleanup(stop)
+	t.Cleanup(func() {
+		if st := w.Status(); t.Failed() {
+			t.Logf("the watcher says %q", st.LastError)
+		}
+		stop()
+	})
 	return w, stop
 }
 

@@ -148,6 +148,8 @@ port = %s
 security = "plain"
 from = "Example Support <support@host.example>"
 uncertain_wait = "1m"
+budget = 100000
+account_budget = 1000
 [dns]
 resolver = %q
 [policy.waiting]
