@@ -1643,7 +1643,7 @@ CREATE TABLE letter (
     topic      TEXT,
     kind       TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn', 'vouch',
                    'enrolled', 'replaced', 'device_added', 'device_removed', 'turned_off', 'codes_renewed', 'code_used',
-                   'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder', 'staff', 'test')),
+                   'codes_low', 'code_repeated', 'locked', 'alarm', 'reminder', 'staff', 'test', 'invitation')),
     address_id INTEGER,                     -- NULL: to a reviewer
     recipient  TEXT NOT NULL,
     message_id TEXT NOT NULL UNIQUE,
@@ -1665,9 +1665,9 @@ CREATE TABLE letter (
     CHECK ((kind IN ('cleared', 'pass', 'undone')) = (reset_id IS NOT NULL)),
     CHECK ((case_id IS NOT NULL) = (kind IN ('acknowledgement', 'notice', 'cleared', 'pass', 'rejected', 'undone', 'withdrawn', 'vouch'))),
     CHECK ((case_id IS NOT NULL) + (user_id IS NOT NULL) + (reviewer_id IS NOT NULL) = 1 AND (case_id IS NULL) = (topic IS NOT NULL)),
-    CHECK ((reviewer_id IS NOT NULL) = (kind IN ('staff', 'test')) AND (reviewer_id IS NULL) = (address_id IS NOT NULL)),
+    CHECK ((reviewer_id IS NOT NULL) = (kind IN ('staff', 'test', 'invitation')) AND (reviewer_id IS NULL) = (address_id IS NOT NULL)),
     CHECK (case_id IS NOT NULL OR (round = 0 AND serial = 1)),
-    CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' WHEN 'staff' THEN 'audit:_%' WHEN 'test' THEN 'audit:_%' ELSE 'event:_%' END)
+    CHECK (case_id IS NOT NULL OR topic LIKE CASE kind WHEN 'reminder' THEN 'due:____-__-__:_' WHEN 'staff' THEN 'audit:_%' WHEN 'test' THEN 'audit:_%' WHEN 'invitation' THEN 'audit:_%' ELSE 'event:_%' END)
 ) STRICT;
 
 CREATE INDEX letter_key ON letter (substr(sealed, 2, 4)); -- the id of the key that sealed it
@@ -1722,6 +1722,8 @@ BEGIN SELECT RAISE(ABORT, 'a letter to a user tells of an event, or reminds who 
 -- Admins are told of every reset of a reviewer, and so is the reviewer. Admins
 -- get signed heads of the audit as well. A reviewer
 -- who wants to see a letter as it arrives sends it to the own address, and nobody else's.
+-- An invitation goes to whom it lets in, made by the same transaction, and to nobody
+-- else: an admin who had the link could be two persons.
 CREATE UNIQUE INDEX letter_of_reviewer ON letter (reviewer_id, topic) WHERE reviewer_id IS NOT NULL;
 
 CREATE TRIGGER letter_to_reviewer BEFORE INSERT ON letter
@@ -1731,8 +1733,10 @@ WHEN NEW.reviewer_id IS NOT NULL AND NOT EXISTS (
         AND (NEW.kind = 'staff' AND e.action IN ('reviewer.reset_asked', 'reviewer.reset', 'reviewer.recovered')
                 AND (r.role = 'admin' OR e.object = 'reviewer:' || r.id)
             OR NEW.kind = 'staff' AND e.action = 'audit.head_mailed' AND r.role = 'admin'
-            OR NEW.kind = 'test' AND e.action = 'letter.tested' AND e.actor = 'reviewer:' || r.id AND e.object = e.actor))
-BEGIN SELECT RAISE(ABORT, 'a letter to a reviewer tells admins, or the one concerned, of a reset, has a head for admins, or was asked for by the reviewer'); END;
+            OR NEW.kind = 'test' AND e.action = 'letter.tested' AND e.actor = 'reviewer:' || r.id AND e.object = e.actor
+            OR NEW.kind = 'invitation' AND e.action = 'reviewer.invited' AND e.object = 'reviewer:' || r.id AND EXISTS (
+                SELECT 1 FROM invitation WHERE reviewer_id = r.id AND used_at IS NULL AND created_at = NEW.queued_at)))
+BEGIN SELECT RAISE(ABORT, 'a letter to a reviewer tells admins, or the one concerned, of a reset, has a head for admins, invites that person, or was asked for by the reviewer'); END;
 
 CREATE TRIGGER letter_fixed BEFORE UPDATE ON letter
 WHEN NEW.id <> OLD.id OR NEW.case_id IS NOT OLD.case_id OR NEW.reset_id IS NOT OLD.reset_id OR NEW.round <> OLD.round

@@ -94,7 +94,7 @@ func (k APIKey) check(now time.Time) error {
 // AddAPIKey makes a key as the host's operator does, and returns its token,
 // which cannot be shown again. Name, Scopes, Allow and Expires of k count.
 func (d *Desk) AddAPIKey(ctx context.Context, k APIKey) (APIKey, string, error) {
-	return d.addAPIKey(ctx, "host", k)
+	return d.addAPIKey(ctx, "host", k, func(*sql.Tx) error { return nil })
 }
 
 // CreateAPIKey is [Desk.AddAPIKey] by an admin of the desk, with a fresh second
@@ -109,10 +109,11 @@ func (d *Desk) CreateAPIKey(ctx context.Context, s Session, code string, k APIKe
 	if _, err := d.stepUp(ctx, s, code); err != nil {
 		return APIKey{}, "", err
 	}
-	return d.addAPIKey(ctx, s.actor(), k)
+	return d.addAPIKey(ctx, s.actor(), k, func(tx *sql.Tx) error { return d.allow(ctx, tx, s, Administer) })
 }
 
-func (d *Desk) addAPIKey(ctx context.Context, actor string, k APIKey) (APIKey, string, error) {
+// addAPIKey asks may in the transaction that writes.
+func (d *Desk) addAPIKey(ctx context.Context, actor string, k APIKey, may func(*sql.Tx) error) (APIKey, string, error) {
 	now := time.Now()
 	if err := k.check(now); err != nil {
 		return APIKey{}, "", err
@@ -130,6 +131,9 @@ func (d *Desk) addAPIKey(ctx context.Context, actor string, k APIKey) (APIKey, s
 	token := tokenPrefix + newToken()
 	k.Created = fromMicros(micros(now))
 	err := d.update(ctx, "add API key", func(tx *sql.Tx) error {
+		if err := may(tx); err != nil {
+			return err
+		}
 		err := tx.QueryRowContext(ctx, `INSERT INTO api_key (name, hash, scopes, allow, created_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 			k.Name, hashToken(token), strings.Join(scopes, " "), strings.Join(allow, " "), micros(now), nullMicros(k.Expires)).Scan(&k.ID)

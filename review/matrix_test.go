@@ -181,8 +181,7 @@ func deskMethods(number string) map[string]deskMethod {
 			return err
 		}),
 		"Welcome": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
-			_, err := d.Welcome(ctx, s, "x", "x@host.example", "X", review.Viewer)
-			return err
+			return d.Welcome(ctx, s, "x", "x@host.example", "X", review.Viewer)
 		}),
 		"SetRole": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
 			return d.SetRole(ctx, s, c, review.Viewer)
@@ -191,8 +190,7 @@ func deskMethods(number string) map[string]deskMethod {
 		"Enable":   m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error { return d.Enable(ctx, s, c) }),
 		"AskReset": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error { return d.AskReset(ctx, s, c) }),
 		"ConfirmReset": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {
-			_, err := d.ConfirmReset(ctx, s, c)
-			return err
+			return d.ConfirmReset(ctx, s, c)
 		}),
 		"StopReset": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error { return d.StopReset(ctx, s, 77) }),
 		"EndSession": m(review.Administer, func(ctx context.Context, d *review.Desk, s review.Session) error {

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
@@ -19,29 +21,54 @@ const invitationLifetime = 72 * time.Hour
 
 var errInvitation = fail(NotFound, "This invitation is unknown, used or older than 72 hours. Ask an admin for a new one.")
 
+// An invited reviewer has the link to come in with, made by the audit event seq.
+type invited struct {
+	reviewer, seq int64
+	token         string
+}
+
 // Invite adds a reviewer and returns the token of a link, good for 72 h and one
 // use, with which that person sets a password and a second factor. actor is who
 // invites, for the audit. Inviting an address again renews its link as long as
-// the first was not used.
+// the first was not used. Only who has the host may see the token, and has
+// everything anyway; an admin of the desk invites with [Desk.Welcome].
 func (d *Desk) Invite(ctx context.Context, actor, email, name string, role Role) (string, error) {
-	email, name = strings.ToLower(strings.TrimSpace(email)), strings.TrimSpace(name)
 	if err := checkInvite(email, name, role); err != nil {
 		return "", err
 	}
-	var token string
-	now := time.Now()
-	err := d.update(ctx, "invite reviewer", func(tx *sql.Tx) error {
-		id, err := addReviewer(ctx, tx, email, name, role, now)
-		if err != nil {
-			return err
-		}
-		if token, err = newInvitation(ctx, tx, id, now); err != nil {
-			return err
-		}
-		_, err = record(ctx, tx, now, actor, "reviewer.invited", fmt.Sprintf("reviewer:%d", id), map[string]any{"role": role})
+	var i invited
+	err := d.update(ctx, "invite reviewer", func(tx *sql.Tx) (err error) {
+		i, err = inviteReviewer(ctx, tx, actor, email, name, role, time.Now())
 		return err
 	})
-	return token, err
+	return i.token, err
+}
+
+func inviteReviewer(ctx context.Context, tx *sql.Tx, actor, email, name string, role Role, now time.Time) (invited, error) {
+	id, err := addReviewer(ctx, tx, strings.ToLower(strings.TrimSpace(email)), strings.TrimSpace(name), role, now)
+	if err != nil {
+		return invited{}, err
+	}
+	token, err := newInvitation(ctx, tx, id, now)
+	if err != nil {
+		return invited{}, err
+	}
+	seq, err := record(ctx, tx, now, actor, "reviewer.invited", actorName(id), map[string]any{"role": role})
+	return invited{id, seq, token}, err
+}
+
+// mailInvitation mails the link to the invited person's own address, and to nobody
+// else: an admin who saw it could come in as a second person.
+func (d *Desk) mailInvitation(ctx context.Context, tx *sql.Tx, i invited, by, stage string, now time.Time) error {
+	var name, email string
+	if err := tx.QueryRowContext(ctx, `SELECT name, email FROM reviewer WHERE id = $1`, i.reviewer).Scan(&name, &email); err != nil {
+		return fmt.Errorf("read reviewer: %w", err)
+	}
+	w := letters.Words{Brand: d.cfg.Brand, User: oneLine(name), UserAddress: email, Account: oneLine(by), Stage: stage, When: letters.When(now, "en"),
+		Link: strings.TrimRight(d.cfg.BaseURL, "/") + "/invite/" + i.token, LinkUntil: letters.When(now.Add(invitationLifetime), "en")}
+	o := owed{kind: "invitation", locale: "en", to: recipient{address: email}, reviewer: i.reviewer, serial: 1,
+		topic: "audit:" + strconv.FormatInt(i.seq, 10), about: "desk"}
+	return d.queue(ctx, tx, o, w, now)
 }
 
 // longestName is of a reviewer, in characters.
@@ -70,7 +97,11 @@ func newInvitation(ctx context.Context, tx *sql.Tx, reviewer int64, now time.Tim
 func addReviewer(ctx context.Context, tx *sql.Tx, email, name string, role Role, now time.Time) (int64, error) {
 	var id int64
 	var holder string
-	err := tx.QueryRowContext(ctx, `SELECT id, holder_id FROM reviewer WHERE email = $1`, email).Scan(&id, &holder)
+	var disabled bool
+	err := tx.QueryRowContext(ctx, `SELECT id, holder_id, disabled_at IS NOT NULL FROM reviewer WHERE email = $1`, email).Scan(&id, &holder, &disabled)
+	if err == nil && disabled {
+		return 0, fail(Conflict, "This reviewer is disabled, and no invitation works. Enable the reviewer first.")
+	}
 	if err == nil {
 		status, err := totp.ReadStatus(ctx, tx, holder)
 		if err != nil {

@@ -93,10 +93,10 @@ func TestVoteComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.vote(h.sam, v.Number)
-		token, err := h.desk.ConfirmReset(ctx, ina, h.change(ina, h.sam))
-		if err != nil {
+		if err := h.desk.ConfirmReset(ctx, ina, h.change(ina, h.sam)); err != nil {
 			t.Fatal(err)
 		}
+		token := invitationTo(t, h.post(), h.sam.Reviewer.Email)
 		h.answer(confirmToken(t, letters, "piet@beta.example"), review.Reply{Yes: true})
 		if now := h.view(v.Number); now.State != review.StateOpen || now.Approvals[0].Counts {
 			t.Errorf("the vote with a factor that was taken away: %s, %+v", now.State, now.Approvals)
@@ -180,10 +180,10 @@ func TestResetNeedsTheLink(t *testing.T) {
 		if err := h.desk.AskReset(ctx, h.rita, h.change(h.rita, s)); err != nil {
 			t.Fatal(err)
 		}
-		token, err := h.desk.ConfirmReset(ctx, ina, h.change(ina, s))
-		if err != nil {
+		if err := h.desk.ConfirmReset(ctx, ina, h.change(ina, s)); err != nil {
 			t.Fatal(err)
 		}
+		token := invitationTo(t, h.post(), s.Reviewer.Email)
 		wantKind(t, "after the reset", h.desk.MayEnroll(ctx, come(h.desk.SignInBySSO(ctx, lena, review.Entry{}))), review.Denied)
 		if err := h.desk.MayEnroll(ctx, come(h.desk.BindSSO(ctx, token, lena, review.Entry{}))); err != nil {
 			t.Errorf("with the link: %v", err)

@@ -178,7 +178,8 @@ func readStillGood(ctx context.Context, tx *sql.Tx, user string) (g stillGood, e
 	if err != nil {
 		return g, fmt.Errorf("read passes: %w", err)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT hash FROM owner_link WHERE expires_at > $1`, now)
+	rows, err := tx.QueryContext(ctx, `SELECT hash FROM owner_link WHERE expires_at > $1
+		UNION ALL SELECT hash FROM invitation WHERE expires_at > $1 AND used_at IS NULL`, now)
 	if err != nil {
 		return g, fmt.Errorf("read links: %w", err)
 	}

@@ -124,18 +124,33 @@ func readStaff(ctx context.Context, tx *sql.Tx, id int64, own []byte) ([]Person,
 	return all, nil
 }
 
-// Welcome is [Desk.Invite] by an admin of the desk, with a fresh second factor.
-func (d *Desk) Welcome(ctx context.Context, s Session, code, email, name string, role Role) (string, error) {
+// Welcome is [Desk.Invite] by an admin of the desk, with a fresh second factor. The
+// link goes to the invited person by mail, and the admin never sees it.
+func (d *Desk) Welcome(ctx context.Context, s Session, code, email, name string, role Role) error {
 	if err := d.allow(ctx, d.db.read, s, Administer); err != nil {
-		return "", err
+		return err
 	}
 	if err := checkInvite(email, name, role); err != nil { // before the code is used up
-		return "", err
+		return err
 	}
 	if _, err := d.stepUp(ctx, s, code); err != nil {
-		return "", err
+		return err
 	}
-	return d.Invite(ctx, s.actor(), email, name, role)
+	err := d.update(ctx, "invite reviewer", func(tx *sql.Tx) error {
+		if err := d.allow(ctx, tx, s, Administer); err != nil {
+			return err
+		}
+		now := time.Now()
+		i, err := inviteReviewer(ctx, tx, s.actor(), email, name, role, now)
+		if err != nil {
+			return err
+		}
+		return d.mailInvitation(ctx, tx, i, s.Reviewer.Name, "new", now)
+	})
+	if err == nil {
+		d.lettersReady()
+	}
+	return err
 }
 
 // A Change is what an admin does to a reviewer: Who, and the admin's own second

@@ -105,21 +105,20 @@ func (d *Desk) StopReset(ctx context.Context, s Session, reviewer int64) error {
 }
 
 // ConfirmReset takes the second factor away that another admin asked to reset, and
-// returns the token of an invitation with which the reviewer sets password and
-// factor anew.
-func (d *Desk) ConfirmReset(ctx context.Context, s Session, c Change) (string, error) {
+// mails the reviewer an invitation, with which to set password and factor anew.
+// Neither admin sees its link.
+func (d *Desk) ConfirmReset(ctx context.Context, s Session, c Change) error {
 	if c.Reviewer == s.Reviewer.ID {
-		return "", errOwnReset
+		return errOwnReset
 	}
 	if err := d.allow(ctx, d.db.read, s, Administer); err != nil {
-		return "", err
+		return err
 	}
 	if p, err := d.Person(ctx, s, c.Reviewer); err != nil {
-		return "", err
+		return err
 	} else if err := confirmable(s, p); err != nil { // before the code is used up
-		return "", err
+		return err
 	}
-	var token string
 	err := d.changeReviewer(ctx, s, c, func(tx *sql.Tx, p Person, now time.Time) error {
 		if err := confirmable(s, p); err != nil {
 			return err
@@ -128,17 +127,24 @@ func (d *Desk) ConfirmReset(ctx context.Context, s Session, c Change) (string, e
 		if err != nil {
 			return err
 		}
-		token, err = d.renewFactor(ctx, tx, p, seq, s.Reviewer.ID, s.hash(), now)
+		token, err := d.renewFactor(ctx, tx, p, seq, s.Reviewer.ID, s.hash(), now)
 		if err != nil {
 			return err
 		}
-		return d.tellAdmins(ctx, tx, seq, p, "reset", p.Reset.By.Name+" and "+s.Reviewer.Name, now)
+		by := p.Reset.By.Name + " and " + s.Reviewer.Name
+		if err := d.tellAdmins(ctx, tx, seq, p, "reset", by, now); err != nil {
+			return err
+		}
+		seq, err = record(ctx, tx, now, s.actor(), "reviewer.invited", actorName(p.ID), map[string]any{"role": p.Role})
+		if err != nil {
+			return err
+		}
+		return d.mailInvitation(ctx, tx, invited{p.ID, seq, token}, by, "reset", now)
 	})
-	if err != nil {
-		return "", err
+	if err == nil {
+		d.lettersReady()
 	}
-	d.lettersReady()
-	return token, nil
+	return err
 }
 
 func confirmable(s Session, p Person) error {

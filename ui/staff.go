@@ -11,12 +11,13 @@ import (
 )
 
 // A staffAct is one change of a reviewer: a page of its own that names the act and
-// its consequence, and asks for the admin's own second factor.
+// its consequence, and asks for the admin's own second factor. %s in Title is the
+// person's name, in Said the address.
 type staffAct struct {
 	Key, Label, Title, Consequence, Verb, Said string
 	Danger, Invite, Role, Reason               bool
 	fits                                       func(p review.Person, me int64) bool
-	do                                         func(context.Context, review.Session, int64, staffForm) (token string, err error)
+	do                                         func(context.Context, review.Session, int64, staffForm) error
 }
 
 // staffForm is what an admin filled in; it survives a refusal, the code does not.
@@ -30,6 +31,9 @@ func (f staffForm) change(id int64) review.Change {
 	return review.Change{Reviewer: id, Code: f.code, Reason: f.Reason}
 }
 
+// mailedInvitation is said when an invitation is in the outbox.
+const mailedInvitation = "An invitation was mailed to %s; it is valid for 72 hours."
+
 func active(p review.Person, _ int64) bool { return p.Disabled.IsZero() }
 
 // staffActs are all changes of a reviewer. fits only chooses which buttons are
@@ -38,15 +42,15 @@ func (s *site) staffActs() []staffAct {
 	return []staffAct{
 		{Key: "role", Label: "Change the role…", Title: "Change the role of %s", Verb: "Change the role", Said: "The role is changed.", Role: true,
 			Consequence: "It holds from the next page on that the person opens.", fits: active,
-			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
-				return "", s.Desk.SetRole(ctx, who, f.change(id), f.Role)
+			do: func(ctx context.Context, who review.Session, id int64, f staffForm) error {
+				return s.Desk.SetRole(ctx, who, f.change(id), f.Role)
 			}},
-		{Key: "invite", Label: "New link…", Title: "Invite %s again", Verb: "Make a new link", fits: func(p review.Person, _ int64) bool { return active(p, 0) && !p.Joined() },
-			Consequence: "The link from before stops working.",
-			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
+		{Key: "invite", Label: "Send again…", Title: "Send %s a new invitation", Verb: "Send again", Said: mailedInvitation, fits: func(p review.Person, _ int64) bool { return active(p, 0) && !p.Joined() },
+			Consequence: "A new link goes to the address of the person. The link from before stops working.",
+			do: func(ctx context.Context, who review.Session, id int64, f staffForm) error {
 				p, err := s.Desk.Person(ctx, who, id)
 				if err != nil {
-					return "", err
+					return err
 				}
 				return s.Desk.Welcome(ctx, who, f.code, p.Email, p.Name, p.Role)
 			}},
@@ -55,34 +59,34 @@ func (s *site) staffActs() []staffAct {
 			fits: func(p review.Person, me int64) bool {
 				return active(p, 0) && p.Enrolled && p.Reset == nil && p.ID != me
 			},
-			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
-				return "", s.Desk.AskReset(ctx, who, f.change(id))
+			do: func(ctx context.Context, who review.Session, id int64, f staffForm) error {
+				return s.Desk.AskReset(ctx, who, f.change(id))
 			}},
-		{Key: "confirm", Label: "Confirm the reset…", Title: "Confirm the reset of the second factor of %s", Verb: "Reset the second factor", Danger: true,
-			Consequence: "Password, authenticator, backup codes and passkeys stop working at once, and all sessions end. You get a link for the person.",
+		{Key: "confirm", Label: "Confirm the reset…", Title: "Confirm the reset of the second factor of %s", Verb: "Reset the second factor", Said: mailedInvitation, Danger: true,
+			Consequence: "Password, authenticator, backup codes and passkeys stop working at once, and all sessions end. The person is mailed a link to set them up anew.",
 			fits:        func(p review.Person, me int64) bool { return p.Reset != nil && p.Reset.By.ID != me && p.ID != me },
-			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
+			do: func(ctx context.Context, who review.Session, id int64, f staffForm) error {
 				return s.Desk.ConfirmReset(ctx, who, f.change(id))
 			}},
 		{Key: "disable", Label: "Disable…", Title: "Disable %s", Verb: "Disable", Said: "The reviewer is disabled and all sessions have ended.", Danger: true, fits: active,
 			Consequence: "All sessions end at once, and the person cannot sign in any more. Votes on open cases count no more; all stay on record.",
-			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
-				return "", s.Desk.Disable(ctx, who, f.change(id))
+			do: func(ctx context.Context, who review.Session, id int64, f staffForm) error {
+				return s.Desk.Disable(ctx, who, f.change(id))
 			}},
 		{Key: "enable", Label: "Enable…", Title: "Enable %s again", Verb: "Enable", Said: "The reviewer may sign in again.",
 			Consequence: "The person signs in as before, with the same password and second factor.",
 			fits:        func(p review.Person, _ int64) bool { return !p.Disabled.IsZero() },
-			do: func(ctx context.Context, who review.Session, id int64, f staffForm) (string, error) {
-				return "", s.Desk.Enable(ctx, who, f.change(id))
+			do: func(ctx context.Context, who review.Session, id int64, f staffForm) error {
+				return s.Desk.Enable(ctx, who, f.change(id))
 			}},
 	}
 }
 
 // inviteAct is the one without a reviewer.
 func (s *site) inviteAct() staffAct {
-	return staffAct{Key: "new", Title: "Invite a reviewer", Verb: "Make the link", Invite: true, Role: true,
-		Consequence: "You get a link, good for 72 hours and one use, with which the person sets a password and a second factor.",
-		do: func(ctx context.Context, who review.Session, _ int64, f staffForm) (string, error) {
+	return staffAct{Key: "new", Title: "Invite a reviewer", Verb: "Send the invitation", Said: mailedInvitation, Invite: true, Role: true,
+		Consequence: "The person is mailed a link, good for 72 hours and one use, with which to set a password and a second factor. Nobody else sees it.",
+		do: func(ctx context.Context, who review.Session, _ int64, f staffForm) error {
 			return s.Desk.Welcome(ctx, who, f.code, f.Email, f.Name, f.Role)
 		}}
 }
@@ -104,8 +108,7 @@ func (s *site) staffRoutes() []route {
 	return table
 }
 
-// A staffPage is the list of reviewers, one of them, the form of an act, or the
-// link that came of it.
+// A staffPage is the list of reviewers, one of them, or the form of an act.
 type staffPage struct {
 	People  []review.Person
 	Person  review.Person
@@ -114,7 +117,6 @@ type staffPage struct {
 	May     bool // an admin looks
 	Typed   staffForm
 	Refused *review.Error
-	Link    string
 }
 
 // Wrong returns the refusal's sentence if it is about this field.
@@ -192,8 +194,8 @@ func (s *site) renderStaffAct(w http.ResponseWriter, r *http.Request, status int
 	return s.render(w, r, status, "staff", view{Title: p.Title(), Body: p})
 }
 
-// doStaffAct does the act. A link that came of it is in this answer and nowhere
-// else: the page cannot be loaded again, for the code is used up.
+// doStaffAct does the act. The link of an invitation goes out by mail alone: an
+// admin who saw it could come in as a second person.
 func (s *site) doStaffAct(a staffAct) page {
 	return func(w http.ResponseWriter, r *http.Request, who review.Session) error {
 		if err := readForm(r); err != nil {
@@ -205,22 +207,18 @@ func (s *site) doStaffAct(a staffAct) page {
 		}
 		f := staffForm{Email: strings.TrimSpace(r.PostForm.Get("email")), Name: strings.TrimSpace(r.PostForm.Get("name")), Reason: r.PostForm.Get("reason"),
 			Role: review.Role(r.PostForm.Get("role")), code: r.PostForm.Get("code")}
-		token, err := a.do(r.Context(), who, p.ID, f)
 		page := staffPage{Person: p, Act: a, Typed: f}
-		switch {
-		case err != nil:
+		if err := a.do(r.Context(), who, p.ID, f); err != nil {
 			return refusedForm(w, err, func(status int, refused *review.Error) error {
 				page.Refused = refused
 				return s.renderStaffAct(w, r, status, page)
 			})
-		case token == "":
-			return s.back(w, r, page.Back(), a.Said)
 		}
+		address := p.Email
 		if p.ID == 0 {
-			page.Person.Name, page.Person.Email = f.Name, f.Email
+			address = strings.ToLower(f.Email)
 		}
-		page.Link = strings.TrimRight(s.BaseURL, "/") + "/invite/" + token
-		return s.render(w, r, http.StatusOK, "staff", view{Title: "Link for " + page.Person.Name, Body: page})
+		return s.back(w, r, page.Back(), strings.ReplaceAll(a.Said, "%s", visible(address)))
 	}
 }
 

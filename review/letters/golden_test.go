@@ -87,3 +87,21 @@ func TestOneLink(t *testing.T) {
 		}
 	}
 }
+
+// The invitations of reviewers, whose only link is on a line of its own.
+func TestGoldenInvitation(t *testing.T) {
+	var all strings.Builder
+	for _, stage := range []string{"new", "reset"} {
+		w := letters.Words{Brand: "Example", User: "Ina", UserAddress: "ina@host.example", Account: "Rita", Stage: stage,
+			Link: "https://reset.example/invite/" + strings.Repeat("0", 52), LinkUntil: "26 November 2026, 14:02 UTC"}
+		subject, text, _, err := letters.BuiltIn().Write("en", "invitation", w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(letters.HTML(text, "en"), "<a href="); n != 1 {
+			t.Errorf("%s: %d links", stage, n)
+		}
+		all.WriteString("=== invitation " + stage + "\nSubject: " + subject + "\n\n" + text + "\n")
+	}
+	golden(t, "invitation.txt", all.String())
+}

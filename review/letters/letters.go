@@ -185,7 +185,7 @@ func execute(t *template.Template, kind string, w Words) (subject, text string, 
 // Write writes a letter. Words of the operator's that fail are passed over for
 // the built-in ones, and why is in broken: no template stops a letter.
 func (l *Set) Write(locale, kind string, w Words) (subject, text, broken string, err error) {
-	if kind == "staff" {
+	if kind == "staff" || kind == "invitation" {
 		subject, text, err = execute(staff, kind, w)
 		return subject, text, "", err
 	}

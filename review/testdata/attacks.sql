@@ -2330,3 +2330,23 @@ INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subj
 {{staffEvent "letter.tested" 2 "reviewer:2"}}
 INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
     VALUES (2, 0, 'audit:' || (SELECT max(seq) FROM audit), 'test', 'eve@evil.example', 't@host.example', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});
+
+-- 3: mail the invitation of one person to another
+--! invites that person
+{{staffEvent "reviewer.invited" 2 "reviewer:1"}}
+INSERT INTO invitation (hash, reviewer_id, created_at, expires_at) VALUES (randomblob(32), 2, {{now}}, {{now}} + 1);
+INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    SELECT 1, 0, 'audit:' || (SELECT max(seq) FROM audit), 'invitation', email, 'i@host.example', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}} FROM reviewer WHERE id = 1;
+
+-- 3: mail an invitation to an address that is not the person's
+--! FOREIGN KEY constraint failed
+{{staffEvent "reviewer.invited" 2 "reviewer:1"}}
+INSERT INTO invitation (hash, reviewer_id, created_at, expires_at) VALUES (randomblob(32), 2, {{now}}, {{now}} + 1);
+INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    VALUES (2, 0, 'audit:' || (SELECT max(seq) FROM audit), 'invitation', 'rita@host.example', 'i@host.example', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}});
+
+-- 3: mail an invitation that lets nobody in
+--! invites that person
+{{staffEvent "reviewer.invited" 2 "reviewer:1"}}
+INSERT INTO letter (reviewer_id, round, topic, kind, recipient, message_id, subject, sealed, sha256, state, next_at, queued_at, changed_at)
+    SELECT 2, 0, 'audit:' || (SELECT max(seq) FROM audit), 'invitation', email, 'i@host.example', 's', X'00', zeroblob(32), 'queued', {{now}}, {{now}}, {{now}} FROM reviewer WHERE id = 2;
