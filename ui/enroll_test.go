@@ -42,9 +42,14 @@ func TestInvitation(t *testing.T) {
 		b.post(path, "password", password, "again", password+"x").want(t, http.StatusUnprocessableEntity, "not the same")
 		b.post(path, "password", password, "again", password).leads(t, path+"/enroll")
 		path += "/enroll"
-		b.get(path).want(t, 200, "Set it up", "a user of their own")
+		if page := b.get(path).want(t, 200, "Set it up"); strings.Contains(page.body, "share") {
+			t.Error("a reviewer is told how to share a login")
+		}
 		b.post(path+"/start").leads(t, path+"/setup")
-		page := b.get(path+"/setup").want(t, 200, "<svg", "otpauth://totp/", "SHA-1", `autocomplete="one-time-code"`, "shared password manager")
+		page := b.get(path+"/setup").want(t, 200, "<svg", "otpauth://totp/", "SHA-1", `autocomplete="one-time-code"`)
+		if strings.Contains(page.body, "shared") {
+			t.Error("a reviewer is told how to share a key")
+		}
 		h.browser().get(path+"/setup").leads(t, path)
 		secret, page := proves(t, b, path, page)
 		page.want(t, 200, "Save your backup codes", "I have saved them")

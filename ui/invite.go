@@ -77,7 +77,7 @@ func (s *site) inviteEnrollment(w http.ResponseWriter, r *http.Request, _ review
 		}
 	}
 	pages, err := panel.New(panel.Config{
-		Book: s.Desk.Book(), Path: "/invite/" + token + "/enroll", Done: done, AlwaysOn: true,
+		Book: s.Desk.Book(), Path: "/invite/" + token + "/enroll", Done: done, AlwaysOn: true, Personal: true,
 		Identify: func(*http.Request) (panel.User, bool) {
 			return panel.User{ID: who.Holder, Account: who.Email, Locale: "en"}, true
 		},

@@ -140,7 +140,7 @@ func (s *site) firstFactor(w http.ResponseWriter, r *http.Request, who review.Se
 
 func (s *site) factorPages(w http.ResponseWriter, r *http.Request, who review.Reviewer, path, done string) error {
 	pages, err := panel.New(panel.Config{
-		Book: s.Desk.Book(), Path: path, Done: done, AlwaysOn: true,
+		Book: s.Desk.Book(), Path: path, Done: done, AlwaysOn: true, Personal: true,
 		Identify: func(*http.Request) (panel.User, bool) {
 			return panel.User{ID: who.Holder, Account: who.Email, Locale: "en"}, true
 		},

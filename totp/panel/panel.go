@@ -54,6 +54,9 @@ type Config struct {
 	Lost string
 	// AlwaysOn takes away the page that turns the factor off.
 	AlwaysOn bool
+	// Personal says that a login is one person's and never shared, as that of staff:
+	// the pages then say nothing about logins that several people use.
+	Personal bool
 	// Frame writes the whole page around a body; nil: a plain one with the brand.
 	Frame func(w io.Writer, r *http.Request, p Page) error
 	// Stylesheet is the address of one more style sheet, after our own: a place for
