@@ -163,7 +163,7 @@ func (a *accountsFile) header() error {
 		return fault("the columns are separated by semicolons; save the file with commas")
 	}
 	if len(fields) < requiredColumns || len(fields) > len(accountColumns) {
-		return fault("%d columns; the first line must be %s (then optionally notify, full_name, domains)", len(fields), want)
+		return fault("%d columns, separated by commas in UTF-8; the first line must be %s (then optionally notify, full_name, domains)", len(fields), want)
 	}
 	for i, f := range fields {
 		if f != accountColumns[i] {

@@ -42,11 +42,11 @@ func accountsShowCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "show ACCOUNT",
-		Short:   "Show how an account and its users stand with their second factors",
+		Short:   "Show how an account and its users stand with their second factors; works while serve runs",
 		Example: "  resetdesk accounts show A-1003 -json -config /etc/resetdesk/resetdesk.toml",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
+			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
 				a, err := d.AccountStanding(c.Context(), args[0])
 				if err != nil {
 					return err

@@ -11,6 +11,7 @@ import (
 	"github.com/resetdesk/resetdesk"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/spf13/cobra"
+	"strings"
 )
 
 // withDesk opens the desk of a configuration file, runs f and closes it again.
@@ -54,7 +55,8 @@ func accountsCommand() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return printJSON(c, r)
+					return printJSON(c, map[string]any{"accounts": r.Accounts, "users": r.Users, "added": r.Added, "changed": r.Changed, "removed": r.Removed,
+						"addresses_added": r.AddressesAdded, "addresses_ended": r.AddressesEnded, "dry_run": r.DryRun}) // as the API says it
 				}
 				verb := "imported"
 				if r.DryRun {
@@ -96,7 +98,7 @@ func versionCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(c, v)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "resetdesk %s %s, %s, schema %d\n", v["version"], v["commit"], v["go"], resetdesk.Version)
+			fmt.Fprintf(c.OutOrStdout(), "%s, %s, schema %d\n", strings.TrimSpace(fmt.Sprintf("resetdesk %s %s", v["version"], v["commit"])), v["go"], resetdesk.Version)
 			return nil
 		},
 	}

@@ -97,11 +97,11 @@ func apiKeyList() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "list",
-		Short:   "List all keys, also those that ended",
+		Short:   "List all keys, also those that ended; works while serve runs",
 		Example: "  resetdesk apikey list -json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
+			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
 				keys, err := d.APIKeys(c.Context())
 				if err != nil {
 					return err

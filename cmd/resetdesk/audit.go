@@ -50,7 +50,7 @@ func auditVerifyCommand() *cobra.Command {
 				anchored = max(anchored, h.Size)
 			}
 			if asJSON {
-				return printJSON(c, map[string]any{"Seq": head.Seq, "Hash": head.Hash, "heads": len(signed), "anchored": anchored})
+				return printJSON(c, map[string]any{"seq": head.Seq, "hash": head.Hash, "heads": len(signed), "anchored": anchored})
 			}
 			fmt.Fprintf(c.OutOrStdout(), "the chain of %d events is whole; head %s\n", head.Seq, head.Hash)
 			if heads == "" {

@@ -51,6 +51,9 @@ func caseListCommand() *cobra.Command {
 			f.State = review.State(state)
 			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
 				all, err := d.Cases(c.Context(), f)
+				if review.KindOf(err) == review.Invalid {
+					return &exitError{exitUsage, err}
+				}
 				if err != nil {
 					return err
 				}
@@ -127,7 +130,7 @@ func printCase(c *cobra.Command, v review.CaseView) {
 	fmt.Fprintf(w, "opened\t%s\n", when(v.Opened))
 	fmt.Fprintf(w, "risk\t%s: %s\n", v.Risk.Level, strings.Join(v.Risk.Reasons, " "))
 	for _, r := range v.Requirements {
-		fmt.Fprintf(w, "%s\t%s. %s\n", r.State, r.Title, printable(r.Why))
+		fmt.Fprintf(w, "%s\t%s\n", r.State, strings.TrimSpace(strings.TrimSuffix(r.Title, ".")+". "+printable(r.Why)))
 	}
 	for _, k := range v.Checks {
 		fmt.Fprintf(w, "%s\t%s: %s\n", k.Result, k.Title, printable(k.Evidence))

@@ -41,7 +41,7 @@ func keysCommand() *cobra.Command {
 	rotate.Flags().BoolVar(&drop, "drop-old", false, "take keys that nothing uses any more out of the key file")
 	list := &cobra.Command{
 		Use:     "list",
-		Short:   "Show the ids of the keys, and what each of them sealed",
+		Short:   "Show the ids of the keys, and what each of them sealed; works while serve runs",
 		Example: "  resetdesk keys list -config /etc/resetdesk/resetdesk.toml",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -170,7 +170,7 @@ func dropKeys(ctx context.Context, d *review.Desk, keys *totp.Keyring, file stri
 
 // listKeys returns the keys of the file, the primary first, with their use.
 func listKeys(ctx context.Context, config string) (all []review.KeyUse, err error) {
-	err = withDesk(ctx, config, func(cfg Config, d *review.Desk) error {
+	err = besideDesk(ctx, config, func(cfg Config, d *review.Desk) error {
 		keys, err := totp.LoadKeyring(cfg.Keys.File)
 		if err != nil {
 			return err

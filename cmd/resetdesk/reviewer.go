@@ -84,11 +84,11 @@ func reviewerListCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "list",
-		Short:   "List the reviewers: role, state, factors, sessions, last seen",
+		Short:   "List the reviewers: role, state, factors, sessions, last seen; works while serve runs",
 		Example: "  resetdesk reviewer list -config /etc/resetdesk/resetdesk.toml",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
+			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
 				people, err := d.HostPeople(c.Context())
 				if err != nil {
 					return err

@@ -44,11 +44,11 @@ func threatShowCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "show",
-		Short:   "Show whether threat mode is on, since when and why",
+		Short:   "Show whether threat mode is on, since when and why; works while serve runs",
 		Example: "  resetdesk threat show -json -config /etc/resetdesk/resetdesk.toml",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
+			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
 				t, err := d.Threat(c.Context())
 				if err != nil {
 					return err
