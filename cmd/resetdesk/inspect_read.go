@@ -118,7 +118,22 @@ func (in *inspector) one(ctx context.Context, name string, stdin io.Reader) expl
 	if err != nil {
 		return explained{err: err}
 	}
-	return explained{inspection: in.inspect(ctx, name, raw, truncated)}
+	raw, local := wireEnds(raw)
+	e := explained{inspection: in.inspect(ctx, name, raw, truncated)}
+	if local {
+		e.Problems = append(e.Problems, "the file has the line ends of this host, LF, as a Maildir keeps mail: it was read with CRLF, as a mail server hands it out")
+	}
+	return e
+}
+
+// wireEnds gives a mail that was stored with the line ends of the host, not one
+// CR in it, those it has on the wire: signatures are over CRLF, and a bare LF among
+// CRLFs is an attack, which stays as it is.
+func wireEnds(raw []byte) (wire []byte, local bool) {
+	if bytes.IndexByte(raw, '\r') >= 0 || bytes.IndexByte(raw, '\n') < 0 {
+		return raw, false
+	}
+	return bytes.ReplaceAll(raw, []byte("\n"), []byte("\r\n")), true
 }
 
 // headerLength is where the header block ends, or a bound.

@@ -106,6 +106,27 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
+// A mail straight from a Maildir has LF alone: its signature holds. One bare LF among CRLFs is an attack as ever.
+func TestInspectMaildir(t *testing.T) {
+	s := newSigner(t)
+	mail := s.sign(t, "Ann <admin@legit.example>", "2FA reset", "Please reset the 2FA of jdoe.", "sel")
+	for _, c := range []struct{ name, mail, verdict, problem string }{
+		{"wire", mail, "authenticated", `"problems":[]`},
+		{"maildir", strings.ReplaceAll(mail, "\r\n", "\n"), "authenticated", "it was read with CRLF"},
+		{"one bare LF", strings.Replace(mail, "\r\nSubject", "\nSubject", 1), "quarantine", "H_BARE_LF"},
+	} {
+		file := filepath.Join(t.TempDir(), "mail")
+		if err := os.WriteFile(file, []byte(c.mail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := inspect(t, "", "-json", "-registered", "admin@legit.example", "-mailbox", "reset@support.example", "-authserv", "mx.support.example",
+			"-boundary", "1", "-resolver", s.resolver, "-now", now(), file)
+		if err != nil || !strings.Contains(out, `"verdict":"`+c.verdict+`"`) || !strings.Contains(out, c.problem) {
+			t.Errorf("%s: %v, want %s with %s: %s", c.name, err, c.verdict, c.problem, out)
+		}
+	}
+}
+
 // TestInspect runs the contract of design 6 on a folder.
 func TestInspect(t *testing.T) {
 	s := newSigner(t)
