@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -34,6 +35,41 @@ func accountsRequireCommand() *cobra.Command {
 		},
 	}
 	configFlag(c, &config)
+	return c
+}
+
+func accountsListCommand() *cobra.Command {
+	var config, after string
+	var limit int
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the accounts with their users and addresses; works while serve runs",
+		Example: "  resetdesk accounts list -limit 100 -after A-1003 -config /etc/resetdesk/resetdesk.toml",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if limit < 1 || limit > 1000 {
+				return &exitError{exitUsage, errors.New("-limit is 1 to 1000; go on with -after")}
+			}
+			return besideDesk(c.Context(), config, func(_ Config, d *review.Desk) error {
+				all, err := d.Accounts(c.Context(), after, limit)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(c, all)
+				}
+				for _, a := range all {
+					fmt.Fprintf(c.OutOrStdout(), "%-16s %-32s %d users\n", a.ID, a.Name, len(a.Users))
+				}
+				return nil
+			})
+		},
+	}
+	configFlag(c, &config)
+	c.Flags().StringVar(&after, "after", "", "go on behind this account")
+	c.Flags().IntVar(&limit, "limit", 100, "how many, 1 to 1000")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 

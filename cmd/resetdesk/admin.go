@@ -72,7 +72,7 @@ func accountsCommand() *cobra.Command {
 	imp.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
 	imp.Flags().BoolVar(&force, "force", false, "allow the removal of more than a fifth of the users")
 	imp.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return group("accounts", "The accounts, users and addresses that the desk guards", imp, accountsRequireCommand(), accountsShowCommand())
+	return group("accounts", "The accounts, users and addresses that the desk guards", imp, accountsListCommand(), accountsRequireCommand(), accountsShowCommand())
 }
 
 func versionCommand() *cobra.Command {

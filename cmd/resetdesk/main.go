@@ -73,7 +73,7 @@ func rootCommand() *cobra.Command {
 		return &exitError{exitUsage, fmt.Errorf("%w; see: %s -h", err, c.CommandPath())}
 	})
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), doctorCommand(), inspectCommand(), accountsCommand(), reviewerCommand(),
-		apiKeyCommand(), keysCommand(), lettersCommand(), threatCommand(), mailCommand(), caseCommand(), auditCommand(), backupCommand(), restoreCommand(), eraseCommand(), versionCommand())
+		apiKeyCommand(), keysCommand(), lettersCommand(), threatCommand(), mailCommand(), configCommand(), caseCommand(), auditCommand(), backupCommand(), restoreCommand(), eraseCommand(), versionCommand())
 	return root
 }
 
