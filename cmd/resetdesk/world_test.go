@@ -211,11 +211,14 @@ func (w *world) enroll(ctx context.Context, d *review.Desk, holder string) (secr
 		w.t.Fatal(err)
 	}
 	secret = e.Key.Secret().Base32()
-	step = time.Now().Unix()/30 - 1
-	if _, err := d.Book().Confirm(ctx, holder, e.ID, codeAt(w.t, secret, step)); err != nil {
-		w.t.Fatal(err)
+	for range 2 { // the second time if a step began in between
+		step = time.Now().Unix()/30 - 1
+		if _, err = d.Book().Confirm(ctx, holder, e.ID, codeAt(w.t, secret, step)); err == nil {
+			return secret, step
+		}
 	}
-	return secret, step
+	w.t.Fatal(err)
+	return
 }
 
 func (w *world) hire(ctx context.Context, d *review.Desk, i int) *person {
