@@ -8,10 +8,10 @@ FUZZ   ?= 10m
 RACE   := -race -shuffle=on
 
 # The race detector makes SQLite eight times as long. It watches all packages but
-# review, of which it watches the tests where several act at once, and no walks of a
+# review and ui, of which it watches the tests where several act at once, and no walks of a
 # model in one goroutine; make soak has the rest under it.
 WALKS  := Test(RandomCourses|EveryStateEventAndRole|JudgeExhaustively|Tampering|DecisionsAgainstEvents|CrashAtEveryStep|AttacksWatchEveryTrigger|RandomWalks|FaultAtEveryWrite)$$
-ATONCE := AtOnce|Race|Pressure|Another|Writer|Life|Story|Receive|Parallel|Claim|Flood|Crash(In|While)|Commit|EventsWait|SlowName|ClockBeside|Guesses|PasswordQueue|Meanwhile|Twice
+ATONCE := AtOnce|Race|Pressure|Another|Writer|Life|Story|Receive|Parallel|Claim|Flood|Crash(In|While)|Commit|EventsWait|SlowName|ClockBeside|Guesses|PasswordQueue|Meanwhile|Twice|News|Stream|Doors
 
 .PHONY: build demo test bench compare lint soak sabotage proof needs
 
@@ -28,9 +28,9 @@ test: needs
 	@test -z "$$(gofmt -l cmd mailbox review totp ui schema.go)" || { gofmt -l cmd mailbox review totp ui schema.go; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) build ./...
-	RESETDESK_KILLS=$(KILLS) $(GO) test $(RACE) -timeout 14m -skip '$(WALKS)' $$($(GO) list ./... | grep -v -e /simulation$$ -e /review$$)
-	$(GO) test -shuffle=on -timeout 10m ./review
-	$(GO) test $(RACE) -timeout 10m -run '$(ATONCE)' -skip '$(WALKS)' ./review
+	RESETDESK_KILLS=$(KILLS) $(GO) test $(RACE) -timeout 14m -skip '$(WALKS)' $$($(GO) list ./... | grep -v -e /simulation$$ -e /review$$ -e /ui$$)
+	$(GO) test -shuffle=on -timeout 10m ./review ./ui
+	$(GO) test $(RACE) -timeout 10m -run '$(ATONCE)' -skip '$(WALKS)' ./review ./ui
 	$(GO) test -shuffle=on -timeout 10m -run '$(WALKS)' ./totp
 	$(GO) test -shuffle=on -timeout 10m ./cmd/resetdesk/simulation # soak has it under -race
 	cd cmd/resetdesk/browser && $(GO) vet ./... && $(GO) test -timeout 10m ./...
@@ -66,7 +66,7 @@ proof: needs
 # The same tests, longer: more kills, more mails, more courses, power cuts, every
 # byte, and minutes of fuzzing each parser.
 soak: needs
-	$(GO) test -race -timeout 2h ./review ./totp
+	$(GO) test -race -timeout 2h ./review ./ui ./totp
 	RESETDESK_SEEDS=20 $(GO) test -race -timeout 1h -run TestSimulation ./cmd/resetdesk/simulation
 	RESETDESK_SEEDS=$(or $(SEEDS),20000) $(GO) test -timeout 24h -run TestSimulation -v ./cmd/resetdesk/simulation
 	RESETDESK_CRASHES=0 RESETDESK_HITS=3 $(GO) test -timeout 24h -run TestCrashPoints -v ./cmd/resetdesk/simulation
