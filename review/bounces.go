@@ -43,11 +43,11 @@ func (d *Desk) mark(messageID string) string {
 
 // A sentLetter is a letter that something came in about.
 type sentLetter struct {
-	id                         int64
-	caseID                     int64
-	user, kind, recipient, why string
-	messageID, state           string
-	uncertain                  int
+	id                    int64
+	caseID                int64
+	user, kind, recipient string
+	messageID, state      string
+	uncertain             int
 }
 
 // hear takes a report of a mail server about a letter of ours, or the letter

@@ -168,7 +168,6 @@ type town struct {
 // A sentMail is one in the mailbox, and what has to become of it.
 type sentMail struct {
 	uid      uint32
-	id       string // in a header of its own
 	raw      []byte
 	forged   bool // must never open a case
 	poisoned bool // its server misbehaves over it
