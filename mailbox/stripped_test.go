@@ -3,15 +3,10 @@ package mailbox_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -154,15 +149,7 @@ func (canaryTokens) Advice(string) string                  { return "get another
 // ownCertificate makes a certificate for name, and the pool of its authority.
 func ownCertificate(t *testing.T, name string, until time.Time) (*x509.CertPool, *tls.Certificate) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	need(t, err)
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: until.Add(-48 * time.Hour), NotAfter: until, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	need(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	need(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return pool, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	a := newAuthority(t)
+	cert := a.issue(name, until)
+	return a.roots(), &cert
 }

@@ -143,9 +143,6 @@ func (d *Dovecot) Start() error {
 // Addr is the server's host:port.
 func (d *Dovecot) Addr() string { return d.addr }
 
-// Pid is the master process, whose group holds all others.
-func (d *Dovecot) Pid() int { return d.proc.cmd.Process.Pid }
-
 // Stop ends the instance.
 func (d *Dovecot) Stop() error { return d.proc.stop() }
 
