@@ -71,25 +71,7 @@ type importer struct {
 	at     time.Time
 	report ImportReport
 
-	policies   map[string]AccountPolicy // of accounts that have one of their own
-	statements map[string]*sql.Stmt     // by their text; they end with tx
-}
-
-// prepared is a statement that runs once a row. To prepare it takes longer than to
-// run it, and while an import lasts nobody else writes: no login is verified.
-func (i *importer) prepared(text string) (*sql.Stmt, error) {
-	if s := i.statements[text]; s != nil {
-		return s, nil
-	}
-	s, err := i.tx.PrepareContext(i.ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	if i.statements == nil {
-		i.statements = map[string]*sql.Stmt{}
-	}
-	i.statements[text] = s
-	return s, nil
+	policies map[string]AccountPolicy // of accounts that have one of their own
 }
 
 func (i *importer) run(rows []AccountRow, force bool) error {
@@ -165,15 +147,11 @@ func (i *importer) policy(r AccountRow) error {
 }
 
 func (i *importer) account(r AccountRow) error {
-	put, err := i.prepared(`INSERT INTO account (id, name, locale, created_at) VALUES ($1, $2, $3, $4)
+	var fresh bool
+	err := i.tx.QueryRowContext(i.ctx, `INSERT INTO account (id, name, locale, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, locale = excluded.locale, removed_at = NULL
 			WHERE account.name <> excluded.name OR account.locale <> excluded.locale OR account.removed_at IS NOT NULL
-		RETURNING created_at = $4`)
-	if err != nil {
-		return err
-	}
-	var fresh bool
-	err = put.QueryRowContext(i.ctx, r.AccountID, r.AccountName, r.Locale, micros(i.at)).Scan(&fresh)
+		RETURNING created_at = $4`, r.AccountID, r.AccountName, r.Locale, micros(i.at)).Scan(&fresh)
 	return i.counted("account "+r.AccountID, fresh, false, err)
 }
 
@@ -196,12 +174,8 @@ func (i *importer) counted(what string, fresh, changed bool, err error) error {
 }
 
 func (i *importer) user(r AccountRow) error {
-	get, err := i.prepared(`SELECT api_only FROM holder WHERE id = $1`)
-	if err != nil {
-		return err
-	}
 	var was sql.NullBool
-	err = get.QueryRowContext(i.ctx, r.UserID).Scan(&was)
+	err := i.tx.QueryRowContext(i.ctx, `SELECT api_only FROM holder WHERE id = $1`, r.UserID).Scan(&was)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("user %s: %w", r.UserID, err)
 	}
@@ -215,19 +189,15 @@ func (i *importer) user(r AccountRow) error {
 			return err
 		}
 	}
-	put, err := i.prepared(`INSERT INTO panel_user (id, account_id, login, full_name, role, created_at)
+	var fresh bool
+	var account string
+	err = i.tx.QueryRowContext(i.ctx, `INSERT INTO panel_user (id, account_id, login, full_name, role, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (id) DO UPDATE SET login = excluded.login, full_name = excluded.full_name, role = excluded.role, removed_at = NULL,
 			remind_at = CASE WHEN panel_user.removed_at IS NULL THEN panel_user.remind_at ELSE 0 END
 			WHERE panel_user.login <> excluded.login OR panel_user.full_name <> excluded.full_name OR panel_user.role <> excluded.role
 				OR panel_user.removed_at IS NOT NULL OR panel_user.account_id <> excluded.account_id
-		RETURNING created_at = $6, account_id`)
-	if err != nil {
-		return err
-	}
-	var fresh bool
-	var account string
-	err = put.QueryRowContext(i.ctx, r.UserID, r.AccountID, r.Login, r.FullName, r.Role, micros(i.at)).Scan(&fresh, &account)
+		RETURNING created_at = $6, account_id`, r.UserID, r.AccountID, r.Login, r.FullName, r.Role, micros(i.at)).Scan(&fresh, &account)
 	if err == nil && account != r.AccountID {
 		return fail(Invalid, fmt.Sprintf("user %s belongs to account %s and cannot move to %s: give the user a new id", r.UserID, account, r.AccountID))
 	}
@@ -243,18 +213,14 @@ func (i *importer) addresses(wanted map[contact]string) error {
 		return err
 	}
 	i.report.AddressesEnded = ended
-	add, err := i.prepared(`INSERT INTO address (account_id, user_id, role, address, lookup, skeleton, source, since)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
-	if err != nil {
-		return err
-	}
 	for c, address := range wanted {
 		_, domain, _ := strings.Cut(c.lookup, "@")
 		var user any
 		if c.user != "" {
 			user = c.user
 		}
-		_, err := add.ExecContext(i.ctx, c.account, user, c.role, address, c.lookup, sender.Skeleton(domain), i.source, micros(i.at))
+		_, err := i.tx.ExecContext(i.ctx, `INSERT INTO address (account_id, user_id, role, address, lookup, skeleton, source, since)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, c.account, user, c.role, address, c.lookup, sender.Skeleton(domain), i.source, micros(i.at))
 		if err != nil {
 			return fmt.Errorf("address of account %s: %w", c.account, err)
 		}

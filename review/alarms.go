@@ -116,13 +116,12 @@ func seenCases(ctx context.Context, tx *sql.Tx, after time.Time) ([]alarm.Case, 
 func earlierRefusals(ctx context.Context, tx *sql.Tx, cases []alarm.Case, now time.Time) ([]alarm.Case, error) {
 	var earlier []alarm.Case
 	done := map[string]bool{"": true}
-	q := compiled(tx)
 	for _, c := range cases {
 		if done[c.Account] {
 			continue
 		}
 		done[c.Account] = true
-		more, err := scanSeen(q.QueryContext(ctx, seenRefusedSQL, c.Account, micros(now.Add(-30*24*time.Hour)), micros(now.Add(-alarmCases))))
+		more, err := scanSeen(tx.QueryContext(ctx, seenRefusedSQL, c.Account, micros(now.Add(-30*24*time.Hour)), micros(now.Add(-alarmCases))))
 		if err != nil {
 			return nil, err
 		}

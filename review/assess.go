@@ -188,7 +188,7 @@ func (d *Desk) load(ctx context.Context, id int64) (reading, error) {
 		}
 		r.internal, r.received = fromMicros(internal), fromMicros(received)
 		header := headerOf(r.raw)
-		if r.registered, err = registeredFor(ctx, compiled(tx), namesIn(header)); err != nil {
+		if r.registered, err = registeredFor(ctx, tx, namesIn(header)); err != nil {
 			return err
 		}
 		r.nonces, err = d.nonces(ctx, tx, header, r.registered)

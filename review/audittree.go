@@ -110,13 +110,8 @@ func (d *Desk) growTree(ctx context.Context) error {
 				return err
 			}
 			more = len(t.fresh) >= nodeBatch
-			insert, err := tx.PrepareContext(ctx, `INSERT INTO audit_node (id, hash) VALUES ($1, $2)`)
-			if err != nil {
-				return err
-			}
-			defer insert.Close()
 			for i, h := range t.fresh {
-				if _, err := insert.ExecContext(ctx, t.stored+int64(i), h[:]); err != nil {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO audit_node (id, hash) VALUES ($1, $2)`, t.stored+int64(i), h[:]); err != nil {
 					return err
 				}
 			}

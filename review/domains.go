@@ -63,11 +63,7 @@ func (i *importer) domains(rows []AccountRow) error {
 }
 
 func (i *importer) setDomains(account string, wanted map[string]bool) (changed bool, err error) {
-	get, err := i.prepared(`SELECT id, domain FROM account_domain WHERE account_id = $1 AND until IS NULL`)
-	if err != nil {
-		return false, err
-	}
-	rows, err := get.QueryContext(i.ctx, account)
+	rows, err := i.tx.QueryContext(i.ctx, `SELECT id, domain FROM account_domain WHERE account_id = $1 AND until IS NULL`, account)
 	if err != nil {
 		return false, err
 	}
@@ -92,12 +88,10 @@ func (i *importer) setDomains(account string, wanted map[string]bool) (changed b
 			return false, err
 		}
 	}
-	add, err := i.prepared(`INSERT INTO account_domain (account_id, domain, source, since) VALUES ($1, $2, $3, $4)`)
-	if err != nil {
-		return false, err
-	}
 	for _, domain := range slices.Sorted(maps.Keys(wanted)) {
-		if _, err := add.ExecContext(i.ctx, account, domain, i.source, micros(i.at)); err != nil {
+		_, err := i.tx.ExecContext(i.ctx, `INSERT INTO account_domain (account_id, domain, source, since) VALUES ($1, $2, $3, $4)`,
+			account, domain, i.source, micros(i.at))
+		if err != nil {
 			return false, err
 		}
 	}

@@ -95,15 +95,14 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 			}
 		}
 		err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
-			queries := compiled(tx)
 			for i, n := range named {
-				registered, err := registeredFor(ctx, queries, n)
+				registered, err := registeredFor(ctx, tx, n)
 				if err != nil {
 					return err
 				}
 				concerns[i] = len(registered) > 0
 				if !concerns[i] {
-					if concerns[i], err = fromContact(ctx, queries, n.claimed); err != nil {
+					if concerns[i], err = fromContact(ctx, tx, n.claimed); err != nil {
 						return err
 					}
 				}
@@ -268,17 +267,12 @@ func cutAddress(address string) (local, domain string, ok bool) {
 func (d *Desk) Receive(ctx context.Context, b mailbox.Batch) error {
 	now := time.Now()
 	err := d.update(ctx, "receive mail", func(tx *sql.Tx) error {
-		row, err := tx.PrepareContext(ctx, receiveSQL) // once for the batch: compiling costs more than running
-		if err != nil {
-			return err
-		}
-		defer row.Close()
 		for _, m := range b.Mails {
-			if err := receiveMail(ctx, row, b, m, now); err != nil {
+			if err := receiveMail(ctx, tx, b, m, now); err != nil {
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO cursor (mailbox, folder, uidvalidity, uid, backlog, moved_at)
+		_, err := tx.ExecContext(ctx, `INSERT INTO cursor (mailbox, folder, uidvalidity, uid, backlog, moved_at)
 			VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (mailbox, folder) DO UPDATE SET uidvalidity = excluded.uidvalidity, uid = excluded.uid,
 				backlog = excluded.backlog, moved_at = excluded.moved_at
@@ -301,7 +295,7 @@ const receiveSQL = `INSERT INTO inbound (mailbox, folder, uidvalidity, uid, inte
 		truncated = excluded.truncated, sha256 = excluded.sha256, fate = NULL, reason = '', fated_at = NULL
 	WHERE inbound.fate = 'unfetchable' AND inbound.raw IS NULL AND excluded.raw IS NOT NULL`
 
-func receiveMail(ctx context.Context, row *sql.Stmt, b mailbox.Batch, m mailbox.Mail, now time.Time) error {
+func receiveMail(ctx context.Context, tx *sql.Tx, b mailbox.Batch, m mailbox.Mail, now time.Time) error {
 	var fate, fatedAt, sum any
 	reason := ""
 	switch {
@@ -313,7 +307,7 @@ func receiveMail(ctx context.Context, row *sql.Stmt, b mailbox.Batch, m mailbox.
 		h := sha256.Sum256(m.Raw)
 		sum = h[:]
 	}
-	_, err := row.ExecContext(ctx, b.Source.Mailbox, b.Source.Folder, b.UIDValidity, m.UID, micros(m.InternalDate), micros(now), m.Size,
+	_, err := tx.ExecContext(ctx, receiveSQL, b.Source.Mailbox, b.Source.Folder, b.UIDValidity, m.UID, micros(m.InternalDate), micros(now), m.Size,
 		m.Header, m.Raw, flag(m.Truncated), flag(m.Backlog), sum, fate, reason, fatedAt)
 	if err != nil {
 		return fmt.Errorf("mail %d: %w", m.UID, err)

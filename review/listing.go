@@ -38,9 +38,9 @@ func (d *Desk) settle(ctx context.Context, tx *sql.Tx) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	queries, now := compiled(tx), time.Now()
+	now := time.Now()
 	for _, id := range ids {
-		err := d.summarize(ctx, tx, queries, id, now)
+		err := d.summarize(ctx, tx, id, now)
 		if err != nil && ctx.Err() == nil { // one case that cannot be listed must not stop the desk
 			d.log.Error("a case was not listed anew", "case", id, "error", err)
 			_, err = tx.ExecContext(ctx, `UPDATE case_summary SET moves_at = $2 WHERE case_id = $1`, id, micros(now.Add(freshFor)))
@@ -72,12 +72,12 @@ func numbers(ctx context.Context, tx totp.Querier, query string, args ...any) ([
 	return all, rows.Err()
 }
 
-func (d *Desk) summarize(ctx context.Context, tx *sql.Tx, queries totp.Querier, id int64, now time.Time) error {
-	c, err := scanCase(queries.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE id = $1`, id))
+func (d *Desk) summarize(ctx context.Context, tx *sql.Tx, id int64, now time.Time) error {
+	c, err := scanCase(tx.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM reset_case WHERE id = $1`, id))
 	if err != nil {
 		return err
 	}
-	s, err := d.summaryOf(ctx, queries, c, now)
+	s, err := d.summaryOf(ctx, tx, c, now)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (d *Desk) summarize(ctx context.Context, tx *sql.Tx, queries totp.Querier, 
 	if err != nil {
 		return err
 	}
-	return d.rewordCase(ctx, tx, queries, c)
+	return d.rewordCase(ctx, tx, c)
 }
 
 // summaryOf judges a case for the lists. A closed one keeps what it was closed
@@ -177,12 +177,12 @@ func waitsFor(c caseRow, f Facts, j Judgement) (Tab, string) {
 }
 
 // rewordCase writes the words anew by which a case is found, if they changed.
-func (d *Desk) rewordCase(ctx context.Context, tx *sql.Tx, queries totp.Querier, c caseRow) error {
-	want, err := wordsOf(ctx, queries, c)
+func (d *Desk) rewordCase(ctx context.Context, tx *sql.Tx, c caseRow) error {
+	want, err := wordsOf(ctx, tx, c)
 	if err != nil {
 		return err
 	}
-	have, err := texts(ctx, queries, `SELECT word FROM case_word WHERE case_id = $1 ORDER BY word`, c.id)
+	have, err := texts(ctx, tx, `SELECT word FROM case_word WHERE case_id = $1 ORDER BY word`, c.id)
 	if err != nil || slices.Equal(have, want) {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/resetdesk/resetdesk"
-	_ "modernc.org/sqlite" // the database driver, pure Go
+	"github.com/resetdesk/resetdesk/review/prepared"
 )
 
 // ErrInUse says that another process owns the database file.
@@ -25,6 +25,10 @@ type database struct {
 	write, read *sql.DB
 	lock        *os.File
 }
+
+// keptStatements is how many statements a connection keeps prepared: more than the desk has
+// for one task, some megabytes at most.
+const keptStatements = 200
 
 // pragmas are set on every connection and read back at start: the driver
 // silently ignores a misspelled one. foreign_keys and recursive_triggers carry
@@ -64,11 +68,11 @@ func openDatabase(ctx context.Context, path string, owner bool) (_ *database, er
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if d.write, err = sql.Open("sqlite", dsn(path, "")); err != nil {
+	if d.write, err = prepared.Open(dsn(path, ""), keptStatements); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	d.write.SetMaxOpenConns(1)
-	if d.read, err = sql.Open("sqlite", dsn(path, "&_pragma=query_only(on)")); err != nil {
+	if d.read, err = prepared.Open(dsn(path, "&_pragma=query_only(on)"), keptStatements); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	d.read.SetMaxOpenConns(4)

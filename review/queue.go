@@ -308,12 +308,11 @@ func findCases(ctx context.Context, tx *sql.Tx, page *QueuePage) ([]int64, error
 		return nil, fmt.Errorf("find cases: %w", err)
 	}
 	page.More = len(ids) > foundMost
-	queries := compiled(tx)
 	var kept []int64
 	for _, id := range ids[:min(len(ids), foundMost)] {
 		ok := true
 		for _, w := range words {
-			if err := queries.QueryRowContext(ctx, hasWordSQL, id, w, after(w)).Scan(&ok); err != nil {
+			if err := tx.QueryRowContext(ctx, hasWordSQL, id, w, after(w)).Scan(&ok); err != nil {
 				return nil, fmt.Errorf("find cases: %w", err)
 			}
 			if !ok {
