@@ -3,13 +3,11 @@ package ui_test
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
-	"github.com/resetdesk/resetdesk/ui"
 )
 
 // rightOf is the right behind a word of the table needs.
@@ -98,7 +96,7 @@ func TestMatrix(t *testing.T) {
 		number, _ := h.request()
 		h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
 		fill := strings.NewReplacer("{number}", number, "{id}", "2", "{token}", strings.Repeat("0", 52), "{file}", "desk.css", "*", "start", "{session}", "0123456789abcdef")
-		routes := ui.Routes()
+		routes := sortedRoutes()
 		for _, route := range routes {
 			if needs[route] == "" {
 				t.Errorf("%s is not in the table of the test", route)
@@ -107,49 +105,40 @@ func TestMatrix(t *testing.T) {
 		if len(routes) != len(needs) {
 			t.Errorf("the router has %d routes, the table %d", len(routes), len(needs))
 		}
-		slices.SortStableFunc(routes, func(a, b string) int { return last(a) - last(b) })
-		cells := 0
+		cells := newTally(t, "roles")
 		for _, c := range callers {
 			for _, route := range routes {
-				c.knock(t, route, fill.Replace(route))
-				cells++
+				c.knock(cells, route, fill.Replace(route))
+				cells.ask(route, c.name, "knock")
 			}
 		}
-		t.Logf("%d routes, %d callers: %d cells", len(routes), len(callers), cells)
+		cells.end(1500)
 	})
 }
 
-// last puts signing out behind everything else.
-func last(route string) int {
-	if route == "POST /sign-out" {
-		return 1
-	}
-	return 0
-}
-
-func (c caller) knock(t *testing.T, route, filled string) {
-	t.Helper()
+func (c caller) knock(cells *tally, route, filled string) {
+	cells.t.Helper()
 	method, path, _ := strings.Cut(filled, " ")
 	a := c.browser.do(c.browser.request(method, path, nil))
 	need, to := needs[route], a.header.Get("Location")
 	sentTo := func(door string) bool { return a.status == http.StatusSeeOther && strings.HasPrefix(to, door) }
 	switch {
 	case a.status >= 500:
-		t.Errorf("%s: %s answers %d", c.name, route, a.status)
+		cells.errorf("%s: %s answers %d", c.name, route, a.status)
 	case need == "anyone", need == "owes" && c.door != "/sign-in":
 		if a.status == http.StatusForbidden {
-			t.Errorf("%s: %s answers %d", c.name, route, a.status)
+			cells.errorf("%s: %s answers %d", c.name, route, a.status)
 		}
 	case c.door != "":
 		if !sentTo(c.door) {
-			t.Errorf("%s: %s answers %d to %q, want the way to %s", c.name, route, a.status, to, c.door)
+			cells.errorf("%s: %s answers %d to %q, want the way to %s", c.name, route, a.status, to, c.door)
 		}
 	case c.role.May(rightOf[need]):
 		if a.status == http.StatusForbidden || sentTo("/sign-in") {
-			t.Errorf("%s: %s answers %d", c.name, route, a.status)
+			cells.errorf("%s: %s answers %d", c.name, route, a.status)
 		}
 	case a.status != http.StatusForbidden:
-		t.Errorf("%s: %s answers %d, want 403", c.name, route, a.status)
+		cells.errorf("%s: %s answers %d, want 403", c.name, route, a.status)
 	}
 }
 

@@ -5,53 +5,13 @@ import (
 	"context"
 	"mime/multipart"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
-	"github.com/resetdesk/resetdesk/ui"
 )
-
-// everything is a form with a value for each field that any form of the desk has.
-func everything(number, code string) url.Values {
-	return url.Values{"email": {"x@host.example"}, "name": {"x"}, "password": {"correct horse battery 2"}, "again": {"correct horse battery 2"}, "old": {password},
-		"code": {code}, "answer": {"no"}, "user_id": {"U-2"}, "version": {"1"}, "class": {"sender"}, "note": {"x"}, "reason": {"x"}, "account": {"A-1001"}, "turn": {"on"},
-		"until": {"2100-01-01T00:00"}, "theme": {"dark"}, "keys": {"off"}, "query": {"q=x"}, "act": {"not_a_request"}, "case": {number + ":1"}, "sure": {"1"}, "back": {"/?tab=held"},
-		"role": {"viewer"}, "format": {"csv"}, "do": {"test"}, "mail": {"2"}, "choice": {"user:U-2"}, "next": {"//evil.example/"}, "days": {"30"}, "_method": {"POST"}}
-}
-
-// A target is one route with an address that leads to something.
-type target struct{ route, method, path string }
-
-// targets are all routes of the router. Those that leave the browser without a
-// session stand last.
-func (h *house) targets() (all []target, number string) {
-	h.t.Helper()
-	number, confirm := h.request()
-	h.deliver("anna@acme.example", "Invoice", "Please find the invoice attached.")
-	invite, err := h.desk.Invite(h.t.Context(), "host", "new@host.example", "New", review.Viewer)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	routes := ui.Routes()
-	slices.SortStableFunc(routes, func(a, b string) int { return last(a) - last(b) })
-	for _, route := range routes {
-		method, path, _ := strings.Cut(route, " ")
-		token, id := confirm, "2"
-		if strings.HasPrefix(path, "/invite/") {
-			token = invite
-		}
-		if strings.HasPrefix(path, "/accounts/") {
-			id = "A-1001"
-		}
-		path = strings.NewReplacer("{number}", number, "{id}", id, "{token}", token, "{file}", "desk.css", "*", "start", "{session}", "0123456789abcdef").Replace(path)
-		all = append(all, target{route, method, path})
-	}
-	return all, number
-}
 
 // No other site makes a browser of the desk do anything: not by any route, and
 // whatever of the headers of a request it can choose.
@@ -59,7 +19,7 @@ func TestNoRouteObeysAnotherSite(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		rita, r := h.signIn("rita", review.Admin)
 		targets, number := h.targets()
-		before, tried := h.dump(), 0
+		before, cells := h.dump(), newTally(t, "cross-site requests")
 		for _, x := range targets {
 			if x.method != "POST" {
 				continue
@@ -70,15 +30,15 @@ func TestNoRouteObeysAnotherSite(t *testing.T) {
 				q.Header.Del("Sec-Fetch-Site")
 				q.Header.Set(header[0], header[1])
 				if a := rita.do(q); a.status != http.StatusForbidden {
-					t.Errorf("%s with %s: %d", x.route, header, a.status)
+					cells.errorf("%s with %s: %d", x.route, header, a.status)
 				}
-				tried++
+				cells.ask(x.route, "admin", header[0]+header[1])
 			}
 		}
 		if h.dump() != before {
-			t.Error("a request from another site changed the database")
+			cells.errorf("a request from another site changed the database")
 		}
-		t.Logf("%d requests", tried)
+		cells.end(400)
 	})
 }
 
@@ -88,7 +48,7 @@ func TestNoRouteBelievesAnotherHost(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		rita, _ := h.signIn("rita", review.Admin)
 		targets, number := h.targets()
-		before, tried := h.dump(), 0
+		before, cells := h.dump(), newTally(t, "other hosts")
 		for _, x := range targets {
 			for _, host := range []string{"evil.example", "reset.example.", "reset.example@evil.example", "reset.example, evil.example", "[::1]", "reset.example:80", ""} {
 				if x.path == "/healthz" {
@@ -100,9 +60,9 @@ func TestNoRouteBelievesAnotherHost(t *testing.T) {
 				}
 				q.Header.Set("X-Forwarded-Host", "reset.example")
 				if a := rita.do(q); a.status != http.StatusMisdirectedRequest {
-					t.Errorf("%s at %q: %d", x.route, host, a.status)
+					cells.errorf("%s at %q: %d", x.route, host, a.status)
 				}
-				tried++
+				cells.ask(x.route, "admin", host)
 			}
 			if x.method == "GET" {
 				q := rita.request("GET", x.path, nil)
@@ -111,15 +71,15 @@ func TestNoRouteBelievesAnotherHost(t *testing.T) {
 				}
 				a := rita.do(q)
 				if strings.Contains(a.body, "evil.example") || strings.Contains(a.header.Get("Location"), "evil") {
-					t.Errorf("%s takes a name from a header", x.route)
+					cells.errorf("%s takes a name from a header", x.route)
 				}
-				tried++
+				cells.ask(x.route, "admin", "headers of a proxy")
 			}
 		}
 		if h.dump() != before {
-			t.Error("a request for another host changed the database")
+			cells.errorf("a request for another host changed the database")
 		}
-		t.Logf("%d requests", tried)
+		cells.end(900)
 	})
 }
 
@@ -130,7 +90,7 @@ func TestNoRouteActsButByPost(t *testing.T) {
 		rita, r := h.signIn("rita", review.Admin)
 		targets, number := h.targets()
 		form := everything(number, code(t, h.phone[r.Holder], nextStep()))
-		before, tried := h.dump(), 0
+		before, cells := h.dump(), newTally(t, "other methods")
 		for _, x := range targets {
 			for _, method := range []string{"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY"} {
 				q := rita.request(method, x.path+"?"+form.Encode(), form)
@@ -145,18 +105,18 @@ func TestNoRouteActsButByPost(t *testing.T) {
 				}
 				a := rita.do(q)
 				if method != "GET" && method != "HEAD" && a.status != http.StatusMethodNotAllowed && a.status != http.StatusNotFound {
-					t.Errorf("%s asked by %s: %d", x.route, method, a.status)
+					cells.errorf("%s asked by %s: %d", x.route, method, a.status)
 				}
 				if a.status >= 500 {
-					t.Errorf("%s asked by %s: %d", x.route, method, a.status)
+					cells.errorf("%s asked by %s: %d", x.route, method, a.status)
 				}
-				tried++
+				cells.ask(x.route, "admin", method)
 			}
 			if h.dump() != before {
 				t.Fatalf("%s was changed by something that is no POST", x.route)
 			}
 		}
-		t.Logf("%d requests", tried)
+		cells.end(1000)
 	})
 }
 
@@ -181,7 +141,7 @@ func TestNoRouteTakesABomb(t *testing.T) {
 			m.WriteField(name, v[0])
 		}
 		m.Close()
-		before, tried := h.dump(), 0
+		before, cells := h.dump(), newTally(t, "bodies of other types")
 		for _, x := range targets {
 			if x.method != "POST" || slices.Contains(formless, x.route) {
 				continue
@@ -202,24 +162,21 @@ func TestNoRouteTakesABomb(t *testing.T) {
 				a := rita.do(q)
 				file := x.route == "POST /setup/accounts" // it reads nothing but a multipart form: see TestUploadOfBadFiles
 				if (b.what == "large" || b.what == "many") && a.status != http.StatusRequestEntityTooLarge && !(file && a.status == http.StatusBadRequest) {
-					t.Errorf("%s, %s: %d", x.route, b.what, a.status)
+					cells.errorf("%s, %s: %d", x.route, b.what, a.status)
 				}
 				if a.status >= 500 {
-					t.Errorf("%s, %s: %d", x.route, b.what, a.status)
+					cells.errorf("%s, %s: %d", x.route, b.what, a.status)
 				}
 				if h.dump() != before {
-					t.Errorf("%s acted on a body that is %s: %d %s", x.route, b.what, a.status, a.header.Get("Location"))
+					cells.errorf("%s acted on a body that is %s: %d %s", x.route, b.what, a.status, a.header.Get("Location"))
 					before = h.dump()
 				}
-				tried++
+				cells.ask(x.route, "admin", b.what)
 			}
 		}
-		t.Logf("%d requests", tried)
+		cells.end(390)
 	})
 }
-
-// nextStep is a moment whose code was used by nobody.
-func nextStep() time.Time { return time.Now().Add(30 * time.Second) }
 
 func timeout(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), time.Second)
