@@ -39,6 +39,17 @@ func (s *site) headers(next http.Handler) http.Handler {
 	})
 }
 
+// lastOfItsConnection ends the connection behind a body in chunks. Where a proxy in
+// front read the request otherwise than we do, what it took for the rest of the body
+// would be our next request, and a stranger's. Such a request may have had a
+// Content-Length as well, which RFC 9112 6.3 wants answered so; net/http drops it
+// unseen. Browsers send no form in chunks.
+func lastOfItsConnection(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
 // ourHost answers 421 to a Host that is not the base URL's: behind a wildcard
 // name, or by DNS rebinding, a stranger's page could otherwise speak to us as
 // its own origin. The health check is asked by address and says nothing.

@@ -145,12 +145,10 @@ func (s *site) router() *chi.Mux {
 // handler is the router, beside the API.
 func (s *site) handler() http.Handler {
 	mux := s.router()
-	if s.API == nil {
-		return mux
-	}
 	// Programs have no cookies, so the API stands outside what guards browsers.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+		lastOfItsConnection(w, r)
+		if s.API != nil && strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
 			s.API.ServeHTTP(w, r)
 			return
 		}
