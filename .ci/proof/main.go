@@ -36,7 +36,8 @@ var figures = []figure{
 	{"crash points", "Killed at every named point", "A point before and after every commit, write outside a transaction, final dot and answer to a POST, found in the source; " +
 		"the process is killed there, started again, and the story must end as it should.",
 		".", []string{"RESETDESK_CRASHES=0", "RESETDESK_HITS=3"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestCrashPoints|TestEveryWriteHasAPoint", "-v", "./cmd/resetdesk/simulation"}, `points in|places, a point`, ""},
-	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk; SIGKILL between 1 ms and 3 s after each start.",
+	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk: SIGKILL of the program between 1 ms and 3 s after each start; in one life of three a server beside it " +
+		"is killed and started again, or one of the three is stopped for a while (SIGSTOP). Every 250 kills a fresh world is filled and held against the promises, by plain SQL and files.",
 		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `seed \d+|kills \d+`, ""},
 	{"power cuts", "Power cuts", "A file system that forgets what was not synced: none of it survives, any writes, or any 512-byte sectors; the n-th fsync fails; the disk fills up. " +
 		"The controls must be found out: a disk that lies about fsync, and commits that are not synced.",

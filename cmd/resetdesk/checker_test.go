@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,7 +9,7 @@ import (
 
 // check reads the promises from outside (promises 4, the checker): the database
 // by plain SQL, the letters as files, the mailbox as files.
-func (k *killing) check(kills int) {
+func (k *killing) check() {
 	t := k.w.t
 	t.Helper()
 	none := func(promise, query string) {
@@ -28,9 +29,9 @@ func (k *killing) check(kills int) {
 		}
 		return n
 	}
-	lost, doubled := k.mailsLost()
-	if lost > 0 || doubled > 0 {
-		t.Errorf("promise 1 and 2: %d mails lost, %d doubled", lost, doubled)
+	k.countMails()
+	if l := k.toll; l.lost > 0 || l.doubled > 0 || l.unexpected > 0 {
+		t.Errorf("promise 1 and 2: %d mails lost, %d doubled, %d unexpected", l.lost, l.doubled, l.unexpected)
 	}
 	none("promise 1, every mail has a fate", `SELECT count(*) FROM inbound WHERE fate IS NULL OR reason = ''`)
 	none("promise 2, one open case a user", `SELECT count(*) FROM (SELECT 1 FROM reset_case WHERE state IN ('open','held','clearing') GROUP BY user_id HAVING count(*) > 1)`)
@@ -54,8 +55,8 @@ func (k *killing) check(kills int) {
 		SELECT count(*) FROM letter WHERE topic = 'event:' || e.id)`)
 	none("integrity", `SELECT count(*) FROM pragma_foreign_key_check`)
 	k.checkApprovals()
-	uncertain := number(`SELECT coalesce(sum(uncertain), 0) FROM letter`)
-	copies := k.checkLetters(uncertain)
+	k.toll.uncertain = number(`SELECT coalesce(sum(uncertain), 0) FROM letter`)
+	k.checkLetters()
 	k.checkMailbox()
 	if code := run(t.Context(), []string{"mail", "report", "-config", k.w.config}); code != 0 {
 		t.Errorf("promise 1: mail report ended with %d", code)
@@ -63,16 +64,41 @@ func (k *killing) check(kills int) {
 	if code := run(t.Context(), []string{"audit", "verify", "-config", k.w.config}); code != 0 {
 		t.Errorf("audit verify ended with %d", code)
 	}
-	t.Logf("kills %d, mails attempted %d, acknowledged %d, lost %d, doubled %d; cases %d, approvals acknowledged %d, without answer %d, resets %d; letters %d, uncertain %d, second copies %d",
-		kills, k.attempted, len(k.delivered), lost, doubled, number(`SELECT count(*) FROM reset_case`), len(k.approved), k.votesUnsure,
-		number(`SELECT count(*) FROM reset`), number(`SELECT count(*) FROM letter`), uncertain, copies)
-	if number(`SELECT count(*) FROM reset`) == 0 {
-		t.Error("no reset happened: the test proves nothing")
+	k.toll.acknowledged, k.toll.votes = len(k.delivered), len(k.approved)
+	k.toll.cases, k.toll.resets, k.toll.letters = number(`SELECT count(*) FROM reset_case`), number(`SELECT count(*) FROM reset`), number(`SELECT count(*) FROM letter`)
+	t.Log(k.toll)
+}
+
+// A toll is what rounds of killing came to.
+type toll struct {
+	kills, servers, stops                                         int
+	attempted, acknowledged, lost, unexpected, doubled, recovered int
+	cases, votes, votesUnsure, resets, letters, uncertain, copies int
+}
+
+func (l *toll) counts() []*int {
+	return []*int{&l.kills, &l.servers, &l.stops, &l.attempted, &l.acknowledged, &l.lost, &l.unexpected, &l.doubled, &l.recovered,
+		&l.cases, &l.votes, &l.votesUnsure, &l.resets, &l.letters, &l.uncertain, &l.copies}
+}
+
+func (l *toll) add(more toll) {
+	for i, n := range more.counts() {
+		*l.counts()[i] += *n
 	}
 }
 
-// mailsLost compares the Message-IDs that Dovecot acknowledged with the rows.
-func (k *killing) mailsLost() (lost, doubled int) {
+func (l toll) String() string {
+	var all []any
+	for _, n := range l.counts() {
+		all = append(all, *n)
+	}
+	return fmt.Sprintf("kills %d, of servers beside %d, stops %d; mails attempted %d, acknowledged %d, lost %d, unexpected %d, doubled %d, recovered without an answer %d; "+
+		"cases %d, approvals acknowledged %d, without answer %d, resets %d; letters %d, uncertain %d, second copies %d", all...)
+}
+
+// countMails compares the Message-IDs that Dovecot acknowledged, and those that were
+// only tried, with the rows.
+func (k *killing) countMails() {
 	rows, err := k.w.plainSQL().Query(`SELECT CAST(header AS TEXT) FROM inbound`)
 	if err != nil {
 		k.w.t.Fatal(err)
@@ -92,13 +118,20 @@ func (k *killing) mailsLost() (lost, doubled int) {
 	}
 	for _, id := range k.delivered {
 		if seen[id] == 0 {
-			lost++
+			k.toll.lost++
 		}
 	}
 	for _, n := range seen {
-		doubled += n - 1
+		k.toll.doubled += n - 1
 	}
-	return lost, doubled
+	tried := 0
+	for n := range k.toll.attempted {
+		if seen[killID(n)] > 0 {
+			tried++
+		}
+	}
+	k.toll.unexpected = len(seen) - tried
+	k.toll.recovered = tried - (len(k.delivered) - k.toll.lost)
 }
 
 // checkApprovals wants a durable row for every approval that was acknowledged.
@@ -118,12 +151,12 @@ func (k *killing) checkApprovals() {
 // checkLetters wants every letter of the database at the mail server, at the
 // right address, and nothing else. More copies than one are legal only where
 // nobody could know, and they are byte-identical.
-func (k *killing) checkLetters(uncertain int) (copies int) {
+func (k *killing) checkLetters() {
 	t := k.w.t
 	first := map[string]receipt{}
 	for _, l := range k.w.letters() {
 		if before, ok := first[l.messageID]; ok {
-			copies++
+			k.toll.copies++
 			if before.raw != l.raw || before.to != l.to {
 				t.Errorf("promise 7: two copies of %s differ", l.messageID)
 			}
@@ -131,8 +164,8 @@ func (k *killing) checkLetters(uncertain int) (copies int) {
 		}
 		first[l.messageID] = l
 	}
-	if copies > uncertain {
-		t.Errorf("promise 7: %d second copies, but only %d sendings were uncertain", copies, uncertain)
+	if k.toll.copies > k.toll.uncertain {
+		t.Errorf("promise 7: %d second copies, but only %d sendings were uncertain", k.toll.copies, k.toll.uncertain)
 	}
 	rows, err := k.w.plainSQL().Query(`SELECT message_id, recipient FROM letter`)
 	if err != nil {
@@ -157,7 +190,6 @@ func (k *killing) checkLetters(uncertain int) (copies int) {
 		}
 	}
 	k.checkTold()
-	return copies
 }
 
 // checkTold wants a cleared letter for every contact of every reset.

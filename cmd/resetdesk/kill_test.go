@@ -17,25 +17,52 @@ import (
 var caseLink = regexp.MustCompile(`href="/cases/(RST-[0-9A-Z]{6})"`)
 
 // TestKill kills the real program with SIGKILL at random moments while mail
-// arrives, owners answer and staff approve, and then reads from outside, with
-// plain SQL and the mail files, what became of the promises. The seed is
-// printed; RESETDESK_SEED repeats it.
+// arrives, owners answer and staff approve, and now and then kills or stops what
+// stands around it; then it reads from outside, with plain SQL and the mail files,
+// what became of the promises. Every 250 kills have a world of their own, so that
+// one that is broken is found soon. The seed is printed; RESETDESK_SEED repeats it.
 func TestKill(t *testing.T) {
-	kills := 20
+	const aRound = 250
+	kills, seed := killSizes(t)
+	t.Logf("seed %d", seed)
+	var sum toll
+	var rounds sync.Mutex
+	t.Run("rounds", func(t *testing.T) {
+		for i := 0; i*aRound < kills; i++ {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				round := killRound(t, seed+uint64(i), min(aRound, kills-i*aRound))
+				rounds.Lock()
+				defer rounds.Unlock()
+				sum.add(round)
+			})
+		}
+	})
+	t.Log(sum)
+	if sum.resets == 0 {
+		t.Error("no reset happened: the test proves nothing")
+	}
+}
+
+func killSizes(t *testing.T) (kills int, seed uint64) {
+	t.Helper()
+	kills, seed = 20, uint64(time.Now().UnixNano())
+	var err error
 	if s := os.Getenv("RESETDESK_KILLS"); s != "" {
-		var err error
 		if kills, err = strconv.Atoi(s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("RESETDESK_SEED"); s != "" {
-		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("seed %d", seed)
+	return kills, seed
+}
+
+func killRound(t *testing.T, seed uint64, kills int) toll {
+	t.Helper()
 	k := &killing{w: newWorld(t, 400, 12), rng: rand.New(rand.NewPCG(seed, seed)), stop: make(chan struct{}), answered: map[string]bool{}, approved: map[string]bool{}}
 	var actors sync.WaitGroup
 	actors.Go(k.deliver)
@@ -43,7 +70,7 @@ func TestKill(t *testing.T) {
 	actors.Go(k.staff)
 	for range kills {
 		k.w.start()
-		time.Sleep(k.moment())
+		k.live(k.moment())
 		k.w.kill()
 	}
 	k.w.start()
@@ -53,7 +80,9 @@ func TestKill(t *testing.T) {
 	actors.Wait()
 	k.settle()
 	k.w.stop()
-	k.check(kills)
+	k.toll.kills = kills
+	k.check()
+	return k.toll
 }
 
 // A killing is the test's own journal of what it did.
@@ -61,13 +90,42 @@ type killing struct {
 	w    *world
 	stop chan struct{}
 
-	mu          sync.Mutex
-	rng         *rand.Rand
-	attempted   int
-	delivered   []string        // Message-IDs whose APPEND was answered with OK
-	answered    map[string]bool // links whose yes was acknowledged
-	approved    map[string]bool // case numbers whose approval was acknowledged
-	votesUnsure int             // approvals without an answer: legal either way
+	mu        sync.Mutex
+	rng       *rand.Rand
+	delivered []string        // Message-IDs whose APPEND was answered with OK
+	answered  map[string]bool // links whose yes was acknowledged
+	approved  map[string]bool // case numbers whose approval was acknowledged
+	toll      toll
+}
+
+// live lets the program run for a while. One time in three it is not alone in
+// trouble: a server beside it is killed and comes back, or one of the three stops
+// and goes on (SIGSTOP, SIGCONT), as on a machine without memory or time.
+func (k *killing) live(d time.Duration) {
+	k.w.t.Helper()
+	end := time.Now().Add(d)
+	var err error
+	switch k.draw(15) {
+	case 0:
+		k.toll.servers++
+		err = errors.Join(k.w.dovecot.Kill(), k.w.dovecot.Start())
+	case 1:
+		k.toll.servers++
+		err = errors.Join(k.w.sink.Kill(), k.w.sink.Start())
+	case 2:
+		k.toll.stops++
+		err = k.w.dovecot.Freeze(d / 2)
+	case 3:
+		k.toll.stops++
+		err = k.w.sink.Freeze(d / 2)
+	case 4:
+		k.toll.stops++
+		err = k.w.freeze(d / 2)
+	}
+	if err != nil {
+		k.w.t.Error(err)
+	}
+	time.Sleep(time.Until(end))
 }
 
 // moment is how long a run lives: between 1 ms and 3 s, log-uniform, so that
@@ -92,7 +150,7 @@ func (k *killing) over(pause time.Duration) bool {
 func (k *killing) deliver() {
 	next := 0
 	for n := 0; !k.over(80 * time.Millisecond); n++ {
-		id := fmt.Sprintf("kill%d@mail.example", n)
+		id := killID(n)
 		raw := requestMail(next, id)
 		switch k.draw(4) {
 		case 0, 1:
@@ -104,9 +162,7 @@ func (k *killing) deliver() {
 			raw = []byte("From: shop@elsewhere.example\r\nTo: support@host.example\r\nSubject: offer\r\nDate: " + time.Now().Format(time.RFC1123Z) +
 				"\r\nMessage-ID: <" + id + ">\r\n\r\nBuy now.\r\n")
 		}
-		k.mu.Lock()
-		k.attempted++
-		k.mu.Unlock()
+		k.toll.attempted++
 		if err := k.w.dovecot.Deliver(raw); err == nil {
 			k.mu.Lock()
 			k.delivered = append(k.delivered, id)
@@ -114,6 +170,8 @@ func (k *killing) deliver() {
 		}
 	}
 }
+
+func killID(n int) string { return fmt.Sprintf("kill%d@mail.example", n) }
 
 func (k *killing) draw(n int) int {
 	k.mu.Lock()
@@ -171,7 +229,7 @@ func (k *killing) approveOne(number string) {
 	if done {
 		k.approved[number] = true
 	} else if !errors.Is(err, errNoCode) {
-		k.votesUnsure++
+		k.toll.votesUnsure++
 	}
 }
 

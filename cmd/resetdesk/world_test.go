@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,6 +284,15 @@ func (w *world) kill() {
 		w.cmd.Wait()
 		w.cmd = nil
 	}
+}
+
+// freeze stops the program for a while, as a machine does that has no time for it.
+func (w *world) freeze(d time.Duration) error {
+	if err := w.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return w.cmd.Process.Signal(syscall.SIGCONT)
 }
 
 // stop asks the program to end and wants it to do so well.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2/imapclient"
 )
@@ -148,6 +149,9 @@ func (d *Dovecot) Stop() error { return d.proc.stop() }
 
 // Kill ends the instance with SIGKILL, as a crash would.
 func (d *Dovecot) Kill() error { return d.proc.kill() }
+
+// Freeze stops the instance for a while; its connections stay open and say nothing.
+func (d *Dovecot) Freeze(t time.Duration) error { return d.proc.freeze(t) }
 
 // Log is what the server has written so far.
 func (d *Dovecot) Log() string {

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 )
 
 // SMTPSink is Postfix's smtp-sink: a real SMTP server that stores each mail in a file.
 type SMTPSink struct {
 	addr, dir string
+	command   []string
 	proc      *process
 }
 
@@ -35,11 +37,18 @@ func StartSMTPSink(dir string) (*SMTPSink, error) {
 	if os.Getuid() == 0 {
 		args = append([]string{"-u", name}, args...)
 	}
-	p, err := launch(addr, filepath.Join(dir, "output.log"), path, args...)
+	s := &SMTPSink{addr: addr, dir: dir, command: append([]string{path}, args...)}
+	return s, s.Start()
+}
+
+// Start starts the sink again after Stop or Kill, on the same port; it keeps what it has stored.
+func (s *SMTPSink) Start() error {
+	p, err := launch(s.addr, filepath.Join(s.dir, "output.log"), s.command[0], s.command[1:]...)
 	if err != nil {
-		return nil, fmt.Errorf("start smtp-sink: %w", err)
+		return fmt.Errorf("start smtp-sink: %w", err)
 	}
-	return &SMTPSink{addr: addr, dir: dir, proc: p}, nil
+	s.proc = p
+	return nil
 }
 
 // Addr is the server's host:port.
@@ -47,6 +56,12 @@ func (s *SMTPSink) Addr() string { return s.addr }
 
 // Stop ends the sink.
 func (s *SMTPSink) Stop() error { return s.proc.stop() }
+
+// Kill ends the sink with SIGKILL, as a crash would.
+func (s *SMTPSink) Kill() error { return s.proc.kill() }
+
+// Freeze stops the sink for a while; its connections stay open and say nothing.
+func (s *SMTPSink) Freeze(t time.Duration) error { return s.proc.freeze(t) }
 
 // Mails are the mails stored so far, each as the sink wrote it: its own X- fields with the envelope, then the letter
 // with LF line ends.

@@ -80,6 +80,15 @@ func (p *process) kill() error {
 	return nil
 }
 
+// freeze stops the process and its children for a while, as a machine does that has no time for them.
+func (p *process) freeze(d time.Duration) error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return p.signal(syscall.SIGCONT)
+}
+
 func (p *process) signal(s syscall.Signal) error {
 	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("signal process group %d: %w", p.cmd.Process.Pid, err)
