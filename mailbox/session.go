@@ -69,7 +69,7 @@ func (s *session) greet(ctx context.Context) error {
 	}
 	switch s.conf.Security {
 	case StartTLS:
-		c, err := imapclient.NewStartTLS(s.g, opts)
+		c, err := imapclient.NewStartTLS(&capabilities{Conn: s.g}, opts)
 		if err != nil {
 			return fmt.Errorf("starttls: %w", err)
 		}
@@ -79,9 +79,9 @@ func (s *session) greet(ctx context.Context) error {
 		if err := tc.HandshakeContext(ctx); err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
-		s.c = imapclient.New(tc, opts)
+		s.c = imapclient.New(&capabilities{Conn: tc}, opts)
 	default:
-		s.c = imapclient.New(s.g, opts)
+		s.c = imapclient.New(&capabilities{Conn: s.g}, opts)
 	}
 	s.g.expect(s.conf.Greeting, 1<<20)
 	if err := s.c.WaitGreeting(); err != nil {
