@@ -41,7 +41,7 @@ var figures = []figure{
 		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `seed \d+|kills \d+`, ""},
 	{"power cuts", "Power cuts", "A file system that forgets what was not synced: none of it survives, any writes, or any 512-byte sectors; the n-th fsync fails; the disk fills up. " +
 		"The controls must be found out: a disk that lies about fsync, and commits that are not synced.",
-		"cmd/resetdesk/powercut", []string{"RESETDESK_CUTS=5000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestPowerCut|TestSyncFails|TestDiskFills|TestControls", "-v", "."}, `^=== RUN|seed \d+|power cuts:|^\s*--- `, ""},
+		"cmd/resetdesk/powercut", []string{"RESETDESK_CUTS=5000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestPowerCut|TestSyncFails|TestDiskFills|TestControls", "-v", "."}, `^=== RUN +Test[^/]*(/(the_desk|sync)[^/]*)?$|seed \d+|power cuts:`, ""},
 	{"every byte", "Conversations struck at every byte", "IMAP and SMTP, both directions: cut, stalled, a byte garbled, a byte altered to its neighbour so that numbers stay numbers; and the mail or letter that comes next.",
 		".", []string{"RESETDESK_EVERY_BYTE=1"}, []string{"go", "test", "-count=1", "-timeout", "2h", "-run", "EveryByte", "-v", "./mailbox"}, `bytes from the server`, ""},
 	{"sabotage", "Sabotage", "The promises broken on purpose, one at a time, and the test that caught it.",

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,14 +27,56 @@ import (
 
 // A bench is where the power is cut again and again.
 type bench struct {
-	t                                 *testing.T
-	plan                              plan
-	files                             map[string][]byte // of the furnished database
-	rng                               *rand.Rand
-	acked, lost, corrupt, ended, cuts int
+	t     *testing.T
+	plan  plan
+	files map[string][]byte // of the furnished database
+	rng   *rand.Rand
+	toll  toll
 }
 
-func newBench(t *testing.T) *bench {
+// A toll is what power cuts came to.
+type toll struct{ cuts, acked, lost, corrupt, ended int }
+
+func (l *toll) add(o toll) {
+	l.cuts, l.acked, l.lost, l.corrupt, l.ended = l.cuts+o.cuts, l.acked+o.acked, l.lost+o.lost, l.corrupt+o.corrupt, l.ended+o.ended
+}
+
+func (l toll) String() string {
+	return fmt.Sprintf("%d power cuts: %d acknowledged, %d of them lost, %d databases corrupt; the program ended by itself %d times", l.cuts, l.acked, l.lost, l.corrupt, l.ended)
+}
+
+func (l toll) sound() bool { return l.lost == 0 && l.corrupt == 0 }
+
+func newBench(t *testing.T, seed uint64) *bench {
+	t.Helper()
+	dir := t.TempDir()
+	b := &bench{t: t, plan: furnish(t, dir), rng: rand.New(rand.NewPCG(seed, 2))}
+	db, err := os.ReadFile(filepath.Join(dir, "desk.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.files = map[string][]byte{"desk.db": db, "desk.db.lock": {}}
+	return b
+}
+
+// cuts is how often the power is cut: RESETDESK_CUTS times, that part of them which
+// share says, or otherwise.
+func cuts(t *testing.T, otherwise, share int) int {
+	t.Helper()
+	s := os.Getenv("RESETDESK_CUTS")
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return max(otherwise, n/share)
+}
+
+// cutAll cuts n times, on two hundred a bench and several benches at once, and
+// returns what all of it came to. The seed is printed; RESETDESK_SEED repeats it.
+func cutAll(t *testing.T, n int, cut func(b *bench, n int)) toll {
 	t.Helper()
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Getuid() != 0 {
 		missing := fmt.Sprintf("power cuts need /dev/fuse and root to mount it: %v, uid %d", err, os.Getuid())
@@ -52,26 +95,24 @@ func newBench(t *testing.T) *bench {
 		}
 	}
 	t.Logf("seed %d", seed)
-	dir := t.TempDir()
-	b := &bench{t: t, plan: furnish(t, dir), rng: rand.New(rand.NewPCG(seed, 2))}
-	db, err := os.ReadFile(filepath.Join(dir, "desk.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.files = map[string][]byte{"desk.db": db, "desk.db.lock": {}}
-	return b
-}
-
-func cuts(t *testing.T, otherwise int) int {
-	t.Helper()
-	if s := os.Getenv("RESETDESK_CUTS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatal(err)
+	var sum toll
+	var adding sync.Mutex
+	t.Run("benches", func(t *testing.T) {
+		for from := 0; from < n; from += 200 {
+			t.Run(strconv.Itoa(from), func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t, seed+uint64(from))
+				for i := from; i < min(n, from+200); i++ {
+					cut(b, i)
+				}
+				adding.Lock()
+				defer adding.Unlock()
+				sum.add(b.toll)
+			})
 		}
-		return n
-	}
-	return otherwise
+	})
+	t.Log(sum)
+	return sum
 }
 
 // run lets the worker work on d until the power is cut after some time, and
@@ -118,7 +159,7 @@ func (b *bench) run(d *disk, p plan, alive time.Duration, mode int) (acks []stri
 			}
 		}
 		if strings.HasPrefix(line, "ended") {
-			b.ended++
+			b.toll.ended++
 			b.t.Logf("%s after %d acks", line, len(acks))
 		}
 		return strings.HasPrefix(line, "ended")
@@ -157,8 +198,8 @@ work:
 	if err := server.Unmount(); err != nil {
 		b.t.Fatalf("unmount: %v", err)
 	}
-	b.cuts++
-	b.acked += len(acks)
+	b.toll.cuts++
+	b.toll.acked += len(acks)
 	return acks, left
 }
 
@@ -240,59 +281,49 @@ func (b *bench) cutOnce(d *disk, p plan, alive time.Duration, mode int) {
 	b.t.Helper()
 	acks, left := b.run(d, p, alive, mode)
 	lost, err := b.check(acks, left, p)
-	b.lost += lost
+	b.toll.lost += lost
 	if err != nil {
-		b.corrupt++
+		b.toll.corrupt++
 		b.t.Logf("corrupt: %v", err)
 	}
 }
 
-func (b *bench) String() string {
-	return fmt.Sprintf("%d power cuts: %d acknowledged, %d of them lost, %d databases corrupt; the program ended by itself %d times", b.cuts, b.acked, b.lost, b.corrupt, b.ended)
-}
-
-func (b *bench) sound() {
-	b.t.Helper()
-	if b.lost > 0 || b.corrupt > 0 || b.acked == 0 {
-		b.t.Error("the promises do not survive a power cut")
+func wantSound(t *testing.T, l toll) {
+	t.Helper()
+	if !l.sound() || l.acked == 0 {
+		t.Error("the promises do not survive a power cut")
 	}
-	b.t.Log(b)
 }
 
 // TestPowerCut: whatever of the unsynced writes survives, nothing that was
 // acknowledged is lost and the database is whole.
 func TestPowerCut(t *testing.T) {
-	b := newBench(t)
-	for n := range cuts(t, 15) {
+	wantSound(t, cutAll(t, cuts(t, 15, 1), func(b *bench, n int) {
 		b.cutOnce(newDisk(maps.Clone(b.files)), b.plan, b.moment(), n%modes)
-	}
-	b.sound()
+	}))
 }
 
 // TestSyncFails: the n-th fsync fails once. The desk may stop; it never says that
 // something is done that is not.
 func TestSyncFails(t *testing.T) {
-	b := newBench(t)
-	for n := range cuts(t, 8) {
+	wantSound(t, cutAll(t, cuts(t, 8, 10), func(b *bench, n int) {
 		d := newDisk(maps.Clone(b.files))
 		d.failSync = 1 + n
 		b.cutOnce(d, b.plan, 500*time.Millisecond, n%modes)
-	}
-	b.sound()
+	}))
 }
 
 // TestDiskFills: from the n-th write on the disk is full.
 func TestDiskFills(t *testing.T) {
-	b := newBench(t)
-	for n := range cuts(t, 8) {
+	l := cutAll(t, cuts(t, 8, 10), func(b *bench, n int) {
 		d := newDisk(maps.Clone(b.files))
 		d.fullAt = 40 + n*23
 		b.cutOnce(d, b.plan, 500*time.Millisecond, n%modes)
-	}
-	if b.ended == 0 {
+	})
+	if l.ended == 0 {
 		t.Error("the disk was never full")
 	}
-	b.sound()
+	wantSound(t, l)
 }
 
 // TestControls: the bench itself. A disk that lies about fsync, and commits that
@@ -303,18 +334,14 @@ func TestControls(t *testing.T) {
 		lies, sound bool
 	}{{"the desk on a disk that lies", "", true, false}, {"synchronous normal", "normal", false, false}, {"synchronous full", "full", false, true}} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t)
-			p := b.plan
-			p.Plain = c.plain
-			for n := range cuts(t, 4) {
-				d := newDisk(maps.Clone(b.files))
-				d.lies = c.lies
+			l := cutAll(t, cuts(t, 4, 50), func(b *bench, n int) {
+				p, d := b.plan, newDisk(maps.Clone(b.files))
+				p.Plain, d.lies = c.plain, c.lies
 				b.cutOnce(d, p, 100*time.Millisecond, n%modes)
+			})
+			if l.sound() != c.sound || l.acked == 0 {
+				t.Errorf("sound: %t", l.sound())
 			}
-			if found := b.lost > 0 || b.corrupt > 0; found == c.sound || b.acked == 0 {
-				t.Errorf("found something: %t", found)
-			}
-			t.Log(b)
 		})
 	}
 }
