@@ -66,9 +66,6 @@ func (s *site) showDeed(d accountDeed) page {
 // everything typed.
 func (s *site) doDeed(d accountDeed) page {
 	return onAccount(func(w http.ResponseWriter, r *http.Request, who review.Session, id string) error {
-		if err := readForm(r); err != nil {
-			return err
-		}
 		t := readTyped(r)
 		said, to, err := d.do(r, who, id, t)
 		if err == nil {

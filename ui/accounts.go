@@ -113,9 +113,6 @@ func (s *site) showErase(w http.ResponseWriter, r *http.Request, _ review.Sessio
 }
 
 func (s *site) erase(w http.ResponseWriter, r *http.Request, who review.Session, id string) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	p, err := s.accountAct(r, id, true)
 	if err != nil {
 		return err

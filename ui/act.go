@@ -194,9 +194,6 @@ func (s *site) showAct(a act) page {
 // mend shows the form again with everything typed, over the case as it is now.
 func (s *site) doAct(a act) page {
 	return func(w http.ResponseWriter, r *http.Request, who review.Session) error {
-		if err := readForm(r); err != nil {
-			return err
-		}
 		t := readTyped(r)
 		text, err := a.do(r.Context(), who, t)
 		if err == nil {

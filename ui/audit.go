@@ -104,9 +104,6 @@ func (s *site) showAuditExport(w http.ResponseWriter, r *http.Request, _ review.
 // exportAudit streams what the form chose. Taking it leaves an event, so it is no
 // GET.
 func (s *site) exportAudit(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	f, err := readAuditForm(r.PostForm).filter()
 	if err != nil {
 		return err

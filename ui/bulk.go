@@ -42,9 +42,6 @@ type bulkPage struct {
 
 // bulk asks once more before it acts: closing a case cannot be taken back.
 func (s *site) bulk(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	p := bulkPage{Note: clip(2000, r.PostForm.Get("note")), Other: strings.ToUpper(clip(20, strings.TrimSpace(r.PostForm.Get("other")))), Back: "/"}
 	if back := r.PostForm.Get("back"); strings.HasPrefix(back, "/?") {
 		p.Back = clip(600, back)

@@ -113,9 +113,6 @@ func (s *site) tryConnection(w http.ResponseWriter, r *http.Request, _ review.Se
 	if err != nil || n >= int64(len(s.Connections)) {
 		return errNoPage
 	}
-	if err := readForm(r); err != nil {
-		return err
-	}
 	i := int(n)
 	if err := s.trials.begin(i); err != nil {
 		return err
@@ -173,9 +170,6 @@ func (s *site) showDeliveries(w http.ResponseWriter, r *http.Request, _ review.S
 
 // tellWebhook queues a test or replays; the courier does the rest.
 func (s *site) tellWebhook(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	h, err := s.webhook(r)
 	if err != nil {
 		return err

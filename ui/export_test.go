@@ -34,6 +34,9 @@ func Texts() map[string]map[string]string {
 // A Stretch is a stretch of [Compare].
 type Stretch = stretch
 
+// Repeated are the fields that may have several values.
+var Repeated = repeated
+
 // Parts of the page's language that are worth testing alone.
 var (
 	Files   = files

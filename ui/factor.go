@@ -30,9 +30,6 @@ func (s *site) renderFactor(w http.ResponseWriter, r *http.Request, who review.S
 }
 
 func (s *site) giveFactor(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	next := ourPath(r.PostForm.Get("next"))
 	err := s.Desk.GiveFactor(r.Context(), who, r.PostForm.Get("code"))
 	if err == nil {

@@ -4,7 +4,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/resetdesk/resetdesk/review"
@@ -26,6 +30,7 @@ var (
 	errOtherSite = &refusal{403, "The request came from another site", "Nothing was done. Open the desk itself and try there."}
 	errOtherHost = &refusal{421, "This is not the address of the desk", "Use the address from your invitation or from the letter."}
 	errForm      = &refusal{400, "The form could not be read", "Go back, load the page again and repeat your input."}
+	errFormType  = &refusal{415, "The form could not be read", "Go back, load the page again and repeat your input."}
 	errFormSize  = &refusal{413, "That was too much text", "Go back and shorten your input to less than 60 000 characters."}
 )
 
@@ -108,8 +113,17 @@ func internal(r *http.Request, log func(...any), err error) *refusal {
 		"Try again; if it stays, give the reference to the operator."}
 }
 
-// readForm parses the body of a POST.
+// repeated are the fields that may have several values.
+var repeated = []string{"case", "mail", "scope", "backup"}
+
+// readForm parses the body of a POST: a form, or nothing. What two readers could
+// take for two things is refused: a field with two values, and text that is no
+// UTF-8 or has a zero in it.
 func readForm(r *http.Request) error {
+	kind := r.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(kind); (kind != "" || r.ContentLength != 0) && (err != nil || media != "application/x-www-form-urlencoded") {
+		return errFormType
+	}
 	err := r.ParseForm()
 	var size *http.MaxBytesError
 	if errors.As(err, &size) {
@@ -117,6 +131,16 @@ func readForm(r *http.Request) error {
 	}
 	if err != nil {
 		return errForm
+	}
+	for name, values := range r.PostForm {
+		if len(slices.Compact(values)) > 1 && !slices.Contains(repeated, name) {
+			return errForm
+		}
+		for _, text := range append(values, name) {
+			if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+				return errForm
+			}
+		}
 	}
 	return nil
 }

@@ -84,12 +84,17 @@ func (s *site) sameOrigin(next http.Handler) http.Handler {
 }
 
 // limited caps the body of every request. One page takes a file, and reads it only
-// from those who may send one.
-func limited(next http.Handler) http.Handler {
+// from those who may send one. Nothing is unpacked: what says that it is packed is
+// refused unread.
+func (s *site) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		most := int64(bodyLimit)
 		if r.URL.Path == uploadPath {
 			most += uploadLimit
+		}
+		if r.Header.Get("Content-Encoding") != "" {
+			s.fail(w, r, errFormType)
+			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		next.ServeHTTP(w, r)

@@ -35,9 +35,6 @@ func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, _ review.S
 }
 
 func (s *site) acceptInvitation(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	token, password := r.PathValue("token"), r.PostForm.Get("password")
 	who, err := s.Desk.Invitation(r.Context(), token)
 	if err != nil {

@@ -24,9 +24,6 @@ func (s *site) showLetters(w http.ResponseWriter, r *http.Request, who review.Se
 
 // sendTest sends a letter to who asks, and to no other address.
 func (s *site) sendTest(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	in := r.PostForm.Get("in")
 	err := s.Desk.SendTest(r.Context(), who, in, r.PostForm.Get("kind"))
 	var refused *review.Error

@@ -60,9 +60,6 @@ func (s *site) renderBooks(w http.ResponseWriter, r *http.Request, who review.Se
 
 // takeBacklog makes cases of the old mails that were ticked.
 func (s *site) takeBacklog(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	var ids []int64
 	for _, text := range r.PostForm["mail"] {
 		id, err := strconv.ParseInt(text, 10, 64)

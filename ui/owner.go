@@ -76,9 +76,6 @@ func (s *site) renderOwner(w http.ResponseWriter, r *http.Request, status int, p
 
 // answerOwner takes the owner's word: yes, no, or, after a reset, undo.
 func (s *site) answerOwner(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	token, answer := r.PathValue("token"), r.PostForm.Get("answer")
 	if answer == "yes" && r.PostForm.Get("asked") == "who" && r.PostForm.Get("user_id") == "" {
 		// Somebody at the desk may have chosen meanwhile: a yes is for nobody

@@ -22,9 +22,6 @@ func (s *site) themeOf(r *http.Request) string {
 
 // saveDisplay keeps how a reviewer wants the pages.
 func (s *site) saveDisplay(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	f := r.PostForm
 	err := s.Desk.Prefer(r.Context(), who, review.Preferences{Keys: f.Get("keys") != "off", UTC: f.Get("times") == "utc"})
 	if err != nil {

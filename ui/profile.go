@@ -95,9 +95,6 @@ func (s *site) showPassword(w http.ResponseWriter, r *http.Request, who review.S
 }
 
 func (s *site) changePassword(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	f := r.PostForm
 	var err error = &review.Error{Kind: review.Invalid, Field: "password", Message: "The two passwords are not the same."}
 	if f.Get("password") == f.Get("again") {
@@ -174,9 +171,6 @@ func (s *site) askStepUp(w http.ResponseWriter, r *http.Request, who review.Sess
 }
 
 func (s *site) addPasskey(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	f := r.PostForm
 	err := s.Desk.AddPasskey(r.Context(), who, f.Get("name"), f.Get("answer"), f.Get("code"))
 	if err == nil {
@@ -213,9 +207,6 @@ func (s *site) showRemovePasskey(w http.ResponseWriter, r *http.Request, who rev
 }
 
 func (s *site) removePasskey(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	k, err := s.ownKey(r, who)
 	if err != nil {
 		return err

@@ -140,9 +140,6 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, who review.Sess
 
 // saveView keeps the filter that is on under a name.
 func (s *site) saveView(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	q, err := url.ParseQuery(r.PostForm.Get("query"))
 	if err != nil {
 		return errForm
@@ -160,9 +157,6 @@ func (s *site) saveView(w http.ResponseWriter, r *http.Request, who review.Sessi
 
 // removeView forgets a view; Undo keeps it again.
 func (s *site) removeView(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	v, err := s.Desk.RemoveView(r.Context(), who, r.PostForm.Get("name"))
 	if err != nil {
 		return err

@@ -30,7 +30,8 @@ func (a access) allows(r review.Role) bool {
 	return a == anyone || a == owes || r.May(review.Right(a))
 }
 
-// A page serves one route. The session is empty where anyone may come.
+// A page serves one route. The session is empty where anyone may come. The form of
+// a POST is read, but for the one that takes a file.
 type page func(w http.ResponseWriter, r *http.Request, who review.Session) error
 
 // A route is one line of the only table of routes.
@@ -133,7 +134,7 @@ func (s *site) routes() []route {
 // the outside to the inside.
 func (s *site) router() *chi.Mux {
 	mux := chi.NewRouter()
-	mux.Use(s.recovered, s.headers, s.ourHost, s.clientIP, origin, s.sameOrigin, limited, middleware.GetHead)
+	mux.Use(s.recovered, s.headers, s.ourHost, s.clientIP, origin, s.sameOrigin, s.limited, middleware.GetHead)
 	for _, t := range s.routes() {
 		mux.Method(t.method, t.path, s.guard(t))
 	}
@@ -182,7 +183,14 @@ func (s *site) guard(t route) http.Handler {
 			r = withReviewer(r, who.Reviewer)
 			w = &renewing{ResponseWriter: w, site: s, who: who}
 		}
-		if err := t.serve(w, r, who); err != nil {
+		var err error
+		if t.method == http.MethodPost && t.path != uploadPath {
+			err = readForm(r)
+		}
+		if err == nil {
+			err = t.serve(w, r, who)
+		}
+		if err != nil {
 			s.fail(w, r, err)
 		}
 	})

@@ -1,11 +1,8 @@
 package ui_test
 
 import (
-	"bytes"
 	"context"
-	"mime/multipart"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,64 +114,6 @@ func TestNoRouteActsButByPost(t *testing.T) {
 			}
 		}
 		cells.end(1000)
-	})
-}
-
-// formless are the POST routes that read no form, or need none: they do what their
-// address says.
-var formless = []string{"POST /cases/{number}/claim", "POST /cases/{number}/release", "POST /invite/{token}/enroll/*", "POST /sign-in/enroll/*", "POST /accounts/{id}/export", "POST /cases/{number}/pack", "POST /mails/{id}/case", "POST /sign-out", "POST /settings/connections/{id}/test",
-	"POST /profile/sessions/end", "POST /profile/sessions/{session}/end", "POST /profile/reset/stop",
-	"POST /settings/reviewers/{id}/stop", "POST /settings/reviewers/{id}/sessions/end", "POST /settings/reviewers/{id}/sessions/{session}/end"}
-
-// A body that is too large, of too many fields, or of a type that no form of the desk
-// has, does nothing.
-func TestNoRouteTakesABomb(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		rita, r := h.signIn("rita", review.Admin)
-		targets, number := h.targets()
-		form := everything(number, code(t, h.phone[r.Holder], nextStep()))
-		large := form.Encode() + "&x=" + strings.Repeat("x", 64<<10)
-		many := form.Encode() + strings.Repeat("&x", 40_000)
-		var parts bytes.Buffer
-		m := multipart.NewWriter(&parts)
-		for name, v := range form {
-			m.WriteField(name, v[0])
-		}
-		m.Close()
-		before, cells := h.dump(), newTally(t, "bodies of other types")
-		for _, x := range targets {
-			if x.method != "POST" || slices.Contains(formless, x.route) {
-				continue
-			}
-			for _, b := range []struct{ what, kind, body string }{
-				{"large", "application/x-www-form-urlencoded", large}, {"many", "application/x-www-form-urlencoded", many},
-				{"multipart", m.FormDataContentType(), parts.String()}, {"multipart bomb", m.FormDataContentType(), parts.String() + large},
-				{"JSON", "application/json", `{"code":"1"}`}, {"text", "text/plain", form.Encode()}, {"none", "", form.Encode()}, {"bad", "application/x-www-form-urlencoded", "a=%zz&" + form.Encode()},
-				{"semicolons", "application/x-www-form-urlencoded", strings.ReplaceAll(form.Encode(), "&", ";")}} {
-				q, err := http.NewRequest("POST", rita.base+x.path, strings.NewReader(b.body))
-				if err != nil {
-					t.Fatal(err)
-				}
-				q.Header.Set("Sec-Fetch-Site", "same-origin")
-				if b.kind != "" {
-					q.Header.Set("Content-Type", b.kind)
-				}
-				a := rita.do(q)
-				file := x.route == "POST /setup/accounts" // it reads nothing but a multipart form: see TestUploadOfBadFiles
-				if (b.what == "large" || b.what == "many") && a.status != http.StatusRequestEntityTooLarge && !(file && a.status == http.StatusBadRequest) {
-					cells.errorf("%s, %s: %d", x.route, b.what, a.status)
-				}
-				if a.status >= 500 {
-					cells.errorf("%s, %s: %d", x.route, b.what, a.status)
-				}
-				if h.dump() != before {
-					cells.errorf("%s acted on a body that is %s: %d %s", x.route, b.what, a.status, a.header.Get("Location"))
-					before = h.dump()
-				}
-				cells.ask(x.route, "admin", b.what)
-			}
-		}
-		cells.end(390)
 	})
 }
 

@@ -148,9 +148,6 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request, _ review.Sessi
 // signIn answers with one sentence whatever was wrong. The token is new each
 // time, so a planted one is worth nothing.
 func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	email := strings.TrimSpace(r.PostForm.Get("email"))
 	token, err := s.Desk.SignIn(r.Context(), review.SignIn{
 		Email: email, Password: r.PostForm.Get("password"), Code: r.PostForm.Get("code"),
@@ -230,9 +227,6 @@ func writeJSON(w http.ResponseWriter, r *http.Request, text []byte) error {
 }
 
 func (s *site) signInByPasskey(w http.ResponseWriter, r *http.Request, _ review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	next := ourPath(r.PostForm.Get("next"))
 	token, err := s.Desk.SignInByPasskey(r.Context(), r.PostForm.Get("answer"), s.entry(r))
 	if err == nil {

@@ -74,9 +74,6 @@ func (s *site) showNewKey(w http.ResponseWriter, r *http.Request, _ review.Sessi
 // createKey shows the token in its answer and nowhere else: the page cannot be
 // loaded again, for the code is used up.
 func (s *site) createKey(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	f := keyForm{Name: strings.TrimSpace(r.PostForm.Get("name")), Allow: r.PostForm.Get("allow"), Days: strings.TrimSpace(r.PostForm.Get("days")), Scopes: r.PostForm["scope"]}
 	k, err := f.key(time.Now())
 	token := ""
@@ -138,9 +135,6 @@ func (s *site) showRevokeKey(w http.ResponseWriter, r *http.Request, _ review.Se
 }
 
 func (s *site) revokeKey(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	k, err := s.key(r)
 	if err != nil {
 		return err

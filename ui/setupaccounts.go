@@ -130,9 +130,6 @@ func (s *site) refuseAccounts(w http.ResponseWriter, r *http.Request, who review
 
 // importAccounts does what the page announced.
 func (s *site) importAccounts(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	f := s.parked.of(who)
 	if r.PostForm.Get("do") == "drop" {
 		s.parked.drop(f)

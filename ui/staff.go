@@ -198,9 +198,6 @@ func (s *site) renderStaffAct(w http.ResponseWriter, r *http.Request, status int
 // admin who saw it could come in as a second person.
 func (s *site) doStaffAct(a staffAct) page {
 	return func(w http.ResponseWriter, r *http.Request, who review.Session) error {
-		if err := readForm(r); err != nil {
-			return err
-		}
 		p, err := s.person(r, who)
 		if err != nil {
 			return err

@@ -40,9 +40,6 @@ func (s *site) renderThreat(w http.ResponseWriter, r *http.Request, status int, 
 // switchThreat turns the switch to what the button said, not to the other side of
 // what it finds: two people who press at once do not undo each other.
 func (s *site) switchThreat(w http.ResponseWriter, r *http.Request, who review.Session) error {
-	if err := readForm(r); err != nil {
-		return err
-	}
 	on := r.PostForm.Get("turn") == "on"
 	if !on && r.PostForm.Get("turn") != "off" {
 		return errForm

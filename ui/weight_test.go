@@ -42,7 +42,8 @@ func TestWeight(t *testing.T) {
 			path := "/cases/" + n
 			rita.post(path+"/claim").leads(t, path)
 			rita.post(path+"/hold", append(hiddenFields(rita.get(path+"/hold")), "note", note)...).leads(t, path)
-			rita.post(path+"/resume", append(hiddenFields(rita.get(path+"/resume")), "note", note)...).leads(t, path)
+			rita.get(path) // takes what was said of the hold, with its form to undo it
+			rita.post(path+"/resume", append(hiddenFields(rita.get(path+"/resume")), "note", "called back")...).leads(t, path)
 		}
 		for _, path := range []string{"/", "/?q=gesellschaft", "/cases/" + number, "/cases/" + number + "/approve", "/audit", "/accounts", "/accounts/C-0001", "/numbers", "/attack",
 			"/settings", "/settings/mail", "/settings/policy", "/settings/letters", "/settings/reviewers", "/settings/api", "/settings/api/new", "/profile"} {
