@@ -4,20 +4,17 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // A link forwards connections to an address with a delay each way and a bandwidth
-// that both ways have for themselves, and counts the bytes. The connections of one
-// link share its bandwidth.
+// that both ways have for themselves. The connections of one link share its bandwidth.
 type link struct {
 	net.Listener
 	to    string
 	delay time.Duration // one way
 	rate  float64       // bytes a second, 0: no limit
 
-	bytes    atomic.Int64
 	mu       sync.Mutex
 	up, down time.Time // when the line is free again
 }
@@ -66,7 +63,6 @@ func (k *link) carry(dst, src net.Conn, free *time.Time) {
 			buf := make([]byte, 16<<10)
 			n, err := src.Read(buf)
 			if n > 0 {
-				k.bytes.Add(int64(n))
 				line <- packet{buf[:n], k.leave(n, free).Add(k.delay)}
 			}
 			if err != nil {

@@ -1,116 +1,97 @@
 // Command speed reads one mailbox with resetdesk and with what people would use
-// instead, in turns on the same Dovecot, and prints the page of figures.
+// instead, in turns on the same Dovecot, and prints each run as a line of Go's
+// benchmark format. `make performance` makes the page of it.
 //
 //	go run ./cmd/resetdesk/speed -mails 10000
 //
 // The peers come from Debian's packages isync, getmail6, fetchmail and python3;
-// one that is missing is named on the page, and has no figures.
+// one that is missing is named, and has no figures.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
 func main() {
-	mails := flag.Int("mails", 10_000, "how many mails the mailbox holds")
-	turns := flag.Int("turns", 3, "how often each reader reads it; the slow ones once")
-	seed := flag.Uint64("seed", 1, "of the corpus")
-	bin := flag.String("bin", "", "the program; built from this tree when not given")
-	rtt := flag.Duration("rtt", 0, "round trip of the link between reader and server")
-	mbit := flag.Float64("mbit", 0, "its bandwidth, 0 without limit")
-	slow := flag.Bool("slow", true, "with the readers that take minutes")
-	cold := flag.Bool("cold", false, "drop the server's index before every run")
+	var set settings
+	var slow int
+	mails := flag.String("mails", env("RESETDESK_MAILS", "10000"), "how many mails the mailbox holds; several sizes with commas are compared in turns")
+	flag.IntVar(&set.turns, "turns", number("RESETDESK_TURNS", 5), "how often each reader reads it")
+	flag.Uint64Var(&set.seed, "seed", 1, "of the corpus")
+	flag.StringVar(&set.bin, "bin", "", "the program; built from this tree when not given")
+	flag.DurationVar(&set.rtt, "rtt", 0, "round trip of the link between reader and server")
+	flag.Float64Var(&set.mbit, "mbit", 0, "its bandwidth, 0 without limit")
+	flag.IntVar(&slow, "slow", number("RESETDESK_SLOW", 1000), "how many mails for the readers that take minutes; 0 without them")
+	flag.StringVar(&set.only, "only", "", "a regular expression: only these readers, and resetdesk")
+	flag.BoolVar(&set.cold, "cold", false, "drop the server's index and the system's cache of files before every run")
+	raw := flag.String("raw", "", "be the reader that downloads everything: address,user,password")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := compare(ctx, settings{*mails, *turns, *seed, *bin, *rtt, *mbit, *slow, *cold}); err != nil {
+	var err error
+	if *raw != "" {
+		err = download(*raw)
+	} else if set.sizes, err = sizes(*mails, slow); err == nil {
+		err = compare(ctx, set)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "speed:", err)
 		os.Exit(1)
 	}
 }
 
 type settings struct {
-	mails, turns int
-	seed         uint64
-	bin          string
-	rtt          time.Duration
-	mbit         float64
-	slow, cold   bool
+	sizes []size
+	turns int
+	seed  uint64
+	bin   string
+	rtt   time.Duration
+	mbit  float64
+	only  string
+	cold  bool
 }
 
-func readers() []reader {
-	return []reader{
-		{"resetdesk", false, ours},
-		mbsync(true), mbsync(false),
-		imaplib("imaplib, headers then bodies", "headers"),
-		imaplib("imaplib, batches of 500", "batch"),
-		imaplib("imaplib, one by one", "single"),
-		getmail(), fetchmail(), // last: fetchmail marks what it has read
-	}
+// A size is a number of mails, and whether the slow readers are asked to read them.
+type size struct {
+	mails int
+	slow  bool
 }
 
-func compare(ctx context.Context, set settings) (err error) {
-	dir, err := os.MkdirTemp("", "resetdesk-speed-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if set.bin == "" {
-		set.bin = filepath.Join(dir, "resetdesk")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", set.bin, "github.com/resetdesk/resetdesk/cmd/resetdesk").CombinedOutput(); err != nil {
-			return fmt.Errorf("build resetdesk: %w: %s", err, tail(out))
+// sizes reads the list of them. The slow readers have one of their own unless it is there.
+func sizes(list string, slow int) (all []size, err error) {
+	for _, word := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 50 {
+			return nil, fmt.Errorf("-mails %s: want numbers from 50", list)
+		}
+		all = append(all, size{n, n == slow})
+		if n == slow {
+			slow = 0
 		}
 	}
-	s, err := newScene(ctx, dir, set.bin, set.mails, set.seed)
-	if err != nil {
-		return err
+	if slow > 0 {
+		all = append(all, size{slow, true})
 	}
-	defer s.close()
-	k, err := newLink(s.dovecot.Addr(), set.rtt/2, set.mbit*1e6/8)
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	t := &table{set: set, corpus: s.corpus}
-	for turn := range set.turns {
-		for _, r := range readers() {
-			if r.slow && (turn > 0 || !set.slow) {
-				continue
-			}
-			got, err := once(ctx, s, k, r, set)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			t.add(r.name, got, err)
-		}
-	}
-	return t.print(os.Stdout)
+	return all, nil
 }
 
-// once lets one reader read everything into a folder of its own, which is gone afterwards.
-func once(ctx context.Context, s *scene, k *link, r reader, set settings) (got run, err error) {
-	if set.cold {
-		if err := s.dovecot.DropCache(); err != nil {
-			return run{}, err
-		}
+func env(name, otherwise string) string {
+	if s := os.Getenv(name); s != "" {
+		return s
 	}
-	dir, err := os.MkdirTemp(s.dir, "run-")
-	if err != nil {
-		return run{}, err
+	return otherwise
+}
+
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
-	defer cancel()
-	before := k.bytes.Load()
-	got, err = r.read(ctx, s, dir, k.Addr().String())
-	got.Wire, got.Mails = k.bytes.Load()-before, s.Mails
-	return got, err
+	return otherwise
 }
