@@ -1,0 +1,112 @@
+package mailbox_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/mailtest"
+)
+
+// A chatter counts what is said on a connection: bytes both ways, what the client says
+// in answer to something, and how often the server lets it idle.
+type chatter struct {
+	bytes, turns, idle atomic.Int64
+	spoken             atomic.Bool // by the server, since the client last did
+}
+
+type heard struct {
+	net.Conn
+	c *chatter
+}
+
+func (h heard) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 {
+		h.c.bytes.Add(int64(n))
+		h.c.spoken.Store(true)
+		if bytes.Contains(p[:n], []byte("+ idling")) {
+			h.c.idle.Add(1)
+		}
+	}
+	return n, err
+}
+
+func (h heard) Write(p []byte) (int, error) {
+	h.c.bytes.Add(int64(len(p)))
+	if h.c.spoken.Swap(false) {
+		h.c.turns.Add(1)
+	}
+	return h.Conn.Write(p)
+}
+
+// A diary is an Inbox that keeps nothing but the cursor.
+type diary struct {
+	sieve
+	cursor mailbox.Cursor
+}
+
+func (d *diary) Resume(context.Context, mailbox.Source) (mailbox.Cursor, error) {
+	return d.cursor, nil
+}
+
+func (d *diary) Receive(ctx context.Context, b mailbox.Batch) error {
+	d.cursor = mailbox.Cursor{UIDValidity: b.UIDValidity, UID: b.Through, Backlog: b.Backlog}
+	return d.sieve.Receive(ctx, b)
+}
+
+// BenchmarkPoll wakes a watcher that has read everything: what one look costs that finds
+// nothing new, from the end of one IDLE to the next.
+func BenchmarkPoll(b *testing.B) {
+	for _, n := range []int{100, 10000} {
+		b.Run(fmt.Sprintf("mails=%d", n), func(b *testing.B) {
+			d := dovecot(b)
+			hoard(b, d, n)
+			poll(b, d, uint32(n))
+		})
+	}
+}
+
+func poll(b *testing.B, d *mailtest.Dovecot, n uint32) {
+	var wire chatter
+	s := &diary{}
+	c := config(d.Addr(), d.User, d.Password)
+	c.Command, c.Poll, c.IdleReissue = time.Minute, time.Hour, time.Hour
+	w := &mailbox.Watcher{Config: c, Inbox: s}
+	w.SetDial(func(ctx context.Context) (net.Conn, error) {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", d.Addr())
+		return heard{conn, &wire}, err
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	idle := func(after int64) {
+		for end := time.Now().Add(time.Minute); wire.idle.Load() == after; time.Sleep(50 * time.Microsecond) {
+			if time.Now().After(end) {
+				b.Fatalf("no IDLE: %+v", w.Status())
+			}
+		}
+	}
+	idle(0)
+	if s.uid.Load() != n {
+		b.Fatalf("read to %d", s.uid.Load())
+	}
+	bytes, turns := wire.bytes.Load(), wire.turns.Load()
+	for b.Loop() {
+		before := wire.idle.Load()
+		w.Kick()
+		idle(before)
+	}
+	b.ReportMetric(float64(wire.turns.Load()-turns)/float64(b.N), "turns")
+	b.ReportMetric(float64(wire.bytes.Load()-bytes)/float64(b.N), "bytes")
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
