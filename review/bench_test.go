@@ -1,12 +1,16 @@
 package review_test
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/sender"
+	"github.com/resetdesk/resetdesk/mailbox/sender/sendertest"
 	"github.com/resetdesk/resetdesk/review"
 )
 
@@ -27,6 +31,70 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*500/b.Elapsed().Seconds(), "mails/s")
+}
+
+// BenchmarkAssess gives mails that wait for it their fate: what came from the
+// registered address of an account and asks for nothing, and what opens a case and
+// queues its letters; signed, with the key in the cache, and not signed.
+func BenchmarkAssess(b *testing.B) {
+	zone := sendertest.Zone{}
+	signer := sendertest.Signer{Domain: "bench.example", Selector: "s1", Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)),
+		Headers: "from:to:subject:date:message-id", Dated: true}
+	signer.Publish(zone)
+	h := newHouse(b, b.TempDir(), func(c *review.Config) { c.Resolver = sender.NewCache(zone, 100) })
+	const users, atOnce = 8000, 100
+	h.importFile(accountsFile + benchUsers(users))
+	user := 0
+	for _, signed := range []bool{true, false} {
+		for _, asks := range []bool{false, true} {
+			b.Run(fmt.Sprintf("signed=%t/asks=%t", signed, asks), func(b *testing.B) {
+				for b.Loop() {
+					b.StopTimer()
+					batch := mailbox.Batch{Source: inbox, UIDValidity: 7}
+					for range atOnce {
+						if user++; user == users {
+							b.Fatal("every user has asked; fewer iterations, please")
+						}
+						h.uid++
+						batch.Mails = append(batch.Mails, received(h.uid, benchMail(user, asks, signed, signer)))
+					}
+					batch.Through = h.uid
+					if err := h.desk.Receive(b.Context(), batch); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+					h.work()
+				}
+				b.ReportMetric(float64(b.N)*atOnce/b.Elapsed().Seconds(), "mails/s")
+			})
+		}
+	}
+	if open, fated := h.count(`SELECT count(*) FROM reset_case`), h.count(`SELECT count(*) FROM inbound WHERE fate IS NOT NULL`); open == 0 || fated != user {
+		b.Fatalf("%d cases, %d of %d mails have a fate", open, fated, user)
+	}
+}
+
+// benchUsers are the rows of n accounts with a user and an admin each.
+func benchUsers(n int) string {
+	var file strings.Builder
+	for i := range n {
+		fmt.Fprintf(&file, "B-%d,Bench %d,en,B%d,bench%d,owner%d@bench.example,admin,0,,\n", i, i, i, i, i)
+	}
+	return file.String()
+}
+
+// benchMail is a mail of some 3 KB of the admin of a user.
+func benchMail(user int, asks, signed bool, signer sendertest.Signer) string {
+	subject, text := "Invoice", "When is the invoice of last month due?\n"
+	if asks {
+		subject, text = "2FA reset", forUser(fmt.Sprintf("bench%d", user))
+	}
+	text += "\n-- \n" + strings.Repeat("The words of a signature that goes on, as they do.\n", 50)
+	raw := strings.ReplaceAll(request(fmt.Sprintf("owner%d@bench.example", user), subject, text), "\n", "\r\n")
+	if signed {
+		raw = signer.Sign(raw, time.Now()) + raw
+	}
+	return raw
 }
 
 // BenchmarkConcerns asks of 500 headers whether they concern us.
@@ -68,14 +136,11 @@ func BenchmarkCase(b *testing.B) {
 func crowded(b *testing.B, n int) (*house, string) {
 	b.Helper()
 	h := newHouse(b, b.TempDir(), nil)
-	var file strings.Builder
-	file.WriteString(accountsFile)
 	var mails []string
 	for i := range n {
-		fmt.Fprintf(&file, "B-%d,Bench %d,en,B%d,bench%d,owner%d@bench.example,admin,0,,\n", i, i, i, i, i)
 		mails = append(mails, request(fmt.Sprintf("owner%d@bench.example", i), "2FA reset", forUser(fmt.Sprintf("bench%d", i))))
 	}
-	h.importFile(file.String())
+	h.importFile(accountsFile + benchUsers(n))
 	h.deliver(mails...)
 	if got := h.count(`SELECT count(*) FROM reset_case WHERE state = 'open' AND user_id IS NOT NULL`); got != n {
 		b.Fatalf("%d open cases, want %d", got, n)

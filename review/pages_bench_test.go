@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,8 @@ func bigCases(b *testing.B) int {
 
 // An office is a filled house whose pages a signed-in browser asks for.
 type office struct {
+	house  *house
+	mails  int // taken in while pages were asked for
 	base   string
 	token  string
 	client *http.Client
@@ -39,43 +42,91 @@ type office struct {
 }
 
 // BenchmarkPages asks for the same pages of a desk with 1,000 cases and of one
-// with very many, in turns, and tells how much slower the large one is.
+// with very many, in turns, and tells how much slower the large one is: while
+// nothing else happens, and while mail comes in. RESETDESK_TURNS repeats it on the
+// same files.
 func BenchmarkPages(b *testing.B) {
-	n := bigCases(b)
+	n, turns := bigCases(b), 1
+	if asked, err := strconv.Atoi(os.Getenv("RESETDESK_TURNS")); err == nil {
+		turns = asked
+	}
 	small, big := openOffice(b, 1000), openOffice(b, n)
-	for _, page := range []string{"queue", "closed", "filtered", "case", "search", "beginning", "words", "audit"} {
-		b.Run(page, func(b *testing.B) {
-			var took [2][]time.Duration
-			var most [2]int
-			for i := 0; b.Loop(); i++ {
-				for side, o := range []*office{small, big} {
-					addresses := o.pages[page]
-					begun := time.Now()
-					bytes := o.get(b, addresses[rand.IntN(len(addresses))])
-					took[side], most[side] = append(took[side], time.Since(begun)), max(most[side], bytes)
+	for range turns {
+		for _, page := range []string{"queue", "closed", "filtered", "case", "search", "beginning", "words", "audit"} {
+			b.Run("quiet/"+page, func(b *testing.B) { besides(b, small, big, page) })
+			b.Run("writing/"+page, func(b *testing.B) {
+				var mails [2]func() float64
+				for i, o := range []*office{small, big} {
+					mails[i] = o.write(b)
 				}
+				besides(b, small, big, page)
+				b.ReportMetric(min(mails[0](), mails[1]()), "mails/s")
+			})
+		}
+	}
+}
+
+// besides asks for a page of one desk and of the other.
+func besides(b *testing.B, small, big *office, page string) {
+	var took [2][]time.Duration
+	most := 0
+	for b.Loop() {
+		for side, o := range []*office{small, big} {
+			addresses := o.pages[page]
+			begun := time.Now()
+			bytes := o.get(b, addresses[rand.IntN(len(addresses))])
+			took[side], most = append(took[side], time.Since(begun)), max(most, bytes)
+		}
+	}
+	rate := func(all []time.Duration) float64 {
+		var sum time.Duration
+		for _, d := range all {
+			sum += d
+		}
+		return float64(len(all)) / sum.Seconds()
+	}
+	p99 := func(all []time.Duration) float64 {
+		slices.Sort(all)
+		return float64(all[len(all)*99/100]) / float64(time.Millisecond)
+	}
+	b.ReportMetric(rate(took[0]), "small-req/s")
+	b.ReportMetric(rate(took[1]), "big-req/s")
+	b.ReportMetric(rate(took[1])/rate(took[0]), "ratio")
+	b.ReportMetric(p99(took[0]), "small-p99-ms")
+	b.ReportMetric(p99(took[1]), "big-p99-ms")
+	b.ReportMetric(float64(most), "bytes/page")
+	if most > 60<<10 {
+		b.Errorf("a page weighs %d bytes", most)
+	}
+}
+
+// write takes in and assesses 50 mails a second, of which one in fifty asks for a
+// reset, until the returned function is called; it says how many a second they were.
+func (o *office) write(b *testing.B) func() float64 {
+	done, begun := make(chan struct{}), time.Now()
+	var all sync.WaitGroup
+	mails := 0
+	all.Go(func() {
+		ticks := time.NewTicker(time.Second / 50)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticks.C:
 			}
-			rate := func(all []time.Duration) float64 {
-				var sum time.Duration
-				for _, d := range all {
-					sum += d
-				}
-				return float64(len(all)) / sum.Seconds()
+			from, subject, text := fmt.Sprintf("owner%d@bench%d.example", o.mails+1, o.mails+1), "Invoice", "When is it due?"
+			if o.mails++; o.mails%50 == 0 {
+				subject, text = "2FA reset", forUser(fmt.Sprintf("bench%d", o.mails))
 			}
-			p99 := func(all []time.Duration) float64 {
-				slices.Sort(all)
-				return float64(all[len(all)*99/100]) / float64(time.Millisecond)
-			}
-			b.ReportMetric(rate(took[0]), "small-req/s")
-			b.ReportMetric(rate(took[1]), "big-req/s")
-			b.ReportMetric(rate(took[1])/rate(took[0]), "ratio")
-			b.ReportMetric(p99(took[0]), "small-p99-ms")
-			b.ReportMetric(p99(took[1]), "big-p99-ms")
-			b.ReportMetric(float64(max(most[0], most[1])), "bytes/page")
-			if n := max(most[0], most[1]); n > 60<<10 {
-				b.Errorf("a page weighs %d bytes", n)
-			}
-		})
+			o.house.deliver(request(from, subject, text))
+			mails++
+		}
+	})
+	return func() float64 {
+		close(done)
+		all.Wait()
+		return float64(mails) / time.Since(begun).Seconds()
 	}
 }
 
@@ -91,7 +142,7 @@ func openOffice(b *testing.B, cases int) *office {
 	}
 	b.Logf("%d cases, %d of them open, %d events, %d MB, made in %s", h.count(`SELECT count(*) FROM reset_case`), open, h.count(`SELECT count(*) FROM audit`),
 		file.Size()>>20, time.Since(begun).Round(time.Second))
-	o := &office{token: "a token of the benchmark", client: &http.Client{}, pages: map[string][]string{}}
+	o := &office{house: h, token: "a token of the benchmark", client: &http.Client{}, pages: map[string][]string{}}
 	hash, now := sha256.Sum256([]byte(o.token)), time.Now()
 	if _, err := h.sql().Exec(`INSERT INTO session (hash, reviewer_id, created_at, seen_at, expires_at, factor_at, ip, agent)
 		SELECT $1, id, $2, $2, $3, $2, '', '' FROM reviewer WHERE email = 'rita@host.example'`, hash[:], now.UnixMicro(), now.Add(time.Hour*8).UnixMicro()); err != nil {
