@@ -13,7 +13,7 @@ RACE   := -race -shuffle=on
 WALKS  := Test(RandomCourses|EveryStateEventAndRole|JudgeExhaustively|Tampering|DecisionsAgainstEvents|CrashAtEveryStep|AttacksWatchEveryTrigger|RandomWalks|FaultAtEveryWrite)$$
 ATONCE := AtOnce|Race|Pressure|Another|Writer|Life|Story|Receive|Parallel|Claim|Flood|Crash(In|While)|Commit|EventsWait|SlowName|ClockBeside|Guesses|PasswordQueue|Meanwhile|Twice|News|Stream|Doors
 
-.PHONY: build demo test bench compare lint soak sabotage proof needs
+.PHONY: build demo test bench performance lint soak sabotage proof needs
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/resetdesk ./cmd/resetdesk
@@ -42,13 +42,13 @@ test: needs
 bench:
 	RESETDESK_CASES=$(CASES) $(GO) test -timeout 60m -run '^$$' -bench . -benchmem ./...
 
-# Reads one mailbox with resetdesk and with what people would use instead, in turns
-# (Debian: isync getmail6 fetchmail python3). On a quiet machine: minutes.
-MAILS ?= 10000
-compare: needs
-	$(GO) run ./cmd/resetdesk/speed -mails $(MAILS)
-	$(GO) run ./cmd/resetdesk/speed -mails $(MAILS) -rtt 20ms -mbit 200 -slow=false
-	$(GO) run ./cmd/resetdesk/speed -mails $(MAILS) -cold -slow=false
+# Writes docs/performance.md: resetdesk beside what one would use instead and beside its
+# goals, with the sizes that the page is for. Hours of a quiet machine, for some of which
+# it wants isync, getmail6, fetchmail and python3 from Debian. Smaller sizes by
+# RESETDESK_MAILS, _SIZES, _SLOW, _TURNS, _STORIES, _CASES and _COUNT; ONLY=reading
+# refreshes one section.
+performance: needs
+	$(GO) run ./.ci/proof -page performance -only '$(ONLY)'
 
 lint:
 	$(GO) vet ./...
@@ -61,7 +61,7 @@ sabotage:
 # Writes docs/proof.md: hours, with the sizes that the page is for. Smaller ones by
 # RESETDESK_SEEDS, _CRASHES, _KILLS and _CUTS; ONLY=kills refreshes one section.
 proof: needs
-	$(GO) run .ci/proof/main.go -only '$(ONLY)'
+	$(GO) run ./.ci/proof -only '$(ONLY)'
 
 # The same tests, longer: more kills, more mails, more courses, power cuts, every
 # byte, and minutes of fuzzing each parser.

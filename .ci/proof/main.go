@@ -1,7 +1,8 @@
 // Proof runs the tests that attack the promises and writes what they print to
 // docs/proof.md, each figure with its command and commit; the seed is in what the
 // test prints. It is run by `make proof`. With -only it runs some of them anew and
-// leaves the others on the page as they were.
+// leaves the others on the page as they were. With -page performance it writes
+// docs/performance.md in the same way, for `make performance`.
 package main
 
 import (
@@ -15,8 +16,6 @@ import (
 	"strings"
 	"time"
 )
-
-const page = "docs/proof.md"
 
 // A figure is one section of the page.
 type figure struct {
@@ -49,77 +48,41 @@ var figures = []figure{
 }
 
 func main() {
+	name := flag.String("page", "proof", "proof or performance")
 	only := flag.String("only", "", "a regular expression: only these sections")
 	flag.Parse()
-	if err := run(*only); err != nil {
+	pages := map[string]page{"proof": proof(), "performance": performance()}
+	p, ok := pages[*name]
+	if !ok {
+		fmt.Fprintln(os.Stderr, "proof: -page is proof or performance")
+		os.Exit(2)
+	}
+	if err := p.refresh(*only); err != nil {
 		fmt.Fprintln(os.Stderr, "proof:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string) error {
-	pattern, err := regexp.Compile(only)
-	if err != nil {
-		return err
-	}
-	old, err := os.ReadFile(page)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	var bad []string
-	text := "# Proof\n\nWhat attacked the promises of resetdesk, and what came of it. The page is written by `make proof`; each figure stands below the\n" +
+func proof() page {
+	p := page{file: "docs/proof.md", head: "# Proof\n\nWhat attacked the promises of resetdesk, and what came of it. The page is written by `make proof`; each figure stands below the\n" +
 		"command that prints it, the commit it was taken at, and the machine. A seed repeats a course: `RESETDESK_SEED=…`.\n\n" +
 		"What cannot be promised: mail that is deleted or filtered before the first look at it; a second, byte-identical copy of a letter whose\n" +
-		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"
+		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"}
 	for _, f := range figures {
-		section := between(string(old), f.begin(), f.end())
-		if pattern.MatchString(f.name) {
-			var err error
-			if section, err = f.run(); err != nil {
-				bad = append(bad, f.name)
-			}
-		}
-		if section != "" {
-			text += "\n" + f.begin() + section + f.end()
-		}
+		p.sections = append(p.sections, section{f.name, f.run})
 	}
-	if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
-		return err
-	}
-	if len(bad) > 0 {
-		return fmt.Errorf("failed: %s; the page says so", strings.Join(bad, ", "))
-	}
-	return nil
-}
-
-func (f figure) begin() string { return "<!-- " + f.name + " -->\n" }
-func (f figure) end() string   { return "<!-- end of " + f.name + " -->\n" }
-
-func between(s, begin, end string) string {
-	_, rest, _ := strings.Cut(s, begin)
-	section, _, ok := strings.Cut(rest, end)
-	if !ok {
-		return ""
-	}
-	return section
+	return p
 }
 
 func (f figure) run() (string, error) {
-	commit, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	at, err := commit()
 	if err != nil {
-		return "", fmt.Errorf("which commit: %w", err)
+		return "", err
 	}
 	cmd := exec.Command(f.command[0], f.command[1:]...)
-	cmd.Dir, cmd.Env = f.dir, os.Environ()
-	shown := ""
-	for _, e := range f.env {
-		name, _, _ := strings.Cut(e, "=")
-		if v, ok := os.LookupEnv(name); ok {
-			e = name + "=" + v
-		}
-		cmd.Env = append(cmd.Env, e)
-		shown += e + " "
-	}
+	cmd.Dir = f.dir
+	var shown string
+	cmd.Env, shown = environment(f.env)
 	begin := time.Now()
 	out, failed := cmd.CombinedOutput()
 	verdict := "passed"
@@ -132,7 +95,7 @@ func (f figure) run() (string, error) {
 		in = "cd " + f.dir + " && "
 	}
 	s := fmt.Sprintf("## %s\n\n%s\n\n`%s%s%s`\n\nAt %s, %s/%s with %d processors, in %s: %s.\n\n", f.title, f.about, in, shown, quoted(f.command),
-		strings.TrimSpace(string(commit)), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(begin).Round(time.Second), verdict)
+		at, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(begin).Round(time.Second), verdict)
 	if f.table != "" {
 		b, err := os.ReadFile(f.table)
 		if err != nil {
@@ -152,14 +115,3 @@ func (f figure) run() (string, error) {
 
 // where is the place in the test that go test puts before a line.
 var where = regexp.MustCompile(`^\s*\w+_test\.go:\d+: `)
-
-func quoted(words []string) string {
-	var all []string
-	for _, w := range words {
-		if strings.ContainsAny(w, "|$") {
-			w = "'" + w + "'"
-		}
-		all = append(all, w)
-	}
-	return strings.Join(all, " ")
-}
