@@ -43,7 +43,7 @@ var figures = []figure{
 		"cmd/resetdesk/powercut", []string{"RESETDESK_CUTS=5000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestPowerCut|TestSyncFails|TestDiskFills|TestControls", "-v", "."}, `^=== RUN +Test[^/]*(/(the_desk|sync)[^/]*)?$|seed \d+|power cuts:`, ""},
 	{"every byte", "Conversations struck at every byte", "IMAP and SMTP, both directions: cut, stalled, a byte garbled, a byte altered to its neighbour so that numbers stay numbers; and the mail or letter that comes next.",
 		".", []string{"RESETDESK_EVERY_BYTE=1"}, []string{"go", "test", "-count=1", "-timeout", "2h", "-run", "EveryByte", "-v", "./mailbox"}, `bytes from the server`, ""},
-	{"sabotage", "Sabotage", "The promises broken on purpose, one at a time, and the test that caught it.",
+	{"sabotage", "Sabotage", "The promises broken on purpose, one at a time in a copy, and the test that caught it. The tests named for a sabotage run one by one; the table names the first that turned red, and its layer. Power is cut where there is a FUSE; elsewhere the next test counts.",
 		".", nil, []string{"go", "run", ".ci/sabotage/main.go", "-table", ".sabotage.md"}, ``, ".sabotage.md"},
 }
 
