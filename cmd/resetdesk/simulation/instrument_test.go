@@ -147,6 +147,52 @@ func points(t *testing.T, name string) (string, int) {
 	return out, len(all)
 }
 
+// whats are the words that calls give to the functions whose points carry their
+// parameter "what": each of them is a transaction of its own kind.
+func whats(t *testing.T) (all []string) {
+	t.Helper()
+	for _, room := range rooms {
+		files, err := filepath.Glob(filepath.Join(top, room, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) != 3 || strings.HasSuffix(name, "_test.go") {
+					return true
+				}
+				sel, ok := call.Fun.(*ast.SelectorExpr)
+				if what, isText := call.Args[1].(*ast.BasicLit); ok && isText && sel.Sel.Name == "update" {
+					all = append(all, f.Name.Name+".update ("+strings.Trim(what.Value, `"`)+"): commit")
+				}
+				return true
+			})
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// unreached says which transactions of the desk no scenario comes to.
+func unreached(t *testing.T, names map[string]bool) {
+	t.Helper()
+	all, rest := whats(t), []string{}
+	for _, w := range all {
+		if !names[w+", before"] {
+			rest = append(rest, strings.TrimSuffix(strings.TrimPrefix(w, "review.update ("), "): commit"))
+		}
+	}
+	t.Logf("%d of %d kinds of transactions of the desk are reached, not: %s", len(all)-len(rest), len(all), strings.Join(rest, ", "))
+	if len(all) < 60 || len(rest) > len(all)/2 {
+		t.Error("the scenarios reach too little")
+	}
+}
+
 // letterBodies are the variables of fn that got the writer of an SMTP DATA.
 func letterBodies(fn *ast.FuncDecl) map[string]bool {
 	found := map[string]bool{}
