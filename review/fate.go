@@ -15,6 +15,12 @@ import (
 // giveFate decides what becomes of the mail, in the caller's transaction. It
 // reports whether letters were queued.
 func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued bool, err error) {
+	if r.failed != nil {
+		return false, r.failed
+	}
+	if waits, err := stillWaits(ctx, tx, r.id); err != nil || !waits {
+		return false, err
+	}
 	if first, err := seenBefore(ctx, tx, r); err != nil || first > 0 {
 		if err != nil {
 			return false, err
@@ -144,6 +150,15 @@ func setFate(ctx context.Context, tx *sql.Tx, id int64, fate, reason string) err
 		return fmt.Errorf("set fate %s: %w", fate, err)
 	}
 	return nil
+}
+
+// stillWaits reports whether a mail has no fate yet. The commit that gave it one may
+// have been reported failed.
+func stillWaits(ctx context.Context, tx *sql.Tx, id int64) (waits bool, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT fate IS NULL FROM inbound WHERE id = $1`, id).Scan(&waits); err != nil {
+		return false, fmt.Errorf("read fate: %w", err)
+	}
+	return waits, nil
 }
 
 // seenBefore finds the same bytes under an earlier UIDVALIDITY of the same

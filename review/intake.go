@@ -95,8 +95,9 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 			}
 		}
 		err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
+			near := newLikeness(tx)
 			for i, n := range named {
-				registered, err := registeredFor(ctx, tx, n)
+				registered, err := near.registeredFor(ctx, n)
 				if err != nil {
 					return err
 				}
@@ -144,7 +145,7 @@ func namesIn(header []byte) names {
 
 // registeredFor looks up the registered addresses that a header could be about:
 // those that stand in it, and those that a claimed sender imitates.
-func registeredFor(ctx context.Context, tx totp.Querier, n names) ([]string, error) {
+func (s *likeness) registeredFor(ctx context.Context, n names) ([]string, error) {
 	var found []string
 	seen := map[string]bool{}
 	add := func(address string) {
@@ -153,7 +154,6 @@ func registeredFor(ctx context.Context, tx totp.Querier, n names) ([]string, err
 			found = append(found, address)
 		}
 	}
-	s := likeness{tx: tx, locals: map[string][]resident{}, rare: map[[2]string][]resident{}}
 	for _, c := range n.all {
 		same, err := s.residents(ctx, `SELECT DISTINCT address, skeleton FROM address WHERE until IS NULL AND lookup = $1 AND role = 'admin'`, c)
 		if err != nil {
@@ -183,12 +183,17 @@ func registeredFor(ctx context.Context, tx totp.Querier, n names) ([]string, err
 // letter by letter.
 const maxResidents = 5000
 
-// A likeness searches for what the addresses of one header imitate. It asks the
-// database once for a local part, however many domains a stranger puts behind it.
+// A likeness searches for what the addresses of headers imitate, in one snapshot.
+// It asks the database once for a local part, however many domains a stranger puts
+// behind it, and however many headers name it.
 type likeness struct {
 	tx     totp.Querier
 	locals map[string][]resident
 	rare   map[[2]string][]resident // local part and skeleton, where there are too many residents
+}
+
+func newLikeness(tx totp.Querier) *likeness {
+	return &likeness{tx: tx, locals: map[string][]resident{}, rare: map[[2]string][]resident{}}
 }
 
 // A resident is a registered address among those of one local part.

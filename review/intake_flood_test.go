@@ -156,7 +156,7 @@ func TestFatesInOrder(t *testing.T) {
 			t.Errorf("fates in the order %s", got)
 		}
 		// Its key, and two steps to the policy of each of the others, take a second
-		// each: 19 of them, four at a time.
+		// each: 19 of them, some at a time.
 		if took := time.Since(begin); took > 8*time.Second {
 			t.Errorf("took %s", took)
 		}

@@ -371,8 +371,8 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 	if err := d.allow(ctx, d.db.read, s, Decide); err != nil { // before the work that it makes
 		return "", err
 	}
-	r, err := d.load(ctx, id)
-	if err != nil {
+	r := d.load(ctx, []inLine{{id: id}})[0]
+	if r.failed != nil {
 		return "", fail(NotFound, "There is no such mail.")
 	}
 	if r.raw == nil {
@@ -381,7 +381,7 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 	r.byHand = true
 	d.examine(ctx, &r)
 	var number string
-	err = d.update(ctx, "open parked mail", func(tx *sql.Tx) error {
+	err := d.update(ctx, "open parked mail", func(tx *sql.Tx) error {
 		if err := d.allow(ctx, tx, s, Decide); err != nil {
 			return err
 		}
@@ -395,6 +395,7 @@ func (d *Desk) OpenParked(ctx context.Context, s Session, id int64) (string, err
 		if _, err := record(ctx, tx, time.Now(), s.actor(), "mail.opened", fmt.Sprintf("mail:%d", id), nil); err != nil {
 			return err
 		}
+		var err error
 		if r.meant, err = whom(ctx, tx, &r); err != nil {
 			return err
 		}
