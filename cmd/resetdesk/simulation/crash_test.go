@@ -194,6 +194,12 @@ func (c *crashing) run(environments ...string) (killed int) {
 	if err := w.keys.Write(filepath.Join(dir, "desk.keys")); err != nil {
 		t.Fatal(err)
 	}
+	if c.name == trouble {
+		for step, f := range map[mailtest.Step]mailtest.SMTPFault{mailtest.Rcpt: {Code: 451, Text: "4.2.0 later", Times: 1}, mailtest.Dot: {Cut: true, Times: 1},
+			mailtest.Stored: {Cut: true, Times: 1}, mailtest.Mail: {Code: 451, Text: "4.2.0 later", Times: 1}} {
+			w.smtp.Fault(step, f)
+		}
+	}
 	for _, raw := range c.mails(w) {
 		w.deliver(raw, c.name == "a forgery")
 	}
