@@ -63,8 +63,8 @@ sabotage:
 proof: needs
 	$(GO) run ./.ci/proof -only '$(ONLY)'
 
-# The same tests, longer: more kills, more mails, more courses, power cuts, every
-# byte, and minutes of fuzzing each parser.
+# The same tests, longer: more kills, more mails, an hour of steady work (SOAK=1h), more
+# courses, power cuts, every byte, and minutes of fuzzing each parser.
 soak: needs
 	$(GO) test -race -timeout 2h ./review ./ui ./totp
 	RESETDESK_SEEDS=20 $(GO) test -race -timeout 1h -run TestSimulation ./cmd/resetdesk/simulation
@@ -74,6 +74,7 @@ soak: needs
 	RESETDESK_TAMPERINGS=10000 $(GO) test -timeout 2h -run TestTampering -v ./review
 	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox
 	RESETDESK_KILLS=$(or $(SOAK_KILLS),10000) $(GO) test -timeout 24h -run TestKill ./cmd/resetdesk
+	RESETDESK_SOAK=$(or $(SOAK),1h) $(GO) test -timeout 24h -v -run 'TestSoak$$' ./cmd/resetdesk
 	RESETDESK_MAILS=$(or $(SOAK_MAILS),10000) $(GO) test -timeout 1h -v -run TestConservation ./cmd/resetdesk
 	RESETDESK_COURSES=$(or $(COURSES),2000) $(GO) test -timeout 24h -run TestRandomCourses -v ./review
 	sh .ci/fuzz $(FUZZ)

@@ -39,6 +39,12 @@ var figures = []figure{
 	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk: SIGKILL of the program between 1 ms and 3 s after each start; in one life of three a server beside it " +
 		"is killed and started again, or one of the three is stopped for a while (SIGSTOP). Every 250 kills a fresh world is filled and held against the promises, by plain SQL and files.",
 		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `seed \d+|kills \d+`, ""},
+	{"soak", "An hour of mail", "Dovecot, an SMTP server and resetdesk at 50 mails a second, two in a hundred of them requests, valid, repeated and forged; a person clears the mailbox " +
+		"behind it, a reviewer reads a page or two each second, another approves, owners answer. SIGKILL each minute in the first and the last third; in the second nothing is " +
+		"disturbed, so that a leak has time to show. At the end the same checker as above reads what became of every mail.\n\n" +
+		"![Memory and file descriptors over the hour](soak.svg)",
+		".", []string{"RESETDESK_SOAK=1h", "RESETDESK_SOAK_RATE=50", "RESETDESK_SOAK_SVG=../../docs/soak.svg"},
+		[]string{"go", "test", "-count=1", "-timeout", "3h", "-run", "TestSoak$", "-v", "./cmd/resetdesk"}, `seed \d+|kills \d+|soak, |climb`, ""},
 	{"power cuts", "Power cuts", "A file system that forgets what was not synced: none of it survives, any writes, or any 512-byte sectors; the n-th fsync fails; the disk fills up. " +
 		"The controls must be found out: a disk that lies about fsync, and commits that are not synced.",
 		"cmd/resetdesk/powercut", []string{"RESETDESK_CUTS=5000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestPowerCut|TestSyncFails|TestDiskFills|TestControls", "-v", "."}, `^=== RUN +Test[^/]*(/(the_desk|sync)[^/]*)?$|seed \d+|power cuts:`, ""},
