@@ -17,7 +17,12 @@ import (
 var caseNumberPattern = regexp.MustCompile(`\bRST-[0-9A-HJKMNP-TV-Z]{6}\b`)
 
 // caseNumber returns the first case number in s, or "".
-func caseNumber(s string) string { return caseNumberPattern.FindString(s) }
+func caseNumber(s string) string {
+	if !strings.Contains(s, "RST-") { // most do not, and to search for a pattern is slow
+		return ""
+	}
+	return caseNumberPattern.FindString(s)
+}
 
 // A tie is how a mail belongs to a case.
 type tie struct {

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,14 +97,22 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 		}
 		err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
 			near := newLikeness(tx)
+			var all []string
+			for _, n := range named {
+				all = append(all, n.all...)
+				all = append(all, n.claimed...)
+			}
+			if err := near.lookUp(ctx, all); err != nil {
+				return err
+			}
 			for i, n := range named {
 				registered, err := near.registeredFor(ctx, n)
 				if err != nil {
 					return err
 				}
 				concerns[i] = len(registered) > 0
-				if !concerns[i] {
-					if concerns[i], err = fromContact(ctx, tx, n.claimed); err != nil {
+				if onFile := slices.DeleteFunc(n.claimed, near.isNowhere); !concerns[i] && len(onFile) > 0 {
+					if concerns[i], err = fromContact(ctx, tx, onFile); err != nil {
 						return err
 					}
 				}
@@ -141,121 +150,6 @@ type names struct {
 
 func namesIn(header []byte) names {
 	return names{sender.Candidates(header), sender.Claimed(header)}
-}
-
-// registeredFor looks up the registered addresses that a header could be about:
-// those that stand in it, and those that a claimed sender imitates.
-func (s *likeness) registeredFor(ctx context.Context, n names) ([]string, error) {
-	var found []string
-	seen := map[string]bool{}
-	add := func(address string) {
-		if !seen[address] {
-			seen[address] = true
-			found = append(found, address)
-		}
-	}
-	for _, c := range n.all {
-		same, err := s.residents(ctx, `SELECT DISTINCT address, skeleton FROM address WHERE until IS NULL AND lookup = $1 AND role = 'admin'`, c)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range same {
-			add(r.address)
-		}
-	}
-	for _, c := range n.claimed {
-		local, domain, ok := cutAddress(c)
-		if !ok {
-			continue
-		}
-		imitated, err := s.imitated(ctx, local, domain)
-		if err != nil {
-			return nil, err
-		}
-		for _, address := range imitated {
-			add(address)
-		}
-	}
-	return found, nil
-}
-
-// maxResidents is how many registered addresses of one local part are compared
-// letter by letter.
-const maxResidents = 5000
-
-// A likeness searches for what the addresses of headers imitate, in one snapshot.
-// It asks the database once for a local part, however many domains a stranger puts
-// behind it, and however many headers name it.
-type likeness struct {
-	tx     totp.Querier
-	locals map[string][]resident
-	rare   map[[2]string][]resident // local part and skeleton, where there are too many residents
-}
-
-func newLikeness(tx totp.Querier) *likeness {
-	return &likeness{tx: tx, locals: map[string][]resident{}, rare: map[[2]string][]resident{}}
-}
-
-// A resident is a registered address among those of one local part.
-type resident struct{ address, skeleton string }
-
-// imitated returns registered addresses with the same local part at a confusable
-// domain, and one whose domain is a letter or two away.
-func (s *likeness) imitated(ctx context.Context, local, domain string) ([]string, error) {
-	residents, known := s.locals[local]
-	if !known {
-		var err error
-		residents, err = s.residents(ctx, `SELECT address, skeleton FROM address
-			WHERE until IS NULL AND role = 'admin' AND lookup >= $1 AND lookup < $2 LIMIT $3`, local+"@", local+"A", maxResidents)
-		if err != nil {
-			return nil, err
-		}
-		s.locals[local] = residents
-	}
-	key := [2]string{local, sender.Skeleton(domain)}
-	confusable := residents
-	if len(residents) == maxResidents {
-		if confusable, known = s.rare[key]; !known {
-			var err error
-			confusable, err = s.residents(ctx, `SELECT address, skeleton FROM address WHERE until IS NULL AND role = 'admin'
-				AND skeleton = $1 AND lookup >= $2 AND lookup < $3 LIMIT 20`, key[1], local+"@", local+"A")
-			if err != nil {
-				return nil, err
-			}
-			s.rare[key] = confusable
-		}
-	}
-	var found []string
-	for _, r := range confusable {
-		if r.skeleton == key[1] && len(found) < 20 {
-			found = append(found, r.address)
-		}
-	}
-	for _, r := range residents {
-		if _, at, _ := cutAddress(r.address); sender.Misspelt(domain, at) {
-			return append(found, r.address), nil
-		}
-	}
-	return found, nil
-}
-
-// residents reads addresses and skeletons. A range over the lookup column is a
-// local part and its "@".
-func (s *likeness) residents(ctx context.Context, query string, args ...any) ([]resident, error) {
-	rows, err := s.tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var found []resident
-	for rows.Next() {
-		var r resident
-		if err := rows.Scan(&r.address, &r.skeleton); err != nil {
-			return nil, err
-		}
-		found = append(found, r)
-	}
-	return found, rows.Err()
 }
 
 func cutAddress(address string) (local, domain string, ok bool) {
