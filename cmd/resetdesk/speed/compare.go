@@ -105,18 +105,20 @@ func once(ctx context.Context, s *scene, r reader, set settings, rtt time.Durati
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
 	defer cancel()
 	addr := s.dovecot.Addr()
+	turns := func() int64 { return 0 }
 	if set.rtt > 0 || set.mbit > 0 {
 		k, err := newLink(addr, rtt/2, set.mbit*1e6/8)
 		if err != nil {
 			return run{}, err
 		}
 		defer k.Close()
-		addr = k.Addr().String()
+		addr, turns = k.Addr().String(), k.turns.Load
 	}
 	before := len(s.dovecot.Log())
 	if got, err = r.read(ctx, s, dir, addr); err != nil {
 		return got, err
 	}
+	got.Turns = turns()
 	got.Wire, err = s.wire(before)
 	return got, err
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,9 @@ type link struct {
 	to    string
 	delay time.Duration // one way
 	rate  float64       // bytes a second, 0: no limit
+
+	turns  atomic.Int64 // what clients said after the server had said something
+	spoken atomic.Bool  // by the server, since a client last did
 
 	mu       sync.Mutex
 	up, down time.Time // when the line is free again
@@ -63,6 +67,7 @@ func (k *link) carry(dst, src net.Conn, free *time.Time) {
 			buf := make([]byte, 16<<10)
 			n, err := src.Read(buf)
 			if n > 0 {
+				k.count(free == &k.up)
 				line <- packet{buf[:n], k.leave(n, free).Add(k.delay)}
 			}
 			if err != nil {
@@ -85,6 +90,15 @@ func (k *link) carry(dst, src net.Conn, free *time.Time) {
 		_ = c.CloseWrite() // the peer may be gone, and then there is nobody to tell
 	}
 	_, _ = io.Copy(io.Discard, src)
+}
+
+// count counts a turn when a client speaks after the server.
+func (k *link) count(client bool) {
+	if !client {
+		k.spoken.Store(true)
+	} else if k.spoken.Swap(false) {
+		k.turns.Add(1)
+	}
 }
 
 // leave is when n bytes that come now have been put on the line.

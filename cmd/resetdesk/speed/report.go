@@ -33,6 +33,9 @@ func (r *report) run(t *turn, s *scene, name string, got run) {
 	line := fmt.Sprintf("BenchmarkRead/%s/mails=%d 1 %.3f wall-s %.0f mails/s %.3f cpu-s %.1f peak-MB %.3f wire-MB %.1f %%-of-corpus",
 		name, s.Mails, got.Wall.Seconds(), float64(s.Mails)/got.Wall.Seconds(), got.CPU.Seconds(), float64(got.Peak)/1e6,
 		float64(got.Wire)/1e6, 100*float64(got.Wire)/float64(s.Bytes))
+	if r.set.rtt > 0 {
+		line += fmt.Sprintf(" %d turns", got.Turns)
+	}
 	switch {
 	case name == "resetdesk-no-delay":
 		t.near = got
@@ -41,7 +44,7 @@ func (r *report) run(t *turn, s *scene, name string, got run) {
 			line += fmt.Sprintf(" %.1f round-trips", (got.Wall-t.near.Wall).Seconds()/r.set.rtt.Seconds())
 			t.near = run{}
 		}
-		if len(t.ours) > 0 {
+		if len(t.ours) > 0 && s.Mails > t.ours[0].mails {
 			first := t.ours[0]
 			line += fmt.Sprintf(" %.2f x-first-size %.1f MB-over-first-size", got.Wall.Seconds()/first.Wall.Seconds(), float64(got.Peak-first.Peak)/1e6)
 		}

@@ -15,6 +15,7 @@ type run struct {
 	Wall, CPU time.Duration
 	Peak      int64 // of its own memory, in bytes; what its children had is not in it
 	Wire      int64 // bytes that the server took and gave
+	Turns     int64 // what the program said in answer to the server, where a link could count it
 }
 
 // A reader is a program that reads a mailbox: dir is an empty folder of its own,
