@@ -67,13 +67,42 @@ func BenchmarkPoll(b *testing.B) {
 		b.Run(fmt.Sprintf("mails=%d", n), func(b *testing.B) {
 			d := dovecot(b)
 			hoard(b, d, n)
-			poll(b, d, uint32(n))
+			wire, look, stop := caughtUp(b, d, uint32(n))
+			defer stop()
+			bytes, turns := wire.bytes.Load(), wire.turns.Load()
+			for b.Loop() {
+				look()
+			}
+			b.ReportMetric(float64(wire.turns.Load()-turns)/float64(b.N), "turns")
+			b.ReportMetric(float64(wire.bytes.Load()-bytes)/float64(b.N), "bytes")
 		})
 	}
 }
 
-func poll(b *testing.B, d *mailtest.Dovecot, n uint32) {
-	var wire chatter
+// TestCheapLook bounds what a look costs that finds nothing new: two turns, DONE with
+// EXAMINE and IDLE, and a kilobyte.
+func TestCheapLook(t *testing.T) {
+	const looks = 5
+	d := dovecot(t)
+	hoard(t, d, 300)
+	wire, look, stop := caughtUp(t, d, 300)
+	defer stop()
+	bytes, turns := wire.bytes.Load(), wire.turns.Load()
+	for range looks {
+		look()
+	}
+	bytes, turns = wire.bytes.Load()-bytes, wire.turns.Load()-turns
+	t.Logf("%d looks: %d turns, %d bytes", looks, turns, bytes)
+	if turns > 2*looks || bytes > 1000*looks {
+		t.Errorf("%d looks took %d turns and %d bytes", looks, turns, bytes)
+	}
+}
+
+// caughtUp watches a folder until its n mails are read. look makes it look again, and
+// returns when it idles.
+func caughtUp(t testing.TB, d *mailtest.Dovecot, n uint32) (wire *chatter, look, stop func()) {
+	t.Helper()
+	wire = &chatter{}
 	s := &diary{}
 	c := config(d.Addr(), d.User, d.Password)
 	c.Command, c.Poll, c.IdleReissue = time.Minute, time.Hour, time.Hour
@@ -81,7 +110,7 @@ func poll(b *testing.B, d *mailtest.Dovecot, n uint32) {
 	w.SetDial(func(ctx context.Context) (net.Conn, error) {
 		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, "tcp", d.Addr())
-		return heard{conn, &wire}, err
+		return heard{conn, wire}, err
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -89,24 +118,23 @@ func poll(b *testing.B, d *mailtest.Dovecot, n uint32) {
 	idle := func(after int64) {
 		for end := time.Now().Add(time.Minute); wire.idle.Load() == after; time.Sleep(50 * time.Microsecond) {
 			if time.Now().After(end) {
-				b.Fatalf("no IDLE: %+v", w.Status())
+				t.Fatalf("no IDLE: %+v", w.Status())
 			}
+		}
+	}
+	stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	}
 	idle(0)
 	if s.uid.Load() != n {
-		b.Fatalf("read to %d", s.uid.Load())
+		t.Fatalf("read to %d", s.uid.Load())
 	}
-	bytes, turns := wire.bytes.Load(), wire.turns.Load()
-	for b.Loop() {
+	return wire, func() {
 		before := wire.idle.Load()
 		w.Kick()
 		idle(before)
-	}
-	b.ReportMetric(float64(wire.turns.Load()-turns)/float64(b.N), "turns")
-	b.ReportMetric(float64(wire.bytes.Load()-bytes)/float64(b.N), "bytes")
-	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
+	}, stop
 }

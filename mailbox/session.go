@@ -26,6 +26,8 @@ type session struct {
 	conf WatcherConfig
 	hint chan struct{}
 	once sync.Once
+
+	woken *imapclient.IdleCommand // has been told DONE, and the server's answer is still to come
 }
 
 // openSession connects and signs in. After any error the connection is closed.
@@ -176,10 +178,20 @@ func (s *session) lost(ctx context.Context) error {
 	return errors.New("the server closed the connection")
 }
 
-// examine opens the folder read-only (RFC 9051 6.3.3) and learns its UIDVALIDITY and UIDNEXT. Repeating it is the poll.
+// examine opens the folder read-only (RFC 9051 6.3.3) and learns its UIDVALIDITY and UIDNEXT. Repeating it is the poll:
+// then it follows DONE at once, and the answer to that comes first.
 func (s *session) examine(name string) (*imap.SelectData, error) {
 	s.g.expect(s.conf.Command, 1<<20)
-	data, err := s.c.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait()
+	asked := s.c.Select(name, &imap.SelectOptions{ReadOnly: true})
+	if idle := s.woken; idle != nil {
+		s.woken = nil
+		s.g.expect(min(s.conf.Command, 30*time.Second), 1<<20)
+		if err := idle.Wait(); err != nil {
+			return nil, fmt.Errorf("end idle: %w", err)
+		}
+		s.g.expect(s.conf.Command, 1<<20)
+	}
+	data, err := asked.Wait()
 	if err != nil && strings.Contains(err.Error(), "authenticated but not connected") {
 		// Exchange lets any token of the tenant in, and says so only here.
 		return nil, alarm{fmt.Errorf("examine: %w. The sign-in went well, but user is no mailbox that the app may open: see its "+
@@ -229,7 +241,8 @@ func (s *session) doze(ctx context.Context, d time.Duration, kick, hint <-chan s
 	return true
 }
 
-// idle waits until there may be something new, at most d. With IDLE (RFC 2177) the server may end the wait.
+// idle waits until there may be something new, at most d. With IDLE (RFC 2177) the server may end the wait; the next
+// command is examine, which waits for the answer to DONE.
 func (s *session) idle(ctx context.Context, d time.Duration, kick, hint <-chan struct{}) error {
 	if !s.c.Caps().Has(imap.CapIdle) {
 		if !s.doze(ctx, d, kick, hint) {
@@ -247,8 +260,6 @@ func (s *session) idle(ctx context.Context, d time.Duration, kick, hint <-chan s
 	if err := cmd.Close(); err != nil || !alive {
 		return errors.Join(s.lost(ctx), err)
 	}
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("end idle: %w", err)
-	}
+	s.woken = cmd
 	return nil
 }
