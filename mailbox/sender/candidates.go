@@ -21,13 +21,16 @@ const maxCandidates = 1000
 // addresses; they may contain letters beyond ASCII.
 func Candidates(header []byte) []string {
 	c := candidates{seen: make(map[string]bool)}
-	fields := looseFields(header)
-	for _, identity := range []bool{true, false} {
-		for _, f := range fields {
-			if identity == identityField(f) {
-				c.field(f)
-			}
+	var others []string
+	for _, f := range looseFields(header) {
+		if identityField(f) {
+			c.field(f)
+		} else {
+			others = append(others, f)
 		}
+	}
+	for _, f := range others {
+		c.field(f)
 	}
 	return c.found
 }
@@ -72,11 +75,16 @@ func looseFields(header []byte) []string {
 		header = header[:maxHeader]
 	}
 	var fields []string
-	var field strings.Builder
+	var first string // the field so far, as long as it has one line
+	var folded strings.Builder
 	flush := func() {
-		if field.Len() > 0 {
-			fields = append(fields, field.String())
-			field.Reset()
+		if folded.Len() > 0 {
+			first = folded.String()
+			folded.Reset()
+		}
+		if first != "" {
+			fields = append(fields, first)
+			first = ""
 		}
 	}
 	for line := range strings.Lines(string(header)) {
@@ -84,10 +92,16 @@ func looseFields(header []byte) []string {
 		if line == "" {
 			break
 		}
-		if line[0] != ' ' && line[0] != '\t' {
+		switch {
+		case line[0] != ' ' && line[0] != '\t' || first == "":
 			flush()
+			first = line
+		default:
+			if folded.Len() == 0 {
+				folded.WriteString(first)
+			}
+			folded.WriteString(line)
 		}
-		field.WriteString(line)
 	}
 	flush()
 	return fields
@@ -123,9 +137,26 @@ func (c *candidates) field(f string) {
 		return
 	}
 	c.tokens(f)
-	decoded = atSigns.Replace(decoded)
-	c.tokens(decoded)
-	c.tokens(squeeze(decoded))
+	if decoded = atSigns.Replace(decoded); decoded != f {
+		c.tokens(decoded)
+	}
+	if loose(decoded) {
+		c.tokens(squeeze(decoded))
+	}
+}
+
+// loose reports whether squeeze may bring out a token of s that does not stand in s
+// as it is: most fields have none, and are read once.
+func loose(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= 0x80 || c == '"' || c == '\\' || c == '(' || c == ')':
+			return true
+		case glued(c) && (i > 0 && s[i-1] <= ' ' || i+1 < len(s) && s[i+1] <= ' '):
+			return true
+		}
+	}
+	return false
 }
 
 var atSigns = strings.NewReplacer("\uff20", "@", "\ufe6b", "@")

@@ -69,3 +69,19 @@ func OwnCheck(raw []byte, record string) (pass, judged bool) {
 	}
 	return c.ownCrypto(s, k) == nil, true
 }
+
+// TightTokens are the tokens of s as it is, and those of s squeezed besides, when
+// loose says that these need not be looked for.
+func TightTokens(s string) (plain, squeezed []string, tight bool) {
+	if loose(s) {
+		return nil, nil, false
+	}
+	c := candidates{seen: map[string]bool{}}
+	c.tokens(s)
+	plain = append(plain, c.found...)
+	c.tokens(squeeze(s))
+	return plain, c.found, true
+}
+
+// LooseFields splits a header block.
+func LooseFields(header []byte) []string { return looseFields(header) }
