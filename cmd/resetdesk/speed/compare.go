@@ -38,7 +38,7 @@ func compare(ctx context.Context, set settings) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if set.bin == "" {
 		set.bin = filepath.Join(dir, "resetdesk")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", set.bin, "github.com/resetdesk/resetdesk/cmd/resetdesk").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", set.bin, "github.com/resetdesk/resetdesk/cmd/resetdesk").CombinedOutput(); err != nil {
 			return fmt.Errorf("build resetdesk: %w: %s", err, tail(out))
 		}
 	}
