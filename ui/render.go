@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/review/alarm"
@@ -30,8 +31,10 @@ type books struct {
 }
 
 // openBooks parses everything embedded, so that a broken template stops the
-// start and not a reader.
-func openBooks() (*books, error) {
+// start and not a reader: once in a process, for all its pages.
+var openBooks = sync.OnceValues(parseBooks)
+
+func parseBooks() (*books, error) {
 	b := &books{pages: map[string]*template.Template{}, texts: map[string]map[string]string{}}
 	base, err := template.New("").Funcs(helpers).ParseFS(files, "templates/parts/*.html")
 	if err != nil {
