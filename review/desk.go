@@ -18,20 +18,22 @@ import (
 	"github.com/resetdesk/resetdesk/review/chain"
 	"github.com/resetdesk/resetdesk/review/letters"
 	"github.com/resetdesk/resetdesk/review/passkey"
+	"github.com/resetdesk/resetdesk/review/prepared"
 	"github.com/resetdesk/resetdesk/totp"
 )
 
 // Config is what a desk needs to work. Zero values take the defaults named.
 type Config struct {
-	Path    string        // the database file
-	Keys    *totp.Keyring // seals secrets and letters; kept outside the database
-	Log     *slog.Logger  // default: discard
-	Policy  Policy        // default: Balanced
-	Brand   string        // the company, as users know it
-	Phone   string        // where owners can call, "" if nowhere
-	BaseURL string        // where the owner's pages are, without a trailing slash
-	Panel   string        // where users sign in, "" if unknown
-	From    mail.Address  // the support identity that writes the letters
+	Path    string          // the database file
+	Shelf   *prepared.Shelf // keeps its connections beyond Close; default: none
+	Keys    *totp.Keyring   // seals secrets and letters; kept outside the database
+	Log     *slog.Logger    // default: discard
+	Policy  Policy          // default: Balanced
+	Brand   string          // the company, as users know it
+	Phone   string          // where owners can call, "" if nowhere
+	BaseURL string          // where the owner's pages are, without a trailing slash
+	Panel   string          // where users sign in, "" if unknown
+	From    mail.Address    // the support identity that writes the letters
 	// BounceAddress is the envelope sender of letters, in the watched mailbox, so
 	// that a letter that does not arrive comes back to be read. TokenPlace in it
 	// makes it another address for each letter. "": the null reverse-path, and
@@ -152,7 +154,7 @@ func open(ctx context.Context, cfg Config, owner bool) (*Desk, error) {
 		cfg.Passwords = rfc9106
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	db, err := openDatabase(ctx, cfg.Path, owner)
+	db, err := openDatabase(ctx, cfg.Path, cfg.Shelf, owner)
 	if err != nil {
 		return nil, err
 	}

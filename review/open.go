@@ -44,7 +44,7 @@ var pragmas = []struct{ name, set, want string }{
 
 // openDatabase locks (if owner) and opens the file at path, creates the schema in a fresh
 // one, and refuses a file whose pragmas or schema are not ours.
-func openDatabase(ctx context.Context, path string, owner bool) (_ *database, err error) {
+func openDatabase(ctx context.Context, path string, shelf *prepared.Shelf, owner bool) (_ *database, err error) {
 	d := &database{}
 	defer func() {
 		if err != nil {
@@ -68,11 +68,11 @@ func openDatabase(ctx context.Context, path string, owner bool) (_ *database, er
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if d.write, err = prepared.Open(dsn(path, ""), keptStatements); err != nil {
+	if d.write, err = shelf.Open(dsn(path, ""), keptStatements); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	d.write.SetMaxOpenConns(1)
-	if d.read, err = prepared.Open(dsn(path, "&_pragma=query_only(on)"), keptStatements); err != nil {
+	if d.read, err = shelf.Open(dsn(path, "&_pragma=query_only(on)"), keptStatements); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	d.read.SetMaxOpenConns(4)

@@ -15,26 +15,26 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
-
-	"modernc.org/sqlite"
 )
 
 // Open opens the database of dsn, as sql.Open with the driver "sqlite" does; each
 // connection keeps up to size statements that are not in use, those used last.
 func Open(dsn string, size int) (*sql.DB, error) {
-	c, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(connector{c, size}), nil
+	var none *Shelf
+	return none.Open(dsn, size)
 }
 
 type connector struct {
 	driver.Connector
-	size int
+	size  int
+	shelf *Shelf
+	dsn   string
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if kept := c.shelf.take(c.dsn); kept != nil {
+		return kept, nil
+	}
 	dc, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		dc.Close()
 		return nil, fmt.Errorf("the driver's connection %T lacks what is asked of it", dc)
 	}
-	return &conn{sqliteConn: base, size: c.size, kept: map[string]*list.Element{}}, nil
+	return &conn{sqliteConn: base, from: c, kept: map[string]*list.Element{}}, nil
 }
 
 // A sqliteConn is what each connection of the driver can do, so that database/sql
@@ -64,7 +64,7 @@ type sqliteConn interface {
 // methods, and Close of its rows, one at a time.
 type conn struct {
 	sqliteConn
-	size   int
+	from   connector
 	kept   map[string]*list.Element // of *statement, by text; only idle ones
 	used   list.List                // the same, the one used last in front
 	closed bool
@@ -79,6 +79,13 @@ type statement struct {
 func (c *conn) Unwrap() driver.Conn { return c.sqliteConn }
 
 func (c *conn) Close() error {
+	if c.from.shelf.put(c) {
+		return nil
+	}
+	return c.discard()
+}
+
+func (c *conn) discard() error {
 	c.closed = true
 	for e := c.used.Front(); e != nil; e = e.Next() {
 		e.Value.(*statement).stmt.Close()
@@ -151,7 +158,7 @@ func (c *conn) give(s *statement) error {
 		return s.stmt.Close()
 	}
 	c.kept[s.text] = c.used.PushFront(s)
-	if c.used.Len() <= c.size {
+	if c.used.Len() <= c.from.size {
 		return nil
 	}
 	last := c.used.Remove(c.used.Back()).(*statement)
