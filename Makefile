@@ -4,6 +4,7 @@
 #   make test    every test; installs the servers it needs when run as root
 GO     ?= go
 KILLS  ?= 200
+SEEDS  ?= 20000
 FUZZ   ?= 10m
 RACE   := -race -shuffle=on
 
@@ -32,7 +33,7 @@ test: needs
 	$(GO) test -shuffle=on -timeout 10m ./review ./ui
 	$(GO) test $(RACE) -timeout 10m -run '$(ATONCE)' -skip '$(WALKS)' ./review ./ui
 	$(GO) test -shuffle=on -timeout 10m -run '$(WALKS)' ./totp
-	$(GO) test -shuffle=on -timeout 10m ./cmd/resetdesk/simulation # soak has it under -race
+	RESETDESK_SEEDS=$(SEEDS) $(GO) test -shuffle=on -timeout 14m ./cmd/resetdesk/simulation # soak has it under -race
 	cd cmd/resetdesk/browser && $(GO) vet ./... && $(GO) test -timeout 10m ./...
 	cd mailbox/sender/oracle && $(GO) vet ./... && $(GO) test -timeout 5m ./...
 	@if [ -w /dev/fuse ] && [ "$$(id -u)" = 0 ]; then cd cmd/resetdesk/powercut && $(GO) vet ./... && $(GO) test -timeout 5m ./...; \
@@ -67,8 +68,8 @@ proof: needs
 # courses, power cuts, every byte, and minutes of fuzzing each parser.
 soak: needs
 	$(GO) test -race -timeout 2h ./review ./ui ./totp
-	RESETDESK_SEEDS=20 $(GO) test -race -timeout 1h -run TestSimulation ./cmd/resetdesk/simulation
-	RESETDESK_SEEDS=$(or $(SEEDS),20000) $(GO) test -timeout 24h -run TestSimulation -v ./cmd/resetdesk/simulation
+	RESETDESK_SEEDS=600 $(GO) test -race -timeout 1h -run TestSimulation ./cmd/resetdesk/simulation
+	RESETDESK_SEEDS=$(or $(SOAK_SEEDS),1000000) $(GO) test -timeout 24h -run TestSimulation -v ./cmd/resetdesk/simulation
 	RESETDESK_CRASHES=0 RESETDESK_HITS=3 $(GO) test -timeout 24h -run TestCrashPoints -v ./cmd/resetdesk/simulation
 	cd cmd/resetdesk/powercut && RESETDESK_CUTS=$(or $(CUTS),5000) $(GO) test -timeout 24h -v ./...
 	RESETDESK_TAMPERINGS=10000 $(GO) test -timeout 2h -run TestTampering -v ./review

@@ -29,8 +29,8 @@ type figure struct {
 
 var figures = []figure{
 	{"simulation", "The whole program in virtual time", "Desk, watcher, postman and pages with the real database, between people who write valid, double, forged and " +
-		"poisoned mail, a colleague, owners, two reviewers and users who enroll again; network, calls, process and time fail. After each of 45 steps a course " +
-		"is held against the promises by plain SQL.",
+		"poisoned mail, a colleague, owners, two reviewers and users who enroll again; network, calls, process and time fail. A course begins in one of 16 situations " +
+		"to which the program itself came; after each of its 3 to 60 steps it is held against the promises by plain SQL.",
 		".", []string{"RESETDESK_SEEDS=20000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestSimulation", "-v", "./cmd/resetdesk/simulation"}, `seeds \d+ to|I\d+:`, ""},
 	{"crash points", "Killed at every named point", "A point before and after every commit, write outside a transaction, final dot and answer to a POST, found in the source; " +
 		"the process is killed there, started again, and the story must end as it should. The scenarios are the story of a reset in its twelve courses, a database " +

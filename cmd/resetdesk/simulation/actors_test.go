@@ -264,7 +264,11 @@ func (w *town) review(who string) string {
 	if w.rng.IntN(9) == 0 {
 		return w.decide(who, number)
 	}
-	_, page = w.get("/cases/"+number+"/approve", who)
+	return w.approve(who, number)
+}
+
+func (w *town) approve(who, number string) string {
+	_, page := w.get("/cases/"+number+"/approve", who)
 	account := accountNumber.FindStringSubmatch(page)
 	if account == nil {
 		return "cannot be approved now"
@@ -281,7 +285,7 @@ func (w *town) review(who string) string {
 		time.Sleep(time.Duration(w.rng.IntN(40)) * time.Second)
 	}
 	form = append(form, "code", w.freshCode(w.secrets[who]))
-	status, _ = w.post("/cases/"+number+"/approve", who, form...)
+	status, _ := w.post("/cases/"+number+"/approve", who, form...)
 	if status == 303 && strings.HasPrefix(w.location, "/cases/"+number) {
 		w.voted[number+" "+who+" "+evidence] = evidence
 	}

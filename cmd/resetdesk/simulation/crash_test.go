@@ -177,7 +177,7 @@ func (c *crashing) run(environments ...string) (killed int) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	w := &town{t: t, home: c.home, path: filepath.Join(dir, "desk.db"), marked: map[uint32]bool{}, voted: map[string]string{}, gens: map[string]int64{}, heads: map[int64]string{}}
+	w := &town{t: t, home: c.home, path: filepath.Join(dir, "desk.db"), whole: true, marked: map[uint32]bool{}, voted: map[string]string{}, gens: map[string]int64{}, heads: map[int64]string{}}
 	if w.imap, err = mailtest.NewIMAP(mailtest.IMAPOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/resetdesk/resetdesk/mailbox/mailtest"
 	"github.com/resetdesk/resetdesk/review"
 )
 
@@ -75,30 +76,36 @@ type letter struct {
 	raw                   []byte
 }
 
+// letters are all that the server took, before this course and in it.
 func (w *town) letters() []letter {
 	w.t.Helper()
-	var all []letter
-	for _, d := range w.smtp.Mails() {
-		m, err := mail.ReadMessage(bytes.NewReader(d.Raw))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		l := letter{to: d.To, id: strings.Trim(m.Header.Get("Message-ID"), "<>"), raw: d.Raw}
-		l.subject, _ = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
-		_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		part, err := multipart.NewReader(m.Body, params["boundary"]).NextRawPart()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		text, err := io.ReadAll(quotedprintable.NewReader(part))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		l.text = strings.ReplaceAll(string(text), "\r\n", "\n")
-		all = append(all, l)
+	mails := w.smtp.Mails()
+	for _, d := range mails[w.parsed:] {
+		w.arrived = append(w.arrived, w.parse(d))
 	}
-	return all
+	w.parsed = len(mails)
+	return w.arrived
+}
+
+func (w *town) parse(d mailtest.Delivered) letter {
+	m, err := mail.ReadMessage(bytes.NewReader(d.Raw))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l := letter{to: d.To, id: strings.Trim(m.Header.Get("Message-ID"), "<>"), raw: d.Raw}
+	l.subject, _ = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	part, err := multipart.NewReader(m.Body, params["boundary"]).NextRawPart()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := io.ReadAll(quotedprintable.NewReader(part))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l.text = strings.ReplaceAll(string(text), "\r\n", "\n")
+	return l
 }

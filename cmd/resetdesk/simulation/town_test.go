@@ -24,6 +24,7 @@ import (
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/review/prepared"
 	"github.com/resetdesk/resetdesk/totp"
 	"github.com/resetdesk/resetdesk/ui"
 	_ "modernc.org/sqlite" // for plain SQL
@@ -56,7 +57,7 @@ func homeOf(t *testing.T) home {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := &town{t: t, path: filepath.Join(dir, "desk.db"), home: home{keys: keys, secrets: map[string]string{}}}
+			w := &town{t: t, approvals: 1, path: filepath.Join(dir, "desk.db"), home: home{keys: keys, secrets: map[string]string{}}}
 			desk, err := review.Open(t.Context(), w.config(nil))
 			if err != nil {
 				t.Fatal(err)
@@ -140,6 +141,11 @@ type town struct {
 	rng  *rand.Rand
 	path string
 
+	shelf     *prepared.Shelf // nil: every run opens the database anew
+	approvals int             // that a reset needs
+	wait      time.Duration   // from the notices to a reset
+	whole     bool            // the whole file is looked through at the end
+
 	imapLink, smtpLink *link
 	imap               *mailtest.IMAP
 	smtp               *mailtest.SMTP
@@ -150,7 +156,10 @@ type town struct {
 
 	trace    []string
 	began    time.Time
+	from     *situation
 	mails    []*sentMail
+	arrived  []letter             // that the server took
+	parsed   int                  // how many of them in this course
 	sessions map[string]string    // reviewer -> token
 	used     map[string]time.Time // holder -> the time whose code was used last
 	said     map[string]bool      // links that were answered
@@ -158,6 +167,7 @@ type town struct {
 	voted    map[string]string    // approval acknowledged: case number + reviewer -> evidence hash
 	heads    map[int64]string     // audit events as they were seen
 	gens     map[string]int64     // generations as they were seen
+	checked  int64                // the state of the database that was checked last
 	crashes  int
 	faults   int
 	again    int
@@ -174,14 +184,11 @@ type sentMail struct {
 	gone     bool // a colleague took it away
 }
 
-func newTown(t *testing.T, seed uint64, h home, dir string) *town {
-	w := &town{t: t, home: h, rng: rand.New(rand.NewPCG(seed, 1)), path: filepath.Join(dir, "desk.db"), began: time.Now(),
-		imapLink: newLink(), smtpLink: newLink(), sessions: map[string]string{}, used: map[string]time.Time{}, said: map[string]bool{},
-		enrolled: map[string]bool{}, voted: map[string]string{}, heads: map[int64]string{}, gens: map[string]int64{}, marked: map[uint32]bool{}}
-	w.secrets = map[string]string{}
-	for k, v := range h.secrets {
-		w.secrets[k] = v
-	}
+// newTown goes on from a situation, with the database at path.
+func newTown(t *testing.T, rng *rand.Rand, from *situation, path string, shelf *prepared.Shelf) *town {
+	w := &town{t: t, rng: rng, path: path, shelf: shelf, from: from, began: time.Now(), imapLink: newLink(), smtpLink: newLink()}
+	w.remember(from)
+	time.Sleep(from.at)
 	var err error
 	if w.imap, err = mailtest.NewIMAP(mailtest.IMAPOptions{Listener: w.imapLink}); err != nil {
 		t.Fatal(err)
@@ -189,13 +196,11 @@ func newTown(t *testing.T, seed uint64, h home, dir string) *town {
 	if w.smtp, err = mailtest.NewSMTP(mailtest.SMTPOptions{Listener: w.smtpLink, Keep: 10000}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(w.path, h.db, 0o600); err != nil {
+	w.refill()
+	if w.plain, err = shelf.Open("file:"+w.path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)", 100); err != nil {
 		t.Fatal(err)
 	}
-	if w.plain, err = sql.Open("sqlite", "file:"+w.path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)"); err != nil {
-		t.Fatal(err)
-	}
-	w.start()
+	w.plain.SetMaxOpenConns(1)
 	return w
 }
 
@@ -212,9 +217,9 @@ func (w *town) Write(p []byte) (int, error) {
 
 func (w *town) config(ready func()) review.Config {
 	policy := review.Balanced
-	policy.Low.Wait, policy.Medium.Wait, policy.High.Wait = 20*time.Second, 20*time.Second, 20*time.Second
-	policy.High.Approvals = 1 + len(w.path)%2
-	return review.Config{Path: w.path, Keys: w.keys, Log: slog.New(slog.NewTextHandler(w, nil)), Policy: policy, Brand: "Example", BaseURL: base,
+	policy.Low.Wait, policy.Medium.Wait, policy.High.Wait = w.wait, w.wait, w.wait
+	policy.Low.Approvals, policy.Medium.Approvals, policy.High.Approvals = w.approvals, w.approvals, w.approvals
+	return review.Config{Path: w.path, Shelf: w.shelf, Keys: w.keys, Log: slog.New(slog.NewTextHandler(w, nil)), Policy: policy, Brand: "Example", BaseURL: base,
 		From: mail.Address{Name: "Example Support", Address: "support@host.example"}, Addresses: []string{"support@host.example"},
 		Resolver: noDNS{}, LettersReady: ready, UncertainWait: 15 * time.Second, Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
 }
