@@ -38,7 +38,7 @@ var figures = []figure{
 		".", []string{"RESETDESK_CRASHES=0", "RESETDESK_HITS=3"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestCrashPoints|TestEveryWriteHasAPoint", "-v", "./cmd/resetdesk/simulation"}, `points in|places, a point|kinds of transactions|never struck`, ""},
 	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk: SIGKILL of the program between 1 ms and 3 s after each start; in one life of three a server beside it " +
 		"is killed and started again, or one of the three is stopped for a while (SIGSTOP). Every 250 kills a fresh world is filled and held against the promises, by plain SQL and files.",
-		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `seed \d+|kills \d+`, ""},
+		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-parallel", "4", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `^ +kill_test.*(seed \d+|kills \d+)`, ""},
 	{"soak", "An hour of mail", "Dovecot, an SMTP server and resetdesk at 50 mails a second, two in a hundred of them requests, valid, repeated and forged; a person clears the mailbox " +
 		"behind it, a reviewer reads a page or two each second, another approves, owners answer. SIGKILL each minute in the first and the last third; in the second nothing is " +
 		"disturbed, so that a leak has time to show. At the end the same checker as above reads what became of every mail.\n\n" +
