@@ -29,6 +29,7 @@ test: needs
 	@test -z "$$(gofmt -l cmd mailbox review totp ui schema.go)" || { gofmt -l cmd mailbox review totp ui schema.go; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) build ./...
+	$(GO) test ./.ci/proof
 	RESETDESK_KILLS=$(KILLS) $(GO) test $(RACE) -timeout 14m -skip '$(WALKS)' $$($(GO) list ./... | grep -v -e /simulation$$ -e /review$$ -e /ui$$)
 	$(GO) test -shuffle=on -timeout 10m ./review ./ui
 	$(GO) test $(RACE) -timeout 10m -run '$(ATONCE)' -skip '$(WALKS)' ./review ./ui
