@@ -50,6 +50,11 @@ var figures = []figure{
 		"cmd/resetdesk/powercut", []string{"RESETDESK_CUTS=5000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestPowerCut|TestSyncFails|TestDiskFills|TestControls", "-v", "."}, `^=== RUN +Test[^/]*(/(the_desk|sync)[^/]*)?$|seed \d+|power cuts:`, ""},
 	{"every byte", "Conversations struck at every byte", "IMAP and SMTP, both directions: cut, stalled, a byte garbled, a byte altered to its neighbour so that numbers stay numbers; and the mail or letter that comes next.",
 		".", []string{"RESETDESK_EVERY_BYTE=1"}, []string{"go", "test", "-count=1", "-timeout", "2h", "-run", "EveryByte", "-v", "./mailbox"}, `bytes from the server`, ""},
+	{"web", "The web under attack", "Matrices over the router's own table of routes: roles, sessions that were planted, ids and secrets of others, other sites and hosts, reads, " +
+		"bodies and headers, requests within requests (also behind HAProxy and nginx), and a day of guesses. A route that a table does not know is a failure. " +
+		"What a scanner from outside found, and our answers, is in [scan.md](scan.md).",
+		".", nil, []string{"go", "test", "-count=1", "-timeout", "30m", "-run", "TestMatrix|TestNo(Route|Session|Way|Request)|TestOddIDs|TestForeign|TestSecretsOpen|TestReading|TestOpeningLinks|TestBodiesThat|TestPlantedMarkup|TestGuessesOfADay",
+			"-v", "./ui", "./review"}, `matrix of|guesses of a day|pages and \d+ forms`, ""},
 	{"sabotage", "Sabotage", "The promises broken on purpose, one at a time in a copy, and the test that caught it. The tests named for a sabotage run one by one; the table names the first that turned red, and its layer. Power is cut where there is a FUSE; elsewhere the next test counts.",
 		".", nil, []string{"go", "run", ".ci/sabotage/main.go", "-table", ".sabotage.md"}, ``, ".sabotage.md"},
 }
