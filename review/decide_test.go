@@ -228,6 +228,32 @@ func TestWaitingPeriod(t *testing.T) {
 	})
 }
 
+// A case that waits, or has a vote, goes by the policy of the newest start.
+func TestMilderPolicy(t *testing.T) {
+	for name, before := range map[string]review.Policy{"a shorter wait": review.Balanced, "fewer votes": twoVotes()} {
+		inHouse(t, func(c *review.Config) { c.Policy = before }, func(t *testing.T, h *house) {
+			h.deliver(request("anna@acme.example", "2FA reset", forUser("jane")))
+			v := h.onlyCase()
+			h.answer(confirmToken(t, h.post(), "anna@acme.example"), review.Reply{Yes: true})
+			if h.vote(h.rita, v.Number).Cleared {
+				t.Fatalf("%s: cleared under the old policy", name)
+			}
+			h.cfg.Policy = instant(review.Balanced)
+			h.reopen()
+			h.work()
+			if v := h.view(v.Number); v.State != review.StateCleared {
+				t.Errorf("%s: %s after the start with the new policy: %+v", name, v.State, v.Requirements)
+			}
+		})
+	}
+}
+
+func twoVotes() review.Policy {
+	p := instant(review.Balanced)
+	p.Low.Approvals, p.Medium.Approvals, p.High.Approvals = 2, 2, 2
+	return p
+}
+
 // One notice of many that is still on its way stops the clock from clearing.
 func TestEveryNoticeCounts(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {

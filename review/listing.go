@@ -259,9 +259,15 @@ func texts(ctx context.Context, tx totp.Querier, query string, args ...any) ([]s
 	return all, rows.Err()
 }
 
-// judgeAnew marks every open case: the policy may be another one.
+// judgeAnew marks every open case: the policy may be another one, under which a case
+// that somebody voted for is complete, or complete earlier.
 func judgeAnew(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO case_stale SELECT id FROM reset_case WHERE state IN ('open', 'held', 'clearing') ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE reset_case SET due_at = $1
+		WHERE state = 'open' AND due_at > $1 AND EXISTS (SELECT 1 FROM approval WHERE case_id = reset_case.id)`, micros(time.Now()))
 	return err
 }
 
