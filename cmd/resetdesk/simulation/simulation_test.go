@@ -41,7 +41,7 @@ func TestSimulation(t *testing.T) {
 	}
 	seeds := number(t, "RESETDESK_SEEDS", 600)
 	first := number(t, "RESETDESK_FIRST_SEED", rand.Uint64()>>16)
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // SQLite's memory is not Go's, and the rest is small
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // SQLite's memory is not Go's, and the rest is small
 	var next atomic.Uint64
 	var failed atomic.Bool
 	var sum tally
