@@ -166,10 +166,8 @@ func cutAddress(address string) (local, domain string, ok bool) {
 func (d *Desk) Receive(ctx context.Context, b mailbox.Batch) error {
 	now := time.Now()
 	err := d.update(ctx, "receive mail", func(tx *sql.Tx) error {
-		for _, m := range b.Mails {
-			if err := receiveMail(ctx, tx, b, m, now); err != nil {
-				return err
-			}
+		if err := receiveMails(ctx, tx, b, now); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO cursor (mailbox, folder, uidvalidity, uid, backlog, moved_at)
 			VALUES ($1, $2, $3, $4, $5, $6)
@@ -185,16 +183,67 @@ func (d *Desk) Receive(ctx context.Context, b mailbox.Batch) error {
 	return err
 }
 
-// receiveSQL takes a mail in. One that is known already is left alone, but for
-// one that could not be fetched and now comes with its bytes.
-const receiveSQL = `INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size,
-		header, raw, truncated, backlog, sha256, fate, reason, fated_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-	ON CONFLICT (mailbox, folder, uidvalidity, uid) DO UPDATE SET raw = excluded.raw, header = excluded.header,
-		truncated = excluded.truncated, sha256 = excluded.sha256, fate = NULL, reason = '', fated_at = NULL
-	WHERE inbound.fate = 'unfetchable' AND inbound.raw IS NULL AND excluded.raw IS NOT NULL`
+// atOnce are how many mails one statement takes in: what SQLite does for each
+// statement costs more than what it does for each row.
+var atOnce = []int{50, 10, 1}
 
-func receiveMail(ctx context.Context, tx *sql.Tx, b mailbox.Batch, m mailbox.Mail, now time.Time) error {
+// receiveSQL takes mails in. One that is known already is left alone, but for one
+// that could not be fetched and now comes with its bytes.
+var receiveSQL = func() map[int]string {
+	texts := map[int]string{}
+	for _, n := range atOnce {
+		// Names of parameters are searched for one by one, so only the few have them.
+		texts[n] = `INSERT INTO inbound (mailbox, folder, uidvalidity, received_at, uid, internal_date, size,
+				header, raw, truncated, backlog, sha256, fate, reason, fated_at)
+			SELECT ?1, ?2, ?3, ?4, * FROM (VALUES ` + strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", n-1) + `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) WHERE true
+			ON CONFLICT (mailbox, folder, uidvalidity, uid) DO UPDATE SET raw = excluded.raw, header = excluded.header,
+				truncated = excluded.truncated, sha256 = excluded.sha256, fate = NULL, reason = '', fated_at = NULL
+			WHERE inbound.fate = 'unfetchable' AND inbound.raw IS NULL AND excluded.raw IS NOT NULL`
+	}
+	return texts
+}()
+
+// receiveMails takes in those without bytes first, many at once, and then each of the
+// others by itself: SQLite holds the rows of a statement a second time, and what does
+// not fit into its memory it writes to a file of its own. Those that wait for the
+// assessor keep their order.
+func receiveMails(ctx context.Context, tx *sql.Tx, b mailbox.Batch, now time.Time) error {
+	var bare, whole []mailbox.Mail
+	for _, m := range b.Mails {
+		if m.Raw == nil {
+			bare = append(bare, m)
+		} else {
+			whole = append(whole, m)
+		}
+	}
+	for _, n := range atOnce {
+		for ; len(bare) >= n; bare = bare[n:] {
+			if err := receiveSome(ctx, tx, b, bare[:n], now); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range whole {
+		if err := receiveSome(ctx, tx, b, whole[i:i+1], now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func receiveSome(ctx context.Context, tx *sql.Tx, b mailbox.Batch, mails []mailbox.Mail, now time.Time) error {
+	args := []any{b.Source.Mailbox, b.Source.Folder, b.UIDValidity, micros(now)}
+	for _, m := range mails {
+		args = append(args, columnsOf(m, now)...)
+	}
+	if _, err := tx.ExecContext(ctx, receiveSQL[len(mails)], args...); err != nil {
+		return fmt.Errorf("mails %d to %d: %w", mails[0].UID, mails[len(mails)-1].UID, err)
+	}
+	return nil
+}
+
+// columnsOf are the columns that a mail has of its own, in the order of receiveSQL.
+func columnsOf(m mailbox.Mail, now time.Time) []any {
 	var fate, fatedAt, sum any
 	reason := ""
 	switch {
@@ -206,12 +255,7 @@ func receiveMail(ctx context.Context, tx *sql.Tx, b mailbox.Batch, m mailbox.Mai
 		h := sha256.Sum256(m.Raw)
 		sum = h[:]
 	}
-	_, err := tx.ExecContext(ctx, receiveSQL, b.Source.Mailbox, b.Source.Folder, b.UIDValidity, m.UID, micros(m.InternalDate), micros(now), m.Size,
-		m.Header, m.Raw, flag(m.Truncated), flag(m.Backlog), sum, fate, reason, fatedAt)
-	if err != nil {
-		return fmt.Errorf("mail %d: %w", m.UID, err)
-	}
-	return nil
+	return []any{m.UID, micros(m.InternalDate), m.Size, m.Header, m.Raw, flag(m.Truncated), flag(m.Backlog), sum, fate, reason, fatedAt}
 }
 
 func flag(b bool) int {

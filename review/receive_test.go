@@ -53,6 +53,57 @@ func TestMailboxRebuiltWhileDeferred(t *testing.T) {
 	})
 }
 
+// A batch of any length and mixture is taken in whole: each mail with what is its own,
+// and those that wait in the order they came in.
+func TestReceiveMany(t *testing.T) {
+	h := newHouse(t, t.TempDir(), nil)
+	came := time.Now().Truncate(time.Second)
+	b := mailbox.Batch{Source: inbox, UIDValidity: 7, Through: 247, Backlog: 100}
+	var want, waiting []string
+	for uid := uint32(1); uid <= b.Through; uid++ {
+		m := mailbox.Mail{UID: uid, InternalDate: came.Add(time.Duration(uid) * time.Second), Size: int64(uid) * 3,
+			Header: fmt.Appendf(nil, "Subject: mail %d\r\n\r\n", uid), Backlog: uid <= b.Backlog, Truncated: uid%14 == 0}
+		fate, reason, raw := "passed", "Neither", ""
+		switch {
+		case uid%7 == 0:
+			fate, reason, raw = "waits", "", fmt.Sprintf("%sbody %d", m.Header, uid)
+			m.Raw = []byte(raw)
+			waiting = append(waiting, fmt.Sprint(uid))
+		case uid%11 == 0:
+			fate, reason = "unfetchable", fmt.Sprintf("reason %d", uid)
+			m.Unfetchable = reason
+		}
+		b.Mails = append(b.Mails, m)
+		want = append(want, fmt.Sprintf("%d|%d|%d|%s|%s|%d|%d|%s|%.7s", uid, m.InternalDate.UnixMicro(), m.Size, m.Header, raw,
+			btoi(m.Truncated), btoi(m.Backlog), fate, reason))
+	}
+	for range 2 { // the second time nothing is new
+		if err := h.desk.Receive(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Split(h.text(`SELECT group_concat(line, char(1)) FROM (SELECT concat_ws('|', uid, internal_date, size, CAST(header AS TEXT),
+			coalesce(CAST(raw AS TEXT), ''), truncated, backlog, coalesce(fate, 'waits'), substr(reason, 1, 7)) AS line FROM inbound ORDER BY uid)`), "\x01")
+		for i := range want {
+			if i >= len(got) || got[i] != want[i] {
+				t.Fatalf("%d rows; got %q, want %q", len(got), got[min(i, len(got)-1)], want[i])
+			}
+		}
+		if n := h.count(`SELECT (SELECT sum(received) FROM mail_tally) + (SELECT sum(mails) FROM fate_tally)`); len(got) != len(want) || n != 2*len(want) {
+			t.Errorf("%d rows, %d counted twice", len(got), n)
+		}
+	}
+	if got := h.text(`SELECT group_concat(uid, ' ') FROM (SELECT uid FROM inbound WHERE fate IS NULL ORDER BY id)`); got != strings.Join(waiting, " ") {
+		t.Errorf("they wait in the order %s", got)
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // Receive may run twice, also when the first run was done and only its answer
 // was lost. A cursor never goes back.
 func TestReceiveTwice(t *testing.T) {
