@@ -131,7 +131,7 @@ func (d *Desk) CheckLists(ctx context.Context) (faults []string, err error) {
 func HotSQL() map[string]string {
 	filtered, _ := filters(QueueFilter{Risk: High, Verdict: "unverified", Claim: "mine"}, Session{}, 5)
 	return map[string]string{
-		"addresses of headers": lookUpSQL, "tally": tallySQL, "page of mails": mailsSQL, "page of cases": pageSQL(""), "page of cases, filtered": pageSQL(filtered),
+		"addresses of headers": lookUpSQL, "local parts of headers": inhabitedSQL, "tally": tallySQL, "page of mails": mailsSQL, "page of cases": pageSQL(""), "page of cases, filtered": pageSQL(filtered),
 		"cases found": foundSQL([]int64{1, 2}, ""), "cases with a word": wordSQL, "cases with a beginning": beginningSQL,
 		"has a word": hasWordSQL, "cases of an account": accountSQL, "pulse": pulseSQL, "cases of mine": mineSQL, "next case": nextSQL, "previous case": previousSQL, "stale summaries": staleSQL, "summaries that time moves": movedSQL,
 		"events of a case":  `SELECT seq FROM audit WHERE object = $1 ORDER BY seq DESC LIMIT 500`,

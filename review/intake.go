@@ -97,12 +97,14 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 		}
 		err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
 			near := newLikeness(tx)
-			var all []string
+			var all, claimed []string
 			for _, n := range named {
-				all = append(all, n.all...)
-				all = append(all, n.claimed...)
+				all, claimed = append(all, n.all...), append(claimed, n.claimed...)
 			}
-			if err := near.lookUp(ctx, all); err != nil {
+			if err := near.lookUp(ctx, append(all, claimed...)); err != nil {
+				return err
+			}
+			if err := near.inhabited(ctx, claimed); err != nil {
 				return err
 			}
 			for i, n := range named {

@@ -24,6 +24,9 @@ func (s *likeness) registeredFor(ctx context.Context, n names) ([]string, error)
 	if err := s.lookUp(ctx, n.all); err != nil {
 		return nil, err
 	}
+	if err := s.inhabited(ctx, n.claimed); err != nil {
+		return nil, err
+	}
 	for _, c := range n.all {
 		for _, same := range s.stored[c] {
 			if same.role == "admin" {
@@ -57,12 +60,13 @@ const maxResidents = 5000
 type likeness struct {
 	tx     totp.Querier
 	stored map[string][]stored // by address as it is looked up; empty for one that is not on file
+	homes  map[string]bool     // whether an address on file has this local part
 	locals map[string][]resident
 	rare   map[[2]string][]resident // local part and skeleton, where there are too many residents
 }
 
 func newLikeness(tx totp.Querier) *likeness {
-	return &likeness{tx: tx, stored: map[string][]stored{}, locals: map[string][]resident{}, rare: map[[2]string][]resident{}}
+	return &likeness{tx: tx, stored: map[string][]stored{}, homes: map[string]bool{}, locals: map[string][]resident{}, rare: map[[2]string][]resident{}}
 }
 
 // A stored address is one on file, as it is written there.
@@ -117,6 +121,55 @@ func (s *likeness) keep(rows *sql.Rows) error {
 	return rows.Err()
 }
 
+// inhabitedSQL asks which local parts some address on file has: a range over the lookup
+// column is a local part and its "@".
+var inhabitedSQL = `SELECT column1 FROM (VALUES ($1)` + values(2, lookedUp) + `) WHERE EXISTS (
+	SELECT 1 FROM address WHERE until IS NULL AND lookup >= column1 || '@' AND lookup < column1 || 'A')`
+
+func values(from, to int) (list string) {
+	for n := from; n <= to; n++ {
+		list += fmt.Sprintf(", ($%d)", n)
+	}
+	return list
+}
+
+// inhabited notes that nobody lives at those local parts of the addresses that are not on
+// file, many in one query: ordinary mail imitates nobody.
+func (s *likeness) inhabited(ctx context.Context, addresses []string) error {
+	var unknown []any
+	for _, a := range addresses {
+		local, _, ok := cutAddress(a)
+		if _, asked := s.homes[local]; ok && !asked {
+			s.homes[local] = false
+			unknown = append(unknown, local)
+		}
+	}
+	for some := range slices.Chunk(unknown, lookedUp) {
+		args := make([]any, lookedUp) // nothing is in the range of NULL
+		copy(args, some)
+		rows, err := s.tx.QueryContext(ctx, inhabitedSQL, args...)
+		if err != nil {
+			return fmt.Errorf("look up local parts: %w", err)
+		}
+		if err := s.note(rows); err != nil {
+			return fmt.Errorf("look up local parts: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *likeness) note(rows *sql.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+		var local string
+		if err := rows.Scan(&local); err != nil {
+			return err
+		}
+		s.homes[local] = true
+	}
+	return rows.Err()
+}
+
 // isNowhere reports whether an address that was looked up is not on file.
 func (s *likeness) isNowhere(address string) bool { return len(s.stored[address]) == 0 }
 
@@ -126,6 +179,9 @@ type resident struct{ address, skeleton string }
 // imitated returns registered addresses with the same local part at a confusable
 // domain, and one whose domain is a letter or two away.
 func (s *likeness) imitated(ctx context.Context, local, domain string) ([]string, error) {
+	if !s.homes[local] {
+		return nil, nil
+	}
 	residents, known := s.locals[local]
 	if !known {
 		var err error
@@ -163,8 +219,7 @@ func (s *likeness) imitated(ctx context.Context, local, domain string) ([]string
 	return found, nil
 }
 
-// residents reads addresses and skeletons. A range over the lookup column is a
-// local part and its "@".
+// residents reads addresses and skeletons.
 func (s *likeness) residents(ctx context.Context, query string, args ...any) ([]resident, error) {
 	rows, err := s.tx.QueryContext(ctx, query, args...)
 	if err != nil {
