@@ -88,7 +88,7 @@ func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte)
 	for start := 0; start < len(headers); start += headersAtOnce {
 		named := map[int]names{} // by header, of those whose words say nothing
 		for i, h := range headers[start:min(start+headersAtOnce, len(headers))] {
-			subject := message.Header(h).Subject
+			subject := message.Subject(h)
 			if intent.SmellsOf2FA(subject) || bounce.Smells(h) || bytes.Contains(h, []byte(bounce.Mark)) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
 				concerns[start+i] = true
 			} else if n := namesIn(h); len(n.all) > 0 {
@@ -151,7 +151,8 @@ type names struct {
 }
 
 func namesIn(header []byte) names {
-	return names{sender.Candidates(header), sender.Claimed(header)}
+	all, claimed := sender.Named(header)
+	return names{all, claimed}
 }
 
 func cutAddress(address string) (local, domain string, ok bool) {

@@ -289,5 +289,8 @@ func FuzzRead(f *testing.F) {
 			t.Error("two readings differ")
 		}
 		check(t, message.Header(raw))
+		if got, want := message.Subject(raw), message.Header(raw).Subject; got != want {
+			t.Errorf("the subject alone is %q, in the header %q", got, want)
+		}
 	})
 }

@@ -40,6 +40,14 @@ func Header(raw []byte) (m Message) {
 	return m
 }
 
+// Subject is the Subject of [Header], for who wants no more of a header block.
+func Subject(raw []byte) (subject string) {
+	r := reader{m: &Message{}}
+	defer r.rescue()
+	h, _, _, _ := split(raw)
+	return r.decode(h.get("subject"))
+}
+
 // reader holds what is spent while one mail is read.
 type reader struct {
 	m     *Message

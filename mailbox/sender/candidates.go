@@ -19,10 +19,18 @@ const maxCandidates = 1000
 //
 // Nothing it returns proves anything, and the tokens need not be valid
 // addresses; they may contain letters beyond ASCII.
-func Candidates(header []byte) []string {
+func Candidates(header []byte) []string { return candidatesIn(looseFields(header)) }
+
+// Named returns [Candidates] and [Claimed] of a header block that is cut into fields once.
+func Named(header []byte) (candidates, claimed []string) {
+	fields := looseFields(header)
+	return candidatesIn(fields), claimedIn(fields)
+}
+
+func candidatesIn(fields []string) []string {
 	c := candidates{seen: make(map[string]bool)}
 	var others []string
-	for _, f := range looseFields(header) {
+	for _, f := range fields {
 		if identityField(f) {
 			c.field(f)
 		} else {
@@ -43,10 +51,12 @@ const maxClaimed = 20
 // forward, in the manner of [Candidates] and at most 20: first the address that
 // each From field would be from, then what its display name shows, then the
 // other fields. Only these can imitate somebody.
-func Claimed(header []byte) []string {
+func Claimed(header []byte) []string { return claimedIn(looseFields(header)) }
+
+func claimedIn(fields []string) []string {
 	c := candidates{seen: make(map[string]bool)}
 	var from, others []string
-	for _, f := range looseFields(header) {
+	for _, f := range fields {
 		switch name := fieldName(f); {
 		case name == "from":
 			from = append(from, f)

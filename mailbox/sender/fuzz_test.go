@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,9 @@ func FuzzCandidates(f *testing.F) {
 	f.Add([]byte("From: \"a\" (b <admin@legit.example>\r\n =?utf-8?q?x?="))
 	f.Fuzz(func(t *testing.T, header []byte) {
 		got := sender.Candidates(header)
+		if all, claimed := sender.Named(header); !slices.Equal(all, got) || !slices.Equal(claimed, sender.Claimed(header)) {
+			t.Errorf("named %q, %q", all, claimed)
+		}
 		if len(got) > 1000 {
 			t.Errorf("%d candidates", len(got))
 		}
