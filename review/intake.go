@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
@@ -79,53 +81,79 @@ func (d *Desk) Looked(ctx context.Context, s mailbox.Source) error {
 // would keep the database from forgetting old pages.
 const headersAtOnce = 16
 
+// judges is how many snapshots are under way at a time. Pages share the readers.
+const judges = 2
+
 // Concerns tells which headers may concern us: an address of ours to guard
 // anywhere in the header, or one that imitates it among those that name a
 // sender; a contact, while there is something to object to, as its sender; our token; or a subject that smells of 2FA (design 2, promise 1). Only
 // those bodies are read.
 func (d *Desk) Concerns(ctx context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {
 	concerns := make([]bool, len(headers))
-	for start := 0; start < len(headers); start += headersAtOnce {
-		named := map[int]names{} // by header, of those whose words say nothing
-		for i, h := range headers[start:min(start+headersAtOnce, len(headers))] {
-			subject := message.Subject(h)
-			if intent.SmellsOf2FA(subject) || bounce.Smells(h) || bytes.Contains(h, []byte(bounce.Mark)) || caseNumber(strings.ToUpper(string(h))) != "" || caseNumber(subject) != "" {
-				concerns[start+i] = true
-			} else if n := namesIn(h); len(n.all) > 0 {
-				named[start+i] = n
-			}
-		}
-		err := d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
-			near := newLikeness(tx)
-			var all, claimed []string
-			for _, n := range named {
-				all, claimed = append(all, n.all...), append(claimed, n.claimed...)
-			}
-			if err := near.lookUp(ctx, append(all, claimed...)); err != nil {
-				return err
-			}
-			if err := near.inhabited(ctx, claimed); err != nil {
-				return err
-			}
-			for i, n := range named {
-				registered, err := near.registeredFor(ctx, n)
-				if err != nil {
-					return err
+	var taken atomic.Int64
+	var errs [judges]error
+	var all sync.WaitGroup
+	for j := range judges {
+		all.Go(func() {
+			for errs[j] == nil {
+				end := int(taken.Add(headersAtOnce))
+				start := end - headersAtOnce
+				if end = min(end, len(headers)); start >= end {
+					return
 				}
-				concerns[i] = len(registered) > 0
-				if onFile := slices.DeleteFunc(n.claimed, near.isNowhere); !concerns[i] && len(onFile) > 0 {
-					if concerns[i], err = fromContact(ctx, tx, onFile); err != nil {
-						return err
-					}
-				}
+				errs[j] = d.concern(ctx, headers[start:end], concerns[start:end])
 			}
-			return nil
 		})
-		if err != nil {
-			return nil, err
-		}
+	}
+	all.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
 	}
 	return concerns, nil
+}
+
+// concern notes which of a few headers concern us, in one snapshot.
+func (d *Desk) concern(ctx context.Context, headers [][]byte, concerns []bool) error {
+	named := map[int]names{} // by header, of those whose words say nothing
+	var all, claimed []string
+	for i, h := range headers {
+		if concerns[i] = wordsConcern(h); concerns[i] {
+			continue
+		}
+		if n := namesIn(h); len(n.all) > 0 {
+			named[i] = n
+			all, claimed = append(all, n.all...), append(claimed, n.claimed...)
+		}
+	}
+	return d.snapshot(ctx, "choose mails", func(tx *sql.Tx) error {
+		near := newLikeness(tx)
+		if err := near.lookUp(ctx, append(all, claimed...)); err != nil {
+			return err
+		}
+		if err := near.inhabited(ctx, claimed); err != nil {
+			return err
+		}
+		for i, n := range named {
+			registered, err := near.registeredFor(ctx, n)
+			if err != nil {
+				return err
+			}
+			concerns[i] = len(registered) > 0
+			if onFile := slices.DeleteFunc(n.claimed, near.isNowhere); !concerns[i] && len(onFile) > 0 {
+				if concerns[i], err = fromContact(ctx, tx, onFile); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// wordsConcern reports whether a header concerns us whoever it names.
+func wordsConcern(header []byte) bool {
+	subject := message.Subject(header)
+	return intent.SmellsOf2FA(subject) || bounce.Smells(header) || bytes.Contains(header, []byte(bounce.Mark)) ||
+		caseNumber(strings.ToUpper(string(header))) != "" || caseNumber(subject) != ""
 }
 
 // fromContact reports whether a header says that it is from a user or a
