@@ -71,7 +71,7 @@ soak: needs
 	$(GO) test -race -timeout 2h ./review ./ui ./totp
 	RESETDESK_SEEDS=600 $(GO) test -race -timeout 1h -run TestSimulation ./cmd/resetdesk/simulation
 	RESETDESK_SEEDS=$(or $(SOAK_SEEDS),1000000) $(GO) test -timeout 24h -run TestSimulation -v ./cmd/resetdesk/simulation
-	RESETDESK_CRASHES=0 RESETDESK_HITS=3 $(GO) test -timeout 24h -run TestCrashPoints -v ./cmd/resetdesk/simulation
+	RESETDESK_CRASHES=0 RESETDESK_HITS=3 $(GO) test -timeout 24h -parallel 8 -run TestCrashPoints -v ./cmd/resetdesk/simulation
 	cd cmd/resetdesk/powercut && RESETDESK_CUTS=$(or $(CUTS),5000) $(GO) test -timeout 24h -v ./...
 	RESETDESK_TAMPERINGS=10000 $(GO) test -timeout 2h -run TestTampering -v ./review
 	RESETDESK_EVERY_BYTE=1 $(GO) test -timeout 1h -run EveryByte -v ./mailbox

@@ -35,7 +35,7 @@ var figures = []figure{
 	{"crash points", "Killed at every named point", "A point before and after every commit, write outside a transaction, final dot and answer to a POST, found in the source; " +
 		"the process is killed there, started again, and the story must end as it should. The scenarios are the story of a reset in its twelve courses, a database " +
 		"that is not there yet, staff, freezes, the panel's API and a new reviewer; what none of them comes to is named.",
-		".", []string{"RESETDESK_CRASHES=0", "RESETDESK_HITS=3"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestCrashPoints|TestEveryWriteHasAPoint", "-v", "./cmd/resetdesk/simulation"}, `points in|places, a point|kinds of transactions|never struck`, ""},
+		".", []string{"RESETDESK_CRASHES=0", "RESETDESK_HITS=3"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-parallel", "8", "-run", "TestCrashPoints|TestEveryWriteHasAPoint", "-v", "./cmd/resetdesk/simulation"}, `points in|places, a point|kinds of transactions|never struck`, ""},
 	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk: SIGKILL of the program between 1 ms and 3 s after each start; in one life of three a server beside it " +
 		"is killed and started again, or one of the three is stopped for a while (SIGSTOP). Every 250 kills a fresh world is filled and held against the promises, by plain SQL and files.",
 		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-parallel", "4", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `^ +kill_test.*(seed \d+|kills \d+)`, ""},

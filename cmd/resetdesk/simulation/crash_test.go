@@ -3,13 +3,14 @@ package simulation
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,11 +144,16 @@ func reach(t *testing.T, h home, binary string, hits uint64) (tries []try, names
 	return tries, names
 }
 
-// inParallel does n things, as many at once as there are processors, until one fails.
+// inParallel does n things until one fails, as many at once as -parallel says: by far
+// the most of each is waiting.
 func inParallel(t *testing.T, n int, do func(t *testing.T, i int)) {
 	var next atomic.Int64
+	lanes, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("at once", func(t *testing.T) {
-		for w := range runtime.GOMAXPROCS(0) {
+		for w := range lanes {
 			t.Run(fmt.Sprint(w), func(t *testing.T) {
 				t.Parallel()
 				for i := int(next.Add(1)) - 1; i < n && !t.Failed(); i = int(next.Add(1)) - 1 {
