@@ -11,7 +11,8 @@ import (
 	"github.com/resetdesk/resetdesk/totp"
 )
 
-// What the desk does beside the story of a reset: staff, the panel's API, people.
+// What the desk does beside the story of a reset: staff, the panel's API, people. What
+// is reached stays so, whatever comes after it.
 var elsewhere = map[string]goal{
 	"claimed": {`SELECT count(*) FROM audit WHERE action = 'case.claimed'`, staff(func(w *town, ctx context.Context, s review.Session) error {
 		return w.prog.desk.ClaimCase(ctx, s, w.theCase(), "")
@@ -124,7 +125,7 @@ var elsewhere = map[string]goal{
 		return err
 	})},
 	"came in": {`SELECT count(*) FROM reviewer r JOIN credential k ON k.user_id = r.holder_id AND k.state = 'active' WHERE r.email = 'ina@host.example'`, (*town).comeIn},
-	"disabled": {`SELECT count(*) FROM reviewer WHERE email = 'ina@host.example' AND disabled_at IS NOT NULL`, onHost(func(w *town, ctx context.Context) error {
+	"disabled": {`SELECT count(*) FROM audit WHERE action = 'reviewer.disabled'`, onHost(func(w *town, ctx context.Context) error {
 		return w.prog.desk.HostDisable(ctx, "ina@host.example", false)
 	})},
 }
