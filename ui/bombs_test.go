@@ -206,7 +206,8 @@ func attribute(n *html.Node, name string) string {
 	return ""
 }
 
-// Who sends headers or a body slowly, or headers without end, is let go.
+// A header that is too long, or that servers may read in two ways, is refused before
+// a page is asked. Who is slow is let go by the timeouts of the server in serve.
 func TestHeadersWithoutEnd(t *testing.T) {
 	b := startBackEnd(t)
 	for name, raw := range map[string]string{
