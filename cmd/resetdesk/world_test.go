@@ -277,13 +277,19 @@ func (w *world) start() {
 	}
 }
 
-// kill ends the program as a crash would.
+// kill ends the program as a crash would. One that has ended by itself is a finding:
+// the next start would hide it.
 func (w *world) kill() {
-	if w.cmd != nil {
-		w.cmd.Process.Kill()
-		w.cmd.Wait()
-		w.cmd = nil
+	w.t.Helper()
+	if w.cmd == nil {
+		return
 	}
+	w.cmd.Process.Kill()
+	w.cmd.Wait()
+	if end, ok := w.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && end.Signal() != syscall.SIGKILL {
+		w.t.Errorf("serve ended by itself: %s\n%s", w.cmd.ProcessState, w.logTail())
+	}
+	w.cmd = nil
 }
 
 // freeze stops the program for a while, as a machine does that has no time for it.
