@@ -26,6 +26,7 @@ type disk struct {
 	off    bool // the power is cut
 	syncs  int
 	writes int
+	met    bool // a sync failed, or there was no space
 }
 
 // A file is its bytes as the program sees them, and as they are on the platter
@@ -109,6 +110,7 @@ func (d *disk) sync(f *file) syscall.Errno {
 	case d.lies:
 		return 0
 	case d.syncs == d.failSync:
+		d.met = true
 		f.pending = nil // the pages count as clean and are gone from the platter's view
 		return syscall.EIO
 	}
@@ -123,6 +125,7 @@ func (d *disk) write(f *file, c change) syscall.Errno {
 	}
 	d.writes++
 	if d.fullAt > 0 && d.writes >= d.fullAt && c.at+int64(len(c.data)) > int64(len(f.live)) {
+		d.met = true
 		return syscall.ENOSPC
 	}
 	f.live = apply(f.live, c)
