@@ -94,7 +94,7 @@ func TestPasskeys(t *testing.T) {
 		refused("another party", h.askSignIn(a))
 		a.RP = "reset.example"
 		handle := a.Handle
-		a.Handle = append([]byte{1}, handle[1:]...)
+		a.Handle = append([]byte{handle[0] ^ 1}, handle[1:]...)
 		refused("another handle", h.askSignIn(a))
 		a.Handle = handle
 		refused("an unknown passkey", func() string {
