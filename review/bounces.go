@@ -295,7 +295,8 @@ func (d *Desk) settleLetter(ctx context.Context, tx *sql.Tx, l sentLetter, how s
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	return true, d.wakeCase(ctx, tx, l.id, time.Now())
+	_, err = d.wakeCase(ctx, tx, l.id, time.Now())
+	return true, err
 }
 
 // A LetterTrouble is what staff must know of letters that do not get through.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -19,25 +18,15 @@ type Budget struct {
 
 // keepBudget puts off the letters that are due and over the budget. Those that
 // were tried once go on: they count already.
-func (d *Desk) keepBudget(ctx context.Context) error {
+func (d *Desk) keepBudget(ctx context.Context, tx *sql.Tx) error {
 	if d.cfg.Budget == (Budget{}) {
 		return nil
 	}
-	tx, err := d.db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("keep budget: %w", err)
-	}
-	defer tx.Rollback()
 	for { // each turn puts a letter off, into the future
-		over, err := d.putOff(ctx, tx, time.Now())
-		if err != nil {
-			return fmt.Errorf("keep budget: %w", err)
-		}
-		if !over {
-			break
+		if over, err := d.putOff(ctx, tx, time.Now()); err != nil || !over {
+			return err
 		}
 	}
-	return tx.Commit()
 }
 
 // putOff looks at the first letter that is due. If that is over the budget, it is

@@ -12,20 +12,40 @@ import (
 
 var _ mailbox.Outbox = (*Desk)(nil)
 
-// Claim takes the next letter that is due. A letter that an earlier run of the
-// program held is free again at once if its dot was never written, and after
-// UncertainWait if it was: one process owns the database, so another epoch is a
-// dead one.
+// Claim takes the next letter that is due and within the budget. A letter that an
+// earlier run of the program held is free again at once if its dot was never
+// written, and after UncertainWait if it was: one process owns the database, so
+// another epoch is a dead one.
 func (d *Desk) Claim(ctx context.Context) (mailbox.Letter, bool, error) {
-	if err := d.keepBudget(ctx); err != nil {
-		return mailbox.Letter{}, false, err
+	tx, err := d.db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return mailbox.Letter{}, false, fmt.Errorf("claim letter: %w", err)
 	}
-	var l mailbox.Letter
-	var messageID string
-	var sealed []byte
+	defer tx.Rollback()
+	if err := d.keepBudget(ctx, tx); err != nil {
+		return mailbox.Letter{}, false, fmt.Errorf("keep budget: %w", err)
+	}
+	l, messageID, sealed, err := d.claim(ctx, tx)
+	found := !errors.Is(err, sql.ErrNoRows)
+	if found && err != nil {
+		return mailbox.Letter{}, false, fmt.Errorf("claim letter: %w", err)
+	}
+	if err := tx.Commit(); err != nil { // also if none is left: what is over the budget was put off
+		return mailbox.Letter{}, false, fmt.Errorf("claim letter: %w", err)
+	}
+	if !found {
+		return mailbox.Letter{}, false, nil
+	}
+	if l.Raw, err = d.cfg.Keys.Open("letter", messageID, sealed); err != nil {
+		return mailbox.Letter{}, false, fmt.Errorf("open letter %d: %w", l.ID, err)
+	}
+	return l, true, nil
+}
+
+func (d *Desk) claim(ctx context.Context, tx *sql.Tx) (l mailbox.Letter, messageID string, sealed []byte, err error) {
 	var tried int64
 	now := time.Now()
-	err := d.db.write.QueryRowContext(ctx, `UPDATE letter SET state = 'sending', epoch = $2, attempt = attempt + 1, changed_at = $1,
+	err = tx.QueryRowContext(ctx, `UPDATE letter SET state = 'sending', epoch = $2, attempt = attempt + 1, changed_at = $1,
 			tried_at = coalesce(tried_at, $1), uncertain = uncertain + CASE WHEN state = 'dot' THEN 1 ELSE 0 END
 		WHERE id = (SELECT id FROM letter WHERE next_at <= $1 AND state IN ('queued', 'sending', 'dot') AND (state = 'queued'
 				OR (state = 'sending' AND epoch <> $2)
@@ -34,17 +54,8 @@ func (d *Desk) Claim(ctx context.Context) (mailbox.Letter, bool, error) {
 		RETURNING id, attempt, recipient, message_id, sealed, tried_at`,
 		micros(now), d.epoch, micros(now.Add(-d.cfg.UncertainWait))).
 		Scan(&l.ID, &l.Attempt, &l.To, &messageID, &sealed, &tried)
-	if errors.Is(err, sql.ErrNoRows) {
-		return mailbox.Letter{}, false, nil
-	}
-	if err != nil {
-		return mailbox.Letter{}, false, fmt.Errorf("claim letter: %w", err)
-	}
 	l.Since, l.From = fromMicros(tried), d.returnPath(l.ID, messageID)
-	if l.Raw, err = d.cfg.Keys.Open("letter", messageID, sealed); err != nil {
-		return mailbox.Letter{}, false, fmt.Errorf("open letter %d: %w", l.ID, err)
-	}
-	return l, true, nil
+	return l, messageID, sealed, err
 }
 
 // AtDot commits that the final dot of this attempt is about to be written: from
@@ -69,6 +80,7 @@ func one(res sql.Result, err error, what string) error {
 // Sent records the server's 250. When the last notice of a case is out its
 // waiting period begins, so the clock looks at it.
 func (d *Desk) Sent(ctx context.Context, id int64, attempt int, response string) error {
+	due := false
 	err := d.update(ctx, "letter sent", func(tx *sql.Tx) error {
 		now := time.Now()
 		res, err := tx.ExecContext(ctx, `UPDATE letter SET state = 'sent', response = $4, changed_at = $5
@@ -76,18 +88,25 @@ func (d *Desk) Sent(ctx context.Context, id int64, attempt int, response string)
 		if err := one(res, err, "letter sent"); err != nil {
 			return err
 		}
-		return d.wakeCase(ctx, tx, id, now)
+		due, err = d.wakeCase(ctx, tx, id, now)
+		return err
 	})
-	if err == nil {
-		d.nudge()
+	if err == nil && due {
+		wake(d.clock)
 	}
 	return err
 }
 
-func (d *Desk) wakeCase(ctx context.Context, tx *sql.Tx, letter int64, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE reset_case SET due_at = $2 WHERE state = 'open' AND id = (
+// wakeCase makes the open case that a letter tells of due, and reports whether there
+// is one.
+func (d *Desk) wakeCase(ctx context.Context, tx *sql.Tx, letter int64, now time.Time) (due bool, err error) {
+	res, err := tx.ExecContext(ctx, `UPDATE reset_case SET due_at = $2 WHERE state = 'open' AND id = (
 		SELECT case_id FROM letter WHERE id = $1 AND kind IN ('acknowledgement', 'notice'))`, letter, micros(now))
-	return err
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // Failed records how an attempt ended otherwise. A letter that the server
@@ -108,7 +127,8 @@ func (d *Desk) Failed(ctx context.Context, id int64, attempt int, o mailbox.Outc
 			return err
 		}
 		if state != "failed" {
-			return d.wakeCase(ctx, tx, id, now)
+			_, err := d.wakeCase(ctx, tx, id, now)
+			return err
 		}
 		return d.letterRefused(ctx, tx, id, o, now)
 	})

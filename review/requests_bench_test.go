@@ -75,3 +75,30 @@ func signedRequests(n int) (sendertest.Zone, string, mailbox.Batch) {
 	}
 	return zone, accounts.String(), batch
 }
+
+// BenchmarkOutbox claims letters within a budget and sends them, one after the other as
+// the postman does.
+func BenchmarkOutbox(b *testing.B) {
+	h := newHouse(b, b.TempDir(), func(c *review.Config) { c.Budget = review.Budget{Account: 100, Hour: 1_000_000} })
+	const users = 1500
+	h.importFile(accountsFile + benchUsers(users))
+	var mails []string
+	for i := range users {
+		mails = append(mails, request(fmt.Sprintf("owner%d@bench.example", i), "2FA reset", forUser(fmt.Sprintf("bench%d", i))))
+	}
+	h.deliver(mails...)
+	begin := spent(b)
+	for b.Loop() {
+		l, ok, err := h.desk.Claim(b.Context())
+		if err != nil || !ok {
+			b.Fatalf("no letter is left; fewer iterations, please: %v", err)
+		}
+		if err := h.desk.AtDot(b.Context(), l.ID, l.Attempt); err != nil {
+			b.Fatal(err)
+		}
+		if err := h.desk.Sent(b.Context(), l.ID, l.Attempt, "250 2.0.0 accepted"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((spent(b)-begin).Microseconds())/float64(b.N), "µs-cpu/letter")
+}
