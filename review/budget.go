@@ -34,7 +34,8 @@ func (d *Desk) keepBudget(ctx context.Context, tx *sql.Tx) error {
 func (d *Desk) putOff(ctx context.Context, tx *sql.Tx, now time.Time) (over bool, err error) {
 	var id int64
 	var kind, account string
-	err = tx.QueryRowContext(ctx, `SELECT l.id, l.kind, a.account_id FROM letter l JOIN address a ON a.id = l.address_id
+	// The index is named, because SQLite would take another and sort all that wait.
+	err = tx.QueryRowContext(ctx, `SELECT l.id, l.kind, a.account_id FROM letter l INDEXED BY letter_put_off CROSS JOIN address a ON a.id = l.address_id
 		WHERE l.next_at <= $1 AND l.state = 'queued' AND l.tried_at IS NULL AND l.kind IN ('acknowledgement', 'notice')
 		ORDER BY l.next_at, l.id LIMIT 1`, micros(now)).Scan(&id, &kind, &account)
 	if errors.Is(err, sql.ErrNoRows) {
