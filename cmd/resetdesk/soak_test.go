@@ -77,7 +77,7 @@ func newSoak(t *testing.T) *soak {
 			t.Fatal(err)
 		}
 	}
-	seed := uint64(time.Now().UnixNano())
+	_, seed := killSizes(t)
 	mails := int(s.length.Seconds()) * s.rate
 	users := 20 + mails/80 // one mail in a hundred is of somebody new
 	s.killing = &killing{w: newWorld(t, users, 12), rng: rand.New(rand.NewPCG(seed, seed)), stop: make(chan struct{}),

@@ -165,13 +165,20 @@ func (s *soak) judge() {
 	}
 }
 
-// wantFlat holds the memory against what it may take.
+// wantFlat holds the memory against what it may take. A line through few points is
+// flat for no reason.
 func (s *soak) wantFlat(peak, alive, starts float64) {
 	s.w.t.Helper()
-	if peak > peakMost {
-		s.w.t.Errorf("memory peaked at %.1f MB, more than %.0f MB", peak, peakMost)
+	if peak > peakMost || peak == 0 {
+		s.w.t.Errorf("memory peaked at %.1f MB, more than %.0f MB or never read", peak, peakMost)
 	}
-	if s.length >= judgedFrom && (alive > climbAlive || starts > climbStarts) {
+	if s.length < judgedFrom {
+		return
+	}
+	if n, m := len(s.points(s.undisturbed, rss)), len(s.sameAge(rss)); n < 100 || m < 5 {
+		s.w.t.Errorf("memory is judged by %d samples undisturbed and %d runs: too few", n, m)
+	}
+	if alive > climbAlive || starts > climbStarts {
 		s.w.t.Errorf("memory climbs: %+.1f KB/min undisturbed, %+.1f KB/min from start to start", alive, starts)
 	}
 }
