@@ -148,7 +148,7 @@ func (w *town) checkAudit() {
 	}
 }
 
-// settle heals everything and waits: what is owed must be done within a minute
+// settle heals everything and waits: what is owed must be done within two minutes
 // of quiet (I12), but for the time that the program waits on purpose.
 func (w *town) settle() {
 	w.heal()
@@ -180,7 +180,7 @@ func (w *town) owed() string {
 		"letters not sent":   `SELECT count(*) FROM letter WHERE state NOT IN ('sent', 'failed')`,
 		"events not taken":   `SELECT count(*) FROM factor_event WHERE settled_at IS NULL`,
 		"cases with everything that are not cleared": `SELECT count(*) FROM reset_case c WHERE state = 'open'
-			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation AND a.decided_at > ` + ago(24*time.Hour) + `) >= 2
+			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation AND a.decided_at > ` + ago(24*time.Hour) + `) >= ` + fmt.Sprint(max(1, w.approvals)) + `
 			AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND round = c.round AND answer = 'yes')
 			AND coalesce((SELECT max(changed_at) FROM letter WHERE case_id = c.id AND kind IN ('acknowledgement', 'notice')), 0) < ` + ago(wait),
 	} {
