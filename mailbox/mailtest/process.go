@@ -71,13 +71,20 @@ func (p *process) stop() error {
 	return p.kill()
 }
 
-// kill ends the process and its children without warning.
+// kill ends the process and its children without warning, and returns when none of
+// them is left: one that still listens would keep the server from starting again.
 func (p *process) kill() error {
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
 	<-p.dead
-	return nil
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		// Again, for a child that was being made while the others were killed.
+		if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); errors.Is(err, syscall.ESRCH) {
+			return nil
+		}
+	}
+	return fmt.Errorf("process group %d outlives SIGKILL", p.cmd.Process.Pid)
 }
 
 // freeze stops the process and its children for a while, as a machine does that has no time for them.
