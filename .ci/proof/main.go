@@ -77,9 +77,11 @@ func main() {
 
 func proof() page {
 	p := page{file: "docs/proof.md", head: "# Proof\n\nWhat attacked the promises of resetdesk, and what came of it. The page is written by `make proof`; each figure stands below the\n" +
-		"command that prints it, the commit it was taken at, and the machine. A seed repeats a course: `RESETDESK_SEED=…`.\n\n" +
+		"command that prints it, the commit it was taken at, and the machine. Where it prints a seed,\n" +
+		"`RESETDESK_SEED=…` draws the same again: in the simulation the same course, elsewhere real processes decide the order.\n\n" +
 		"What cannot be promised: mail that is deleted or filtered before the first look at it; a second, byte-identical copy of a letter whose\n" +
-		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"}
+		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not; a mail that the mail server, killed, puts behind the UID of another\n" +
+		"(Dovecot 2.3 was seen to do so).\n"}
 	for _, f := range figures {
 		p.sections = append(p.sections, section{f.name, f.run})
 	}
