@@ -3,7 +3,7 @@
 #   make demo    play the whole story in a browser, everything embedded
 #   make test    every test; installs the servers it needs when run as root
 GO     ?= go
-KILLS  ?= 200
+KILLS  ?= 100
 SEEDS  ?= 20000
 FUZZ   ?= 10m
 RACE   := -race -shuffle=on

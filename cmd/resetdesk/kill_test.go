@@ -22,6 +22,7 @@ var caseLink = regexp.MustCompile(`href="/cases/(RST-[0-9A-Z]{6})"`)
 // what became of the promises. Every 250 kills have a world of their own, so that
 // one that is broken is found soon. The seed is printed; RESETDESK_SEED repeats it.
 func TestKill(t *testing.T) {
+	t.Parallel() // it mostly waits, as the soak does
 	const aRound = 250
 	kills, seed := killSizes(t)
 	t.Logf("seed %d", seed)

@@ -35,6 +35,7 @@ type soak struct {
 // third, where no start resets it. What a start needs more as the database grows
 // shows when samples of the same age are compared over all runs.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	s := newSoak(t)
 	var actors sync.WaitGroup
 	for _, act := range []func(){s.deliver, s.clear, s.answer, s.approve, s.read, s.listen} {
