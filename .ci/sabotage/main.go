@@ -319,6 +319,8 @@ func (s sabotage) try(dir string) (r result) {
 		out, err := goTest(dir, t.pkg, compiled[t.pkg], t.name)
 		switch {
 		case err == nil:
+		case strings.Contains(out, "panic: test timed out"): // so a slow machine would catch everything
+			return result{err: fmt.Errorf("%s hung instead of turning red\n%s", t.name, tail(out))}
 		case !failed.MatchString(out):
 			return result{err: fmt.Errorf("red without a failed test: %w\n%s", err, tail(out))}
 		default:
