@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/resetdesk/resetdesk/review"
+	"github.com/resetdesk/resetdesk/ui"
 )
 
 // smuggled is the request that hides in another one. No server may answer it.
@@ -38,22 +39,21 @@ func startBackEnd(t *testing.T) *backEnd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0),
-		ConnState: func(c net.Conn, to http.ConnState) {
-			if to == http.StateNew { // ports come again
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				delete(b.seen, c.RemoteAddr().String())
-			}
-		},
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			request := r.Method + " " + r.RequestURI
+	server := ui.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request := r.Method + " " + r.RequestURI
+		b.mu.Lock()
+		b.seen[r.RemoteAddr] = append(b.seen[r.RemoteAddr], request)
+		b.mu.Unlock()
+		w.Header().Set("Seen", url.QueryEscape(request))
+		b.pages.ServeHTTP(w, r)
+	}), log.New(io.Discard, "", 0))
+	server.ConnState = func(c net.Conn, to http.ConnState) {
+		if to == http.StateNew { // ports come again
 			b.mu.Lock()
-			b.seen[r.RemoteAddr] = append(b.seen[r.RemoteAddr], request)
-			b.mu.Unlock()
-			w.Header().Set("Seen", url.QueryEscape(request))
-			b.pages.ServeHTTP(w, r)
-		})}
+			defer b.mu.Unlock()
+			delete(b.seen, c.RemoteAddr().String())
+		}
+	}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
 	b.addr = l.Addr().String()

@@ -161,8 +161,7 @@ func webServer(cfg Config, desk *review.Desk, watching []*mailbox.Watcher, postm
 // serveHTTP returns a function that serves until its context ends; closing is
 // called then.
 func serveHTTP(listener net.Listener, handler http.Handler, closing func(), log *slog.Logger) func(context.Context) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	server := ui.NewServer(handler, slog.NewLogLogger(log.Handler(), slog.LevelDebug))
 	server.RegisterOnShutdown(closing)
 	return func(ctx context.Context) error {
 		go func() {
