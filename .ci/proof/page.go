@@ -80,10 +80,19 @@ func between(s, begin, end string) string {
 	return section
 }
 
+// commit is the one the figures are of. What the pages themselves say does not
+// change it: they are written while it runs.
 func commit() (string, error) {
-	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	out, err := exec.Command("git", "describe", "--always").Output()
 	if err != nil {
 		return "", fmt.Errorf("which commit: %w", err)
+	}
+	changed, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs").Output()
+	if err != nil {
+		return "", fmt.Errorf("which commit: %w", err)
+	}
+	if len(changed) > 0 {
+		return strings.TrimSpace(string(out)) + "-dirty", nil
 	}
 	return strings.TrimSpace(string(out)), nil
 }
