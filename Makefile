@@ -4,7 +4,7 @@
 #   make test    every test; installs the servers it needs when run as root
 GO     ?= go
 KILLS  ?= 100
-SEEDS  ?= 20000
+SEEDS  ?= 6000
 FUZZ   ?= 10m
 RACE   := -race -shuffle=on
 
