@@ -42,7 +42,7 @@ func TestStoryOnRealServers(t *testing.T) {
 	for _, m := range []struct {
 		name string
 		moments
-	}{{"arrival-to-case", toCase}, {"notice-to-case", ourShare}, {"approval-to-250", toLetter}} {
+	}{{"arrival-to-case", toCase}, {"notice-to-case", ourShare}, {"approval-to-accepted", toLetter}} {
 		slices.Sort(m.moments)
 		t.Logf("%d stories: %s %s", n, m.name, m.moments)
 		if asked != "" {
