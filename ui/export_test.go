@@ -22,6 +22,9 @@ func Routes() []string {
 	return all
 }
 
+// ReadForm is what every route of a POST but one begins with.
+var ReadForm = readForm
+
 // Texts returns the texts by language and key.
 func Texts() map[string]map[string]string {
 	b, err := openBooks()

@@ -133,14 +133,12 @@ func readForm(r *http.Request) error {
 		return errForm
 	}
 	for name, values := range r.PostForm {
-		if len(slices.Compact(values)) > 1 && !slices.Contains(repeated, name) {
+		two := func(v string) bool { return v != values[0] }
+		if slices.ContainsFunc(values, two) && !slices.Contains(repeated, name) || noText(name) || slices.ContainsFunc(values, noText) {
 			return errForm
-		}
-		for _, text := range append(values, name) {
-			if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
-				return errForm
-			}
 		}
 	}
 	return nil
 }
+
+func noText(s string) bool { return !utf8.ValidString(s) || strings.Contains(s, "\x00") }
