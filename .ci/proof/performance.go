@@ -3,7 +3,7 @@ package main
 func performance() page {
 	p := page{file: "docs/performance.md", head: "# Performance\n\nHow fast resetdesk is beside what one would use instead, beside the least that anybody can take, and beside its goals. The page is\n" +
 		"written by `make performance`; `ONLY=pages` refreshes one section. Each has its command, the commit and the machine. What is compared was\n" +
-		"measured in turns (A B A B) in one run; a cell is the median of the runs, with the range behind it. Figures of two sections do not compare.\n"}
+		"measured in turns (A B A B) in one run; a cell is the median of the runs (of an even number the higher of the two in the middle), with the range behind it. Figures of two sections do not compare.\n"}
 	for _, m := range measures {
 		p.sections = append(p.sections, section{m.name, m.run})
 	}
