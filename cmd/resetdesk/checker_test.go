@@ -30,6 +30,7 @@ func (k *killing) check() {
 		return n
 	}
 	k.countMails()
+	k.toll.ready = k.w.served() - 1 // the last run was stopped
 	k.toll.reused = k.reused()
 	if l := k.toll; l.lost > l.reused || l.doubled > l.reused || l.unexpected > 0 {
 		t.Errorf("promise 1 and 2: %d mails lost, %d doubled, %d unexpected; the server gave %d UIDs twice", l.lost, l.doubled, l.unexpected, l.reused)
@@ -72,7 +73,7 @@ func (k *killing) check() {
 
 // A toll is what rounds of killing came to.
 type toll struct {
-	kills, servers, stops                                         int
+	kills, ready, servers, stops                                  int
 	attempted, acknowledged, lost, unexpected, doubled, recovered int
 	cases, votes, votesUnsure, resets, letters, uncertain, copies int
 	reused                                                        int
@@ -86,7 +87,7 @@ type toll struct {
 func (k *killing) reused() int { return strings.Count(k.w.dovecot.Log(), "UIDs not ordered") }
 
 func (l *toll) counts() []*int {
-	return []*int{&l.kills, &l.servers, &l.stops, &l.attempted, &l.acknowledged, &l.lost, &l.unexpected, &l.doubled, &l.recovered,
+	return []*int{&l.kills, &l.ready, &l.servers, &l.stops, &l.attempted, &l.acknowledged, &l.lost, &l.unexpected, &l.doubled, &l.recovered,
 		&l.cases, &l.votes, &l.votesUnsure, &l.resets, &l.letters, &l.uncertain, &l.copies, &l.reused}
 }
 
@@ -101,7 +102,7 @@ func (l toll) String() string {
 	for _, n := range l.counts() {
 		all = append(all, *n)
 	}
-	return fmt.Sprintf("kills %d, of servers beside %d, stops %d; mails attempted %d, acknowledged %d, lost %d, unexpected %d, doubled %d, recovered without an answer %d; "+
+	return fmt.Sprintf("kills %d, when it served %d, of servers beside %d, stops %d; mails attempted %d, acknowledged %d, lost %d, unexpected %d, doubled %d, recovered without an answer %d; "+
 		"cases %d, approvals acknowledged %d, without answer %d, resets %d; letters %d, uncertain %d, second copies %d; UIDs that the server gave twice %d", all...)
 }
 

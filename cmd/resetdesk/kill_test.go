@@ -131,12 +131,17 @@ func (k *killing) live(d time.Duration) {
 	time.Sleep(time.Until(end))
 }
 
-// moment is how long a run lives: between 1 ms and 3 s, log-uniform, so that
-// start-up, steady work and everything between are hit.
+// moment is how long a run lives, log-uniform: one half between 1 ms and 3 s, so that
+// start-up, steady work and everything between are hit, and one half between 200 ms and
+// 1.5 s, so that most of the kills meet a program that is ready.
 func (k *killing) moment() time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return time.Duration(math.Exp(k.rng.Float64()*math.Log(3000)) * float64(time.Millisecond))
+	from, to := 1.0, 3000.0
+	if k.rng.IntN(2) == 0 {
+		from, to = 200, 1500
+	}
+	return time.Duration(from * math.Pow(to/from, k.rng.Float64()) * float64(time.Millisecond))
 }
 
 func (k *killing) over(pause time.Duration) bool {

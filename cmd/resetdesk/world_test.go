@@ -316,6 +316,15 @@ func (w *world) logTail() string {
 	return string(b[max(0, len(b)-4000):])
 }
 
+// served is how many runs came so far that they served their pages, by their log.
+func (w *world) served() int {
+	b, err := os.ReadFile(w.log.Name())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Count(string(b), "serving pages")
+}
+
 func (w *world) ready() {
 	w.t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
