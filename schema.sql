@@ -481,7 +481,8 @@ CREATE TABLE inbound (
     fated_at      INTEGER,
     attempts      INTEGER NOT NULL DEFAULT 0,
     retry_at      INTEGER NOT NULL DEFAULT 0, -- deferred verdicts are looked at again then
-    UNIQUE (mailbox, folder, uidvalidity, uid),
+    reuse         INTEGER NOT NULL DEFAULT 0, -- mails that had this uid before, against RFC 9051 2.3.1.1
+    UNIQUE (mailbox, folder, uidvalidity, uid, reuse),
     CHECK ((fate IS NULL) = (fated_at IS NULL)),
     CHECK (fate IS NULL OR reason <> '')
 ) STRICT;
@@ -496,10 +497,15 @@ CREATE TRIGGER inbound_new BEFORE INSERT ON inbound
 WHEN NEW.fate NOT IN ('passed', 'unfetchable')
 BEGIN SELECT RAISE(ABORT, 'a mail begins without a fate, or is none of our business'); END;
 
+CREATE TRIGGER inbound_reused BEFORE INSERT ON inbound
+WHEN NEW.reuse <> 0 AND NOT EXISTS (SELECT 1 FROM inbound WHERE mailbox = NEW.mailbox AND folder = NEW.folder
+    AND uidvalidity = NEW.uidvalidity AND uid = NEW.uid AND reuse = NEW.reuse - 1)
+BEGIN SELECT RAISE(ABORT, 'a uid is used again after it was used'); END;
+
 -- The bytes may be forgotten when the mail has its fate and no open case.
 CREATE TRIGGER inbound_fixed BEFORE UPDATE ON inbound
 WHEN NEW.id <> OLD.id OR NEW.mailbox <> OLD.mailbox OR NEW.folder <> OLD.folder
-    OR NEW.uidvalidity <> OLD.uidvalidity OR NEW.uid <> OLD.uid
+    OR NEW.uidvalidity <> OLD.uidvalidity OR NEW.uid <> OLD.uid OR NEW.reuse <> OLD.reuse
     OR NEW.received_at <> OLD.received_at OR NEW.internal_date <> OLD.internal_date OR NEW.backlog <> OLD.backlog
     OR (NEW.raw IS NOT NULL AND NEW.raw IS NOT OLD.raw AND OLD.fate IS NOT 'unfetchable')
     OR (NEW.sha256 IS NOT OLD.sha256 AND OLD.fate IS NOT 'unfetchable')

@@ -101,6 +101,10 @@ func (s *sieve) Missing(context.Context, mailbox.Source, uint32, []uint32) ([]ui
 	return nil, nil
 }
 
+func (s *sieve) Latest(context.Context, mailbox.Source, uint32, uint32, int) ([]mailbox.Mail, error) {
+	return nil, nil
+}
+
 func (s *sieve) Looked(context.Context, mailbox.Source) error { return nil }
 
 func (s *sieve) Concerns(_ context.Context, _ mailbox.Source, headers [][]byte) ([]bool, error) {

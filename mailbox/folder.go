@@ -45,7 +45,7 @@ type folder struct {
 	first   boundary
 	toldAt  time.Time // when the Inbox last heard of a look
 
-	sweepTrouble trouble // what trouble is while a sweep reads
+	sweepTrouble, reuseTrouble trouble // what trouble is while a sweep reads, or known mails are compared
 
 	mu    sync.Mutex
 	state FolderStatus

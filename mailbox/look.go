@@ -33,13 +33,16 @@ func (f *folder) look(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	if err := f.known(ctx, s, box, &p, cur, unread); err != nil {
+		return err
+	}
 	if cur.UIDValidity != p.validity {
 		// The boundary is durable before any mail is: a restart in the middle of the backlog finds it again. And a
 		// folder that was empty at the first look has been looked at.
 		if cur.UIDValidity != 0 {
 			f.log.Warn("uidvalidity changed, the folder is read again", "was", cur.UIDValidity, "is", p.validity)
 		}
-		f.trouble, f.sweepTrouble = trouble{}, trouble{}
+		f.trouble, f.sweepTrouble, f.reuseTrouble = trouble{}, trouble{}, trouble{}
 		if err := f.receive(ctx, &p, p.through, nil); err != nil {
 			return err
 		}
@@ -73,10 +76,6 @@ func (f *folder) plan(s *session, box *imap.SelectData, cur Cursor) (place, *uid
 		}
 		p.upper = max(highest(found), p.through)
 		unread.ranges = found
-	case next <= p.through:
-		return p, nil, alarm{fmt.Errorf("the folder's UIDs went backwards (UIDNEXT %d, read up to %d) under the same "+
-			"UIDVALIDITY: the mailbox was restored by force, and its new mails cannot be told from old ones",
-			next, p.through)}
 	default:
 		p.upper = next - 1
 		if p.upper > p.through {

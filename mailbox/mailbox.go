@@ -6,7 +6,8 @@
 //
 //   - The mailbox is never changed: EXAMINE and BODY.PEEK only, and a test reads the transcript.
 //   - No mail is skipped in silence. A mail's identity is its [Source], the folder's UIDVALIDITY and its UID; never the
-//     Message-ID, never \Seen, never a date. A mail that the server will not hand out is handed on with the reason in
+//     Message-ID, never \Seen, never a date. Where a server breaks the rule and gives a UID twice, both mails are read and
+//     [Mail.Reuse] tells them apart. A mail that the server will not hand out is handed on with the reason in
 //     [Mail.Unfetchable], and does not stop the mails behind it.
 //   - What has been read counts only once Inbox.Receive has returned nil. Anything else is read again; Receive is
 //     idempotent, so that "done, but reported as failed" costs a repeat and nothing more.
@@ -48,6 +49,7 @@ type Mail struct {
 	Truncated    bool      // the mail is larger than 1 MiB
 	Unfetchable  string    // why the server did not hand the mail out, in words; then Raw and maybe Header are nil
 	Backlog      bool      // it was in the folder before the very first look at this Source
+	Reuse        int       // how many mails the server gave this UID before, against RFC 9051 2.3.1.1: part of the identity
 }
 
 // Batch is what one Inbox.Receive commits: mails and the cursor after them. Mails may be empty when a range held only
@@ -75,6 +77,9 @@ type Inbox interface {
 	// Missing returns those of uids (ascending, all at or below the cursor) that were never received under this
 	// UIDVALIDITY, ascending.
 	Missing(ctx context.Context, s Source, uidvalidity uint32, uids []uint32) ([]uint32, error)
+	// Latest returns those mails among the last n at or below uid, under this UIDVALIDITY, of which it still has the header:
+	// UID, InternalDate, Header and Reuse, ascending by UID. Of mails with one UID it returns the one that came last.
+	Latest(ctx context.Context, s Source, uidvalidity, uid uint32, n int) ([]Mail, error)
 	// Looked records that a look at s was completed just now: everything that it holds has been received. It is called
 	// at most once a minute, so that another process can tell a quiet folder from one that nobody reads.
 	Looked(ctx context.Context, s Source) error

@@ -28,6 +28,9 @@ type session struct {
 	once sync.Once
 
 	woken *imapclient.IdleCommand // has been told DONE, and the server's answer is still to come
+
+	counted bool   // a look of this connection has got as far as
+	mails   uint32 // the number of mails in the folder
 }
 
 // openSession connects and signs in. After any error the connection is closed.

@@ -24,6 +24,7 @@ type id struct {
 	source   mailbox.Source
 	validity uint32
 	uid      uint32
+	reuse    int
 }
 
 // shelf is an Inbox in memory that checks the contract, with faults: failed, and failed but done.
@@ -73,7 +74,24 @@ func (s *shelf) Missing(_ context.Context, src mailbox.Source, validity uint32, 
 		s.t.Errorf("asked about %d UIDs behind %+v", len(uids), s.cursors[src])
 	}
 	s.questions++
-	return slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { _, known := s.mails[id{src, validity, uid}]; return known }), nil
+	return slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { _, known := s.mails[id{src, validity, uid, 0}]; return known }), nil
+}
+
+func (s *shelf) Latest(_ context.Context, src mailbox.Source, validity, uid uint32, n int) ([]mailbox.Mail, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := map[uint32]mailbox.Mail{}
+	for k, m := range s.mails {
+		if k.source == src && k.validity == validity && k.uid <= uid && m.Header != nil && m.Reuse >= last[k.uid].Reuse {
+			last[k.uid] = m
+		}
+	}
+	uids := slices.Sorted(maps.Keys(last))
+	var list []mailbox.Mail
+	for _, uid := range uids[max(0, len(uids)-n):] {
+		list = append(list, last[uid])
+	}
+	return list, nil
 }
 
 func (s *shelf) Looked(_ context.Context, src mailbox.Source) error {
@@ -126,7 +144,7 @@ func (s *shelf) put(b mailbox.Batch) {
 		if m.UID > b.Through {
 			s.t.Errorf("mail %d lies behind the cursor %d of its batch", m.UID, b.Through)
 		}
-		key := id{b.Source, b.UIDValidity, m.UID}
+		key := id{b.Source, b.UIDValidity, m.UID, m.Reuse}
 		if old, ok := s.mails[key]; ok {
 			s.repeats++
 			if old.Unfetchable == "" {

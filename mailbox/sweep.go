@@ -29,9 +29,7 @@ func (f *folder) sweep(ctx context.Context, s *session, p *place) error {
 	if p.through == 0 || !last.IsZero() && began.Sub(last) < f.c.Sweep {
 		return nil
 	}
-	// What breaks the connection here is remembered apart: new mail that is read well does not make it forgotten.
-	f.trouble, f.sweepTrouble = f.sweepTrouble, f.trouble
-	defer func() { f.trouble, f.sweepTrouble = f.sweepTrouble, f.trouble }()
+	defer f.apart(&f.sweepTrouble)()
 	listed, err := s.search(imap.UIDSet{{Start: 1, Stop: imap.UID(p.through)}})
 	if err != nil {
 		return err
@@ -49,7 +47,7 @@ func (f *folder) sweep(ctx context.Context, s *session, p *place) error {
 		f.log.Warn("mails behind the cursor are missing, they are read now", "count", len(missing), "first", missing[0])
 		unread := &uidQueue{}
 		unread.putBack(missing)
-		if err := f.fill(ctx, s, p, unread); err != nil {
+		if err := f.fill(ctx, s, p, unread, everything); err != nil {
 			return err
 		}
 	}
@@ -61,8 +59,11 @@ func (f *folder) sweep(ctx context.Context, s *session, p *place) error {
 	return nil
 }
 
-// fill reads the mails of unread, all of them at or below the cursor, which stays where it is.
-func (f *folder) fill(ctx context.Context, s *session, p *place, unread *uidQueue) error {
+func everything(mails []headed) []headed { return mails }
+
+// fill reads those mails of unread, all of them at or below the cursor, that pick wants by their headers. The cursor
+// stays where it is.
+func (f *folder) fill(ctx context.Context, s *session, p *place, unread *uidQueue, pick func([]headed) []headed) error {
 	for !unread.empty() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -73,7 +74,7 @@ func (f *folder) fill(ctx context.Context, s *session, p *place, unread *uidQueu
 			return err
 		}
 		unread.putBack(dropped)
-		if err := f.deliver(ctx, s, p, mails, p.through); err != nil {
+		if err := f.deliver(ctx, s, p, pick(mails), p.through); err != nil {
 			return err
 		}
 		if unread.empty() {

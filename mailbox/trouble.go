@@ -71,6 +71,13 @@ func (t *trouble) passed(through uint32) {
 	}
 }
 
+// apart makes t the trouble of what is read until the returned function is called: what breaks the connection there is
+// not forgotten because new mail was read well.
+func (f *folder) apart(t *trouble) func() {
+	f.trouble, *t = *t, f.trouble
+	return func() { f.trouble, *t = *t, f.trouble }
+}
+
 // forget drops the record of one mail.
 func (t *trouble) forget(uid uint32) {
 	delete(t.headers, uid)

@@ -77,6 +77,35 @@ func (d *Desk) Looked(ctx context.Context, s mailbox.Source) error {
 	})
 }
 
+// Latest returns the mails received last at or below uid, ascending, as far as their
+// headers are still kept. The unique index of the identity is walked backwards.
+func (d *Desk) Latest(ctx context.Context, s mailbox.Source, uidvalidity, uid uint32, n int) ([]mailbox.Mail, error) {
+	rows, err := d.db.read.QueryContext(ctx, `SELECT uid, reuse, internal_date, header, fate IS 'unfetchable' FROM inbound
+		WHERE mailbox = $1 AND folder = $2 AND uidvalidity = $3 AND uid <= $4 ORDER BY uid DESC, reuse DESC LIMIT $5`,
+		s.Mailbox, s.Folder, uidvalidity, uid, n)
+	if err != nil {
+		return nil, fmt.Errorf("latest mails of %s: %w", s.Folder, err)
+	}
+	defer rows.Close()
+	var mails []mailbox.Mail
+	var last uint32 // no UID is 0
+	for rows.Next() {
+		var m mailbox.Mail
+		var date int64
+		var unread bool
+		if err := rows.Scan(&m.UID, &m.Reuse, &date, &m.Header, &unread); err != nil {
+			return nil, fmt.Errorf("latest mails of %s: %w", s.Folder, err)
+		}
+		if m.UID != last && m.Header != nil && !unread {
+			m.InternalDate = time.UnixMicro(date)
+			mails = append(mails, m)
+		}
+		last = m.UID
+	}
+	slices.Reverse(mails)
+	return mails, rows.Err()
+}
+
 // headersAtOnce is how many headers are looked up in one snapshot: a long one
 // would keep the database from forgetting old pages.
 const headersAtOnce = 16
@@ -225,9 +254,9 @@ var receiveSQL = func() map[int]string {
 	for _, n := range atOnce {
 		// Names of parameters are searched for one by one, so only the few have them.
 		texts[n] = `INSERT INTO inbound (mailbox, folder, uidvalidity, received_at, uid, internal_date, size,
-				header, raw, truncated, backlog, sha256, fate, reason, fated_at)
-			SELECT ?1, ?2, ?3, ?4, * FROM (VALUES ` + strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", n-1) + `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) WHERE true
-			ON CONFLICT (mailbox, folder, uidvalidity, uid) DO UPDATE SET raw = excluded.raw, header = excluded.header,
+				header, raw, truncated, backlog, reuse, sha256, fate, reason, fated_at)
+			SELECT ?1, ?2, ?3, ?4, * FROM (VALUES ` + strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", n-1) + `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) WHERE true
+			ON CONFLICT (mailbox, folder, uidvalidity, uid, reuse) DO UPDATE SET raw = excluded.raw, header = excluded.header,
 				truncated = excluded.truncated, sha256 = excluded.sha256, fate = NULL, reason = '', fated_at = NULL
 			WHERE inbound.fate = 'unfetchable' AND inbound.raw IS NULL AND excluded.raw IS NOT NULL`
 	}
@@ -286,7 +315,7 @@ func columnsOf(m mailbox.Mail, now time.Time) []any {
 		h := sha256.Sum256(m.Raw)
 		sum = h[:]
 	}
-	return []any{m.UID, micros(m.InternalDate), m.Size, m.Header, m.Raw, flag(m.Truncated), flag(m.Backlog), sum, fate, reason, fatedAt}
+	return []any{m.UID, micros(m.InternalDate), m.Size, m.Header, m.Raw, flag(m.Truncated), flag(m.Backlog), m.Reuse, sum, fate, reason, fatedAt}
 }
 
 func flag(b bool) int {

@@ -195,15 +195,21 @@ func (d *Dovecot) DeliverTo(folder string, mails ...[]byte) (err error) {
 
 // RebuildIndex drops what the server knows about the INBOX beside the mails themselves, so that UIDVALIDITY changes and
 // UIDs are given anew. Open connections to the folder end.
-func (d *Dovecot) RebuildIndex() error { return d.without("dovecot-uidlist*", "dovecot.index*") }
+func (d *Dovecot) RebuildIndex() error { return d.without(nil, "dovecot-uidlist*", "dovecot.index*") }
 
 // DropCache drops what the server remembers of the INBOX, as on the day of its first start; UIDs stay. Open connections
 // to the folder end.
-func (d *Dovecot) DropCache() error { return d.without("dovecot.index*") }
+func (d *Dovecot) DropCache() error { return d.without(nil, "dovecot.index*") }
 
-func (d *Dovecot) without(patterns ...string) error {
+// without starts the server again after a change to its files and without some of them.
+func (d *Dovecot) without(change func() error, patterns ...string) error {
 	if err := d.Stop(); err != nil {
 		return err
+	}
+	if change != nil {
+		if err := change(); err != nil {
+			return err
+		}
 	}
 	for _, pattern := range patterns {
 		files, err := filepath.Glob(filepath.Join(d.MailDir, pattern))

@@ -1267,6 +1267,15 @@ INSERT OR REPLACE INTO inbound (mailbox, folder, uidvalidity, uid, internal_date
 INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size)
     SELECT mailbox, folder, uidvalidity, uid, internal_date, received_at, size FROM inbound WHERE id = 1;
 
+-- 2: the same mail twice, as another one of its number
+--! a uid is used again after it was used
+INSERT INTO inbound (mailbox, folder, uidvalidity, uid, internal_date, received_at, size, reuse)
+    SELECT mailbox, folder, uidvalidity, uid, internal_date, received_at, size, 2 FROM inbound WHERE id = 1;
+
+-- 2: make room for the same mail
+--! keeps its identity and its bytes
+UPDATE inbound SET reuse = 1 WHERE id = 1;
+
 -- 3: make a verdict better
 --! an assessment is never changed
 UPDATE assessment SET verdict = 'authenticated';

@@ -1,0 +1,100 @@
+package mailbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/textproto"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// compared is how many mails are compared at a time, the latest first.
+const compared = 50
+
+// known sees to it that the UIDs up to the cursor name the mails that were received under them. An alarm means that they
+// will not for some time to come.
+func (f *folder) known(ctx context.Context, s *session, box *imap.SelectData, p *place, cur Cursor, unread *uidQueue) error {
+	if cur.UIDValidity == p.validity && s.puzzling(box, unread) {
+		if err := f.compare(ctx, s, p, min(p.through, p.upper)); err != nil {
+			return err
+		}
+	}
+	s.counted, s.mails = true, box.NumMessages
+	if p.upper < p.through {
+		return alarm{fmt.Errorf("the folder's UIDs went backwards (UIDNEXT %d, read up to %d) under the same UIDVALIDITY: the mailbox "+
+			"was put back from a backup, and its new mails are found late until it has a new UIDVALIDITY", box.UIDNext, p.through)}
+	}
+	return nil
+}
+
+// puzzling reports whether the folder may hold mails behind UIDs that are known: the connection is new, so the server
+// may have been away, or the folder has grown by more mails than have new UIDs.
+func (s *session) puzzling(box *imap.SelectData, unread *uidQueue) bool {
+	return !s.counted || uint64(box.NumMessages) > uint64(s.mails)+uint64(count(unread.ranges))
+}
+
+// compare reads the mails to which the server gave a UID of another, at or below upTo. RFC 9051 2.3.1.1 forbids that, but
+// Dovecot 2.3 does so when it is killed while it takes a mail in, and any server does whose folder was put back from a
+// backup. It goes on downwards for as long as it finds some.
+func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32) error {
+	defer f.apart(&f.reuseTrouble)()
+	for upTo > 0 {
+		known, err := f.inbox.Latest(ctx, f.source, p.validity, upTo, compared)
+		if err != nil {
+			return inboxError{fmt.Errorf("ask for the latest mails: %w", err)}
+		}
+		if len(known) == 0 {
+			return nil
+		}
+		found, err := f.readReused(ctx, s, p, known)
+		if err != nil || found == 0 {
+			return err
+		}
+		upTo = known[0].UID - 1
+	}
+	return nil
+}
+
+// readReused compares known (ascending) with the server, and reads those mails that are others by now.
+func (f *folder) readReused(ctx context.Context, s *session, p *place, known []Mail) (found int, err error) {
+	var asked imap.UIDSet
+	was := make(map[uint32]*Mail)
+	for i := range known {
+		asked.AddNum(imap.UID(known[i].UID))
+		was[known[i].UID] = &known[i]
+	}
+	listed, err := s.search(asked)
+	if err != nil {
+		return 0, err
+	}
+	others := func(mails []headed) (other []headed) {
+		for _, m := range mails {
+			if old := was[m.UID]; old != nil && m.Unfetchable == "" && !sameMail(old, &m.Mail) {
+				m.Reuse, m.Backlog = old.Reuse+1, false
+				other = append(other, m)
+			}
+		}
+		if len(other) > 0 {
+			f.log.Warn("the server gave a UID twice, the mails behind it are read now", "count", len(other), "first", other[0].UID)
+		}
+		found += len(other)
+		return other
+	}
+	return found, f.fill(ctx, s, p, &uidQueue{ranges: listed}, others)
+}
+
+// sameMail tells a mail from another that has its UID: by the Message-ID, which no server changes, or else by when it
+// came, where both are known. Size and the other fields are no witness: some servers guess the one and rewrite the other.
+func sameMail(was, is *Mail) bool {
+	if a, b := idIn(was.Header), idIn(is.Header); a != "" && b != "" {
+		return a == b
+	}
+	return was.InternalDate.IsZero() || is.InternalDate.IsZero() || was.InternalDate.Unix() == is.InternalDate.Unix()
+}
+
+func idIn(header []byte) string {
+	fields, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(header))).ReadMIMEHeader() // what it could read
+	return fields.Get("Message-ID")
+}

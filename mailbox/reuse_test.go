@@ -1,0 +1,126 @@
+package mailbox_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/resetdesk/resetdesk/mailbox"
+	"github.com/resetdesk/resetdesk/mailbox/mailtest"
+)
+
+// named counts the mails on the shelf, from letter n on to letter m, by how often each is there.
+func (s *shelf) named(n, m int) (once, never, often int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ; n <= m; n++ {
+		times := 0
+		for _, mail := range s.mails {
+			if bytes.Contains(mail.Header, fmt.Appendf(nil, "<m%d@legit.example>", n)) {
+				times++
+			}
+		}
+		switch times {
+		case 0:
+			never++
+		case 1:
+			once++
+		default:
+			often++
+		}
+	}
+	return once, never, often
+}
+
+// TestUIDGivenTwice: the server gives the UID of a mail that is known to a new one, while it is away, and again; the
+// Inbox fails and says so after it took the mail in. Both mails are read; the one that was moved comes again under its
+// new UID, and nothing else does.
+func TestUIDGivenTwice(t *testing.T) {
+	d := dovecot(t)
+	if err := d.Deliver(some(1, 70)...); err != nil {
+		t.Fatal(err)
+	}
+	in := newShelf(t)
+	w, _ := watch(t, config(d.Addr(), d.User, d.Password), in)
+	in.until("the backlog", func() bool { return in.count() == 70 && w.Status().Connected })
+	in.mu.Lock()
+	start := len(in.batches)
+	in.fault = func(n int) (bool, error) {
+		if n == start+1 || n == start+2 {
+			return n == start+2, errShelf
+		}
+		return false, nil
+	}
+	in.mu.Unlock()
+	if err := d.GiveAgain(70, letter(80)); err != nil { // one with a body
+		t.Fatal(err)
+	}
+	in.until("both mails", func() bool { return in.count() == 72 })
+	if err := d.GiveAgain(70, letter(81)); err != nil {
+		t.Fatal(err)
+	}
+	in.until("the third of that UID", func() bool { return in.count() == 74 })
+	src := mailbox.Source{Mailbox: "support", Folder: "INBOX"}
+	in.mu.Lock()
+	validity := in.cursors[src].UIDValidity
+	for reuse, n := range []int{70, 80, 81} {
+		m := in.mails[id{src, validity, 70, reuse}]
+		if want := fmt.Sprintf("<m%d@legit.example>", n); !strings.Contains(string(m.Header), want) || (m.Raw != nil) != (n%10 == 0) || m.Backlog != (n == 70) {
+			t.Errorf("mail 70, the %d. of its UID: backlog %v, body %v, header %q", reuse, m.Backlog, m.Raw != nil, m.Header)
+		}
+	}
+	in.mu.Unlock()
+	if once, never, often := in.named(1, 70); once != 69 || never != 0 || often != 1 {
+		t.Errorf("of 70 mails %d are there once, %d never, %d more often", once, never, often)
+	}
+}
+
+// TestPutBack: the folder is put back from a backup, so that all its new mails have UIDs of old ones. A person is told,
+// no mail is lost meanwhile, and the alarm ends when the UIDs are new again.
+func TestPutBack(t *testing.T) {
+	d := dovecot(t)
+	if err := d.Deliver(some(1, 200)...); err != nil {
+		t.Fatal(err)
+	}
+	in := newShelf(t)
+	w, _ := watch(t, config(d.Addr(), d.User, d.Password), in)
+	in.until("the backlog", func() bool { return in.count() == 200 && w.Status().Connected })
+	if err := d.PutBack(20); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Deliver(some(301, 430)...); err != nil { // UIDs 21 to 150
+		t.Fatal(err)
+	}
+	in.until("new mails of old UIDs", func() bool { return in.count() == 330 })
+	in.until("an alarm", func() bool {
+		s := w.Status()
+		return s.Alarm && strings.Contains(s.LastError, "put back from a backup")
+	})
+	if err := d.Deliver(some(431, 490)...); err != nil { // to 210
+		t.Fatal(err)
+	}
+	in.until("all mails, and calm", func() bool { return in.count() == 390 && !w.Status().Alarm })
+	if once, never, often := in.named(301, 490); once != 190 || never+often > 0 {
+		t.Errorf("of 190 new mails %d are there once, %d never, %d more often", once, never, often)
+	}
+}
+
+// TestCompareMailThatKills: a known mail breaks each connection on which it is compared. It is passed over in the end,
+// and new mail is read.
+func TestCompareMailThatKills(t *testing.T) {
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	fill(t, s, 1, 40)
+	in := newShelf(t)
+	_, stop := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the backlog", func() bool { return in.count() == 40 })
+	stop()
+	s.Garbage(33, -1)
+	fill(t, s, 41, 45)
+	w, _ := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("new mail, and calm", func() bool { return in.count() == 45 && !w.Status().LastPoll.IsZero() })
+	complete(t, in, 1, 45)
+	if n := s.Connections(); n > 12 {
+		t.Errorf("it took %d connections", n)
+	}
+}
