@@ -253,6 +253,6 @@ func (k *killing) settle(answer func() int) {
 			(SELECT count(*) FROM letter WHERE state <> 'sent'),
 			(SELECT count(*) FROM reset_case c WHERE state = 'open' AND EXISTS (SELECT 1 FROM approval WHERE case_id = c.id)
 				AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND answer = 'yes'))`).Scan(&mails, &waiting, &letters, &ready)
-		return err == nil && mails >= len(k.delivered)-k.reused() && waiting == 0 && letters == 0 && ready == 0
+		return err == nil && mails >= len(k.delivered) && waiting == 0 && letters == 0 && ready == 0
 	})
 }
