@@ -168,21 +168,22 @@ func readAnswers(ctx context.Context, tx totp.Querier, c caseRow, f *Facts) erro
 }
 
 func readUserFacts(ctx context.Context, tx totp.Querier, c caseRow, generation int64, f *Facts) error {
-	var last, changed, ended int64
+	var voted, last, changed, ended int64
 	err := tx.QueryRowContext(ctx, `SELECT
 		(SELECT count(DISTINCT person) FROM vote WHERE case_id = $1 AND round = $2 AND generation = $3 AND expires_at > $6),
 		(SELECT count(DISTINCT v.person) FROM vote v WHERE v.case_id = $1 AND v.round = $2 AND v.generation = $3 AND v.expires_at > $6
 			AND NOT EXISTS (SELECT 1 FROM hand_request q WHERE q.case_id = v.case_id AND (q.person = v.person OR q.reviewer_id = v.reviewer_id))),
+		(SELECT coalesce(max(decided_at), 0) FROM vote WHERE case_id = $1 AND round = $2 AND generation = $3 AND expires_at > $6),
 		(SELECT coalesce(max(cleared_at), 0) FROM reset WHERE user_id = $4 AND case_id <> $1),
 		(SELECT count(*) > 0 FROM address WHERE user_id = $4 AND until IS NULL),
 		(SELECT coalesce(max(d.since), 0) FROM address d JOIN panel_user u ON u.id = d.user_id
 			WHERE u.id = $4 AND d.until IS NULL AND d.since > u.created_at),
 		(SELECT coalesce(max(until), 0) FROM address WHERE account_id = $5 AND until IS NOT NULL)`,
-		c.id, c.round, generation, c.user, c.account, micros(time.Now())).Scan(&f.Votes, &f.OtherVotes, &last, &f.UserAddress, &changed, &ended)
+		c.id, c.round, generation, c.user, c.account, micros(time.Now())).Scan(&f.Votes, &f.OtherVotes, &voted, &last, &f.UserAddress, &changed, &ended)
 	if err != nil {
 		return fmt.Errorf("read votes: %w", err)
 	}
-	f.LastReset, f.UserChanged, f.ContactEnded = fromMicros(last), fromMicros(changed), fromMicros(ended)
+	f.VotedAt, f.LastReset, f.UserChanged, f.ContactEnded = fromMicros(voted), fromMicros(last), fromMicros(changed), fromMicros(ended)
 	return nil
 }
 

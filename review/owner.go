@@ -267,7 +267,8 @@ func saveAnswer(ctx context.Context, tx *sql.Tx, l link, c caseRow, answer, user
 var errUndo = fail(Conflict, "This reset cannot be undone here any more. Call us at once if it was not you.")
 
 // Undo takes a reset back within its hold: the old factor works again, whatever
-// was enrolled since is revoked, and the user is locked until a person looks.
+// was enrolled since is revoked, and the user is locked until a person looks. If the
+// clock was set back, it counts as said right after what it takes back.
 func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 	err := d.update(ctx, "undo", func(tx *sql.Tx) error {
 		now := time.Now()
@@ -275,8 +276,11 @@ func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 		if err != nil {
 			return err
 		}
-		var reset, generation, hold int64
-		err = tx.QueryRowContext(ctx, `SELECT id, generation, hold_until FROM reset WHERE case_id = $1`, c.id).Scan(&reset, &generation, &hold)
+		var reset, generation, cleared, enrolled, hold int64
+		err = tx.QueryRowContext(ctx, `SELECT id, generation, cleared_at, hold_until,
+				(SELECT coalesce(max(activated_at), 0) FROM credential WHERE user_id = reset.user_id AND state = 'active')
+			FROM reset WHERE case_id = $1`, c.id).Scan(&reset, &generation, &cleared, &hold, &enrolled)
+		now = latest(now, fromMicros(max(cleared, enrolled)))
 		if errors.Is(err, sql.ErrNoRows) || (err == nil && (l.purpose != "undo" || c.state != StateCleared || micros(now) > hold)) {
 			return errUndo
 		}

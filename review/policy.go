@@ -88,6 +88,7 @@ type Facts struct {
 	Objected          bool      // the owner's no of this round
 	OtherVotes        int       // those of Votes that are not of who opened the case by hand
 	Votes             int       // distinct persons whose vote of this round and generation has not expired
+	VotedAt           time.Time // the newest of these votes
 	Evidence          []Proof   // the newest row of each name, of this round
 	NoticesOutAt      time.Time // zero until every notice is sent or given up
 	Opened, Watched   time.Time // Watched: from when an accepted code is contrary evidence
@@ -168,6 +169,11 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	j.VotesUntil = now.Add(tier.Wait + p.VoteLifetime)
 	if !f.NoticesOutAt.IsZero() {
 		j.WaitUntil = f.NoticesOutAt.Add(tier.Wait)
+		for _, t := range []time.Time{f.Watched, f.ConfirmedAt, f.VotedAt} {
+			if t.After(now) { // the clock was set back: nothing is cleared before what it rests on
+				j.WaitUntil = latest(j.WaitUntil, t)
+			}
+		}
 		j.VotesUntil = latest(now, j.WaitUntil).Add(p.VoteLifetime)
 	}
 	if f.signedIn() {

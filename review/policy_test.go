@@ -16,7 +16,7 @@ const day = 24 * time.Hour
 // goodFacts are those of a case at low risk that lacks nothing at noon.
 func goodFacts() review.Facts {
 	return review.Facts{State: review.StateOpen, Account: "A-1", User: "U-1", Verdict: "authenticated", Match: "exact", Enrolled: true, UserAddress: true,
-		ConfirmedAt: noon.Add(-day), Votes: 3, NoticesOutAt: noon.Add(-13 * day), Opened: noon.Add(-13 * day), Watched: noon.Add(-13 * day),
+		ConfirmedAt: noon.Add(-13 * day), Votes: 3, NoticesOutAt: noon.Add(-13 * day), Opened: noon.Add(-13 * day), Watched: noon.Add(-13 * day),
 		VerifiedAt: noon.Add(-20 * day), AddressSince: noon.Add(-400 * day), ImportedAt: noon.Add(-400 * day)}
 }
 
@@ -102,6 +102,30 @@ func TestVouchedWait(t *testing.T) {
 			spoil(&g)
 			if review.Judge(g, c.policy, noon).Clears() {
 				t.Errorf("%s: clears without the %s", c.name, what)
+			}
+		}
+	}
+}
+
+// A clock that was set back clears nothing before what it rests on: the opening, the
+// yes and the votes, whatever the notices say.
+func TestWaitAfterClockSetBack(t *testing.T) {
+	f := goodFacts()
+	now := f.NoticesOutAt.Add(2 * time.Hour)
+	for name, change := range map[string]func(*review.Facts, time.Time){
+		"opening": func(f *review.Facts, at time.Time) { f.Watched = at },
+		"yes":     func(f *review.Facts, at time.Time) { f.ConfirmedAt = at },
+		"vote":    func(f *review.Facts, at time.Time) { f.VotedAt = at },
+	} {
+		for ahead, clears := range map[time.Duration]bool{0: true, 1: false, time.Hour: false} {
+			g := f
+			change(&g, now.Add(ahead))
+			j := review.Judge(g, review.Balanced, now)
+			if j.Clears() != clears || !clears && !j.WaitUntil.Equal(now.Add(ahead)) {
+				t.Errorf("%s ahead of the %s: clears %t, waits until %s", ahead, name, j.Clears(), j.WaitUntil)
+			}
+			if !review.Judge(g, review.Balanced, now.Add(ahead)).Clears() {
+				t.Errorf("%s ahead of the %s: does not clear when the clock is there again", ahead, name)
 			}
 		}
 	}

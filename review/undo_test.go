@@ -92,6 +92,40 @@ func (h *house) renewCodes(holder string) []string {
 	return codes
 }
 
+// An owner takes a reset back though the clock was set back since, behind the reset
+// and behind what was enrolled on it.
+func TestUndoAfterClockSetBack(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		old := h.phone["U-2"]
+		_, letters := h.clearFor("anna@acme.example", forUser("jane"))
+		pass, _ := passIn(t, letters)
+		time.Sleep(time.Hour)
+		h.enroll("U-2", pass)
+		// Two hours back is the rows moved two hours ahead.
+		for _, s := range []string{`DROP TRIGGER reset_fixed`, `DROP TRIGGER credential_fixed`, `DROP TRIGGER holder_hold`,
+			`UPDATE reset SET cleared_at = cleared_at + 7200000000, hold_until = hold_until + 7200000000`,
+			`UPDATE holder SET sessions_from = sessions_from + 7200000000, hold_until = hold_until + 7200000000 WHERE id = 'U-2'`,
+			`UPDATE credential SET activated_at = activated_at + 7200000000, ended_at = ended_at + 7200000000 WHERE user_id = 'U-2'`} {
+			if _, err := h.sql().Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+		if err := h.desk.Undo(t.Context(), token(t, letters, "boss@acme.example", "wurde zurückgesetzt"), "127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+		if n := h.count(`SELECT count(*) FROM credential WHERE user_id = 'U-2' AND state = 'active' AND generation = 1`); n != 1 {
+			t.Errorf("%d old factors work again", n)
+		}
+		if n := h.count(`SELECT count(*) FROM credential WHERE user_id = 'U-2' AND state = 'revoked' AND generation = 2`); n != 1 {
+			t.Errorf("%d new factors are revoked", n)
+		}
+		h.phone["U-2"] = old
+		if err := h.verify("U-2"); !errors.Is(err, totp.ErrFrozen) {
+			t.Errorf("until somebody looked: %v", err)
+		}
+	})
+}
+
 // After the hold the case is closed for good.
 func TestUndoTooLate(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
