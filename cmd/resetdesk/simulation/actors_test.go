@@ -287,6 +287,7 @@ func (w *town) approve(who, number string) string {
 	form = append(form, "code", w.freshCode(w.secrets[who]))
 	status, _ := w.post("/cases/"+number+"/approve", who, form...)
 	if status == 303 && strings.HasPrefix(w.location, "/cases/"+number) {
+		w.accepted(w.secrets[w.secrets[who]])
 		w.voted[number+" "+who+" "+evidence] = evidence
 	}
 	return fmt.Sprintf("approves %s: %d %s", number, status, w.location)
@@ -340,7 +341,8 @@ func (w *town) users() string {
 		if _, err = book.Confirm(ctx, user, e.ID, code(w.t, secret, time.Now())); err != nil {
 			return "cannot confirm: " + err.Error()
 		}
-		w.secrets[user], w.used[user] = secret, time.Now()
+		w.secrets[user], w.shown[user] = secret, step(time.Now())
+		w.accepted(secret)
 		w.again++
 		return user + " enrolls again"
 	}
@@ -349,6 +351,10 @@ func (w *town) users() string {
 		return "sleep"
 	}
 	_, err := book.Verify(ctx, user, w.freshCode(user), totp.Web)
+	if err == nil {
+		w.accepted(w.secrets[user])
+		w.overTheShoulder(user)
+	}
 	return fmt.Sprintf("%s signs in: %v", user, err)
 }
 

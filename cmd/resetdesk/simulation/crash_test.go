@@ -266,7 +266,7 @@ func play(t *testing.T, s stage) {
 		t.Fatal(err)
 	}
 	w := &town{t: t, home: home{keys: keys, secrets: s.Secrets}, path: filepath.Join(s.Dir, "desk.db"), rng: rand.New(rand.NewPCG(1, 1)),
-		sessions: map[string]string{}, used: map[string]time.Time{}}
+		sessions: map[string]string{}}
 	w.plain = plainSQL(t, w.path)
 	defer w.plain.Close()
 	w.startFor(s)

@@ -98,7 +98,7 @@ func (c *tally) String() string {
 type course struct {
 	rng       *rand.Rand
 	from      *situation
-	off       time.Duration // the program did not run before it
+	off       time.Duration // the program did not run before it; below zero the clock was set back
 	steps     int           // things that happen
 	approvals int           // that a reset needs
 	wait      time.Duration // from the notices to a reset
@@ -118,8 +118,11 @@ func draw(t *testing.T, seed uint64) course {
 	default:
 		c.steps = 45 + c.rng.IntN(16)
 	}
-	if c.rng.IntN(10) == 0 {
+	switch n := c.rng.IntN(100); {
+	case n < 10:
 		c.off = time.Duration(c.rng.IntN(int(72 * time.Hour)))
+	case n < 25:
+		c.off = -setBack(c.rng)
 	}
 	c.approvals, c.anew, c.whole = 1+c.rng.IntN(2), c.rng.IntN(100) == 0, c.rng.IntN(10) == 0
 	c.wait = []time.Duration{20 * time.Second, 2 * time.Minute, time.Hour}[c.rng.IntN(3)]
@@ -137,15 +140,14 @@ func simulate(t *testing.T, stand *stand, seed uint64, sum *tally, aloud bool) {
 		stand.rewind(t, c.from)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t, c.rng, c.from, path, shelf)
+		w := newTown(t, c.rng, c.from, c.off, path, shelf)
 		defer func() {
 			if t.Failed() || aloud {
-				t.Logf("seed %d, from %q\n%s", seed, c.from.name, strings.Join(w.trace, "\n"))
+				t.Logf("seed %d, from %q and %s\n%s", seed, c.from.name, c.off.Round(time.Second), strings.Join(w.trace, "\n"))
 			}
 			w.end()
 		}()
 		w.approvals, w.wait, w.whole = c.approvals, c.wait, c.whole
-		time.Sleep(c.off)
 		w.start()
 		for range c.steps {
 			w.step()

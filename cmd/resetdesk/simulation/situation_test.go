@@ -122,7 +122,7 @@ func anySituation(t *testing.T, rng *rand.Rand) *situation {
 
 // reach goes the way, with a database of its own.
 func (s *situation) reach(t *testing.T) {
-	from := &situation{at: 5 * time.Minute, town: &town{}}
+	from := &situation{at: age + 5*time.Minute, town: &town{}}
 	if s.from != "" {
 		from = situationOf(t, s.from)
 	} else {
@@ -134,7 +134,7 @@ func (s *situation) reach(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t, rand.New(rand.NewPCG(0, 4)), from, path, nil)
+		w := newTown(t, rand.New(rand.NewPCG(0, 4)), from, 0, path, nil)
 		defer w.end()
 		w.approvals, w.whole, w.wait = 2, true, 2*time.Minute
 		w.smtpLink.set(s.mute)
@@ -164,8 +164,8 @@ func (s *situation) reach(t *testing.T) {
 func (w *town) remember(s *situation) {
 	o := s.town
 	w.home, w.crashes = o.home, 0
-	w.secrets = copied(o.secrets)
-	w.sessions, w.used, w.said, w.enrolled, w.voted = copied(o.sessions), copied(o.used), copied(o.said), copied(o.enrolled), copied(o.voted)
+	w.secrets, w.steps = copied(o.secrets), copied(o.steps)
+	w.sessions, w.shown, w.said, w.enrolled, w.voted = copied(o.sessions), copied(o.shown), copied(o.said), copied(o.enrolled), copied(o.voted)
 	w.heads, w.gens, w.marked = copied(o.heads), copied(o.gens), copied(o.marked)
 	w.arrived = append(w.arrived, o.arrived...)
 	for _, m := range o.mails {

@@ -42,6 +42,7 @@ type home struct {
 	db      []byte
 	keys    *totp.Keyring
 	secrets map[string]string // holder -> base32
+	steps   map[string]int64  // secret -> time step whose code was accepted last
 }
 
 var homeOnce struct {
@@ -53,11 +54,12 @@ func homeOf(t *testing.T) home {
 	homeOnce.Do(func() {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(age)
 			keys, err := totp.NewKeyring()
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := &town{t: t, approvals: 1, path: filepath.Join(dir, "desk.db"), home: home{keys: keys, secrets: map[string]string{}}}
+			w := &town{t: t, approvals: 1, path: filepath.Join(dir, "desk.db"), home: home{keys: keys, secrets: map[string]string{}, steps: map[string]int64{}}}
 			desk, err := review.Open(t.Context(), w.config(nil))
 			if err != nil {
 				t.Fatal(err)
@@ -93,6 +95,7 @@ func (w *town) populate(desk *review.Desk) {
 		if err == nil {
 			w.secrets[holder] = e.Key.Secret().Base32()
 			_, err = desk.Book().Confirm(ctx, holder, e.ID, code(w.t, w.secrets[holder], time.Now()))
+			w.accepted(w.secrets[holder])
 		}
 		if err != nil {
 			w.t.Fatal(err)
@@ -137,7 +140,7 @@ func (noDNS) LookupTXT(_ context.Context, name string) ([]string, error) {
 // A town is one course: the program, its servers, and what the people in it know.
 type town struct {
 	t    *testing.T
-	home // secrets are a copy
+	home // secrets and steps are a copy
 	rng  *rand.Rand
 	path string
 
@@ -158,16 +161,16 @@ type town struct {
 	began    time.Time
 	from     *situation
 	mails    []*sentMail
-	arrived  []letter             // that the server took
-	parsed   int                  // how many of them in this course
-	sessions map[string]string    // reviewer -> token
-	used     map[string]time.Time // holder -> the time whose code was used last
-	said     map[string]bool      // links that were answered
-	enrolled map[string]bool      // passes that were used
-	voted    map[string]string    // approval acknowledged: case number + reviewer -> evidence hash
-	heads    map[int64]string     // audit events as they were seen
-	gens     map[string]int64     // generations as they were seen
-	checked  int64                // the state of the database that was checked last
+	arrived  []letter          // that the server took
+	parsed   int               // how many of them in this course
+	sessions map[string]string // reviewer -> token
+	shown    map[string]int64  // holder -> the time step whose code was read off last
+	said     map[string]bool   // links that were answered
+	enrolled map[string]bool   // passes that were used
+	voted    map[string]string // approval acknowledged: case number + reviewer -> evidence hash
+	heads    map[int64]string  // audit events as they were seen
+	gens     map[string]int64  // generations as they were seen
+	checked  int64             // the state of the database that was checked last
 	crashes  int
 	faults   int
 	again    int
@@ -184,11 +187,11 @@ type sentMail struct {
 	gone     bool // a colleague took it away
 }
 
-// newTown goes on from a situation, with the database at path.
-func newTown(t *testing.T, rng *rand.Rand, from *situation, path string, shelf *prepared.Shelf) *town {
+// newTown goes on from a situation, so much later, with the database at path.
+func newTown(t *testing.T, rng *rand.Rand, from *situation, later time.Duration, path string, shelf *prepared.Shelf) *town {
 	w := &town{t: t, rng: rng, path: path, shelf: shelf, from: from, began: time.Now(), imapLink: newLink(), smtpLink: newLink()}
 	w.remember(from)
-	time.Sleep(from.at)
+	time.Sleep(from.at + later)
 	var err error
 	if w.imap, err = mailtest.NewIMAP(mailtest.IMAPOptions{Listener: w.imapLink}); err != nil {
 		t.Fatal(err)
