@@ -77,8 +77,8 @@ type Inbox interface {
 	// Missing returns those of uids (ascending, all at or below the cursor) that were never received under this
 	// UIDVALIDITY, ascending.
 	Missing(ctx context.Context, s Source, uidvalidity uint32, uids []uint32) ([]uint32, error)
-	// Latest returns those mails among the last n at or below uid, under this UIDVALIDITY, of which it still has the header:
-	// UID, InternalDate, Header and Reuse, ascending by UID. Of mails with one UID it returns the one that came last.
+	// Latest returns the last n mails at or below uid, under this UIDVALIDITY: UID, InternalDate, Reuse, and the Header as
+	// long as it is kept. They ascend by UID, and those of one UID by Reuse.
 	Latest(ctx context.Context, s Source, uidvalidity, uid uint32, n int) ([]Mail, error)
 	// Looked records that a look at s was completed just now: everything that it holds has been received. It is called
 	// at most once a minute, so that another process can tell a quiet folder from one that nobody reads.

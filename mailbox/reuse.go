@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/textproto"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -57,13 +58,16 @@ func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32)
 	return nil
 }
 
-// readReused compares known (ascending) with the server, and reads those mails that are others by now.
+// readReused compares known (ascending) with the server, and reads those mails that are others by now. A mail without a
+// date broke connections when it was read, and is left alone.
 func (f *folder) readReused(ctx context.Context, s *session, p *place, known []Mail) (found int, err error) {
 	var asked imap.UIDSet
-	was := make(map[uint32]*Mail)
-	for i := range known {
-		asked.AddNum(imap.UID(known[i].UID))
-		was[known[i].UID] = &known[i]
+	were := make(map[uint32][]Mail)
+	for _, m := range known {
+		were[m.UID] = append(were[m.UID], m)
+		if !m.InternalDate.IsZero() {
+			asked.AddNum(imap.UID(m.UID))
+		}
 	}
 	listed, err := s.search(asked)
 	if err != nil {
@@ -71,10 +75,12 @@ func (f *folder) readReused(ctx context.Context, s *session, p *place, known []M
 	}
 	others := func(mails []headed) (other []headed) {
 		for _, m := range mails {
-			if old := was[m.UID]; old != nil && m.Unfetchable == "" && !sameMail(old, &m.Mail) {
-				m.Reuse, m.Backlog = old.Reuse+1, false
-				other = append(other, m)
+			had := were[m.UID]
+			if m.Unfetchable != "" || oneOf(had, &m.Mail) {
+				continue
 			}
+			m.Reuse, m.Backlog = had[len(had)-1].Reuse+1, false
+			other = append(other, m)
 		}
 		if len(other) > 0 {
 			f.log.Warn("the server gave a UID twice, the mails behind it are read now", "count", len(other), "first", other[0].UID)
@@ -85,16 +91,38 @@ func (f *folder) readReused(ctx context.Context, s *session, p *place, known []M
 	return found, f.fill(ctx, s, p, &uidQueue{ranges: listed}, others)
 }
 
+// oneOf reports whether m is one of the mails that had its UID. A server that makes up a Message-ID for a mail without one,
+// each time another, is believed once.
+func oneOf(had []Mail, m *Mail) bool {
+	for i := range had {
+		if sameMail(&had[i], m) || i > 0 && looksLike(&had[i], m) {
+			return true
+		}
+	}
+	return false
+}
+
 // sameMail tells a mail from another that has its UID: by the Message-ID, which no server changes, or else by when it
 // came, where both are known. Size and the other fields are no witness: some servers guess the one and rewrite the other.
 func sameMail(was, is *Mail) bool {
-	if a, b := idIn(was.Header), idIn(is.Header); a != "" && b != "" {
+	if a, b := fieldsOf(was).Get("Message-ID"), fieldsOf(is).Get("Message-ID"); a != "" && b != "" {
 		return a == b
 	}
+	return sameTime(was, is)
+}
+
+// looksLike reports whether two mails have all but the Message-ID in common that a reader would see.
+func looksLike(was, is *Mail) bool {
+	a, b := fieldsOf(was), fieldsOf(is)
+	differs := func(field string) bool { return a.Get(field) != b.Get(field) }
+	return sameTime(was, is) && !slices.ContainsFunc([]string{"From", "Subject", "Date"}, differs)
+}
+
+func sameTime(was, is *Mail) bool {
 	return was.InternalDate.IsZero() || is.InternalDate.IsZero() || was.InternalDate.Unix() == is.InternalDate.Unix()
 }
 
-func idIn(header []byte) string {
-	fields, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(header))).ReadMIMEHeader() // what it could read
-	return fields.Get("Message-ID")
+func fieldsOf(m *Mail) textproto.MIMEHeader {
+	fields, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(m.Header))).ReadMIMEHeader() // what it could read
+	return fields
 }

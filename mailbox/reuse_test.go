@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
@@ -122,5 +123,113 @@ func TestCompareMailThatKills(t *testing.T) {
 	complete(t, in, 1, 45)
 	if n := s.Connections(); n > 12 {
 		t.Errorf("it took %d connections", n)
+	}
+}
+
+// again returns the mail that came as the n-th again under uid, the zero mail if it did not.
+func (s *shelf) again(uid uint32, n int) mailbox.Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, m := range s.mails {
+		if k.uid == uid && k.reuse == n {
+			return m
+		}
+	}
+	return mailbox.Mail{}
+}
+
+// backlogOf40 has read the 40 mails of a server once.
+func backlogOf40(t *testing.T) (*mailtest.IMAP, *shelf) {
+	t.Helper()
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	fill(t, s, 1, 40)
+	in := newShelf(t)
+	_, stop := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the backlog", func() bool { return in.count() == 40 })
+	stop()
+	return s, in
+}
+
+// TestHeaderThatKillsOnce: asking for the header of a mail breaks the connection, as anybody can bring about with a line
+// of 10 MB. It did so when the mail was read, and does not again with each connection.
+func TestHeaderThatKillsOnce(t *testing.T) {
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	fill(t, s, 1, 40)
+	s.OnCommand(func(line string) mailtest.Fault {
+		if strings.Contains(line, "HEADER.FIELDS") && asks(line, 30) {
+			return mailtest.Cut
+		}
+		return mailtest.Pass
+	})
+	in := newShelf(t)
+	_, stop := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the backlog", func() bool { return in.count() == 40 })
+	stop()
+	before := s.Connections()
+	fill(t, s, 41, 45)
+	w, _ := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("new mail, and calm", func() bool { return in.count() == 45 && !w.Status().LastPoll.IsZero() })
+	if n := s.Connections() - before; n != 1 {
+		t.Errorf("it took %d connections", n)
+	}
+}
+
+// TestTwoViews: the servers behind one name disagree about a UID, and each connection meets another of them. What they
+// show is known, and not read again and again.
+func TestTwoViews(t *testing.T) {
+	s, in := backlogOf40(t)
+	in.mu.Lock()
+	for k, m := range in.mails {
+		if k.uid == 30 {
+			k.reuse, m.Reuse, m.Header = 1, 1, letter(99)
+			in.mails[k] = m
+		}
+	}
+	in.mu.Unlock()
+	w, _ := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("a look", func() bool { return !w.Status().LastPoll.IsZero() })
+	if m := in.again(30, 2); m.Header != nil || in.count() != 41 {
+		t.Errorf("it was read again: %s", m.Header)
+	}
+}
+
+// TestReusedWithoutHeader: the header of the mail that had the UID first is not kept any more. When they came tells them
+// apart.
+func TestReusedWithoutHeader(t *testing.T) {
+	s, in := backlogOf40(t)
+	in.mu.Lock()
+	for k, m := range in.mails {
+		m.Header = nil
+		if k.uid == 20 {
+			m.InternalDate = m.InternalDate.Add(-time.Hour)
+		}
+		in.mails[k] = m
+	}
+	in.mu.Unlock()
+	watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the other mail", func() bool { return bytes.Equal(in.again(20, 1).Raw, letter(20)) })
+	if in.count() != 41 {
+		t.Errorf("%d mails, want 41", in.count())
+	}
+}
+
+// TestInventedMessageID: a server makes up the Message-ID of a mail that has none, another one each time. One could be
+// another mail, but not every one.
+func TestInventedMessageID(t *testing.T) {
+	s, in := backlogOf40(t)
+	in.mu.Lock()
+	for k, m := range in.mails {
+		if k.uid == 30 {
+			for k.reuse = range 2 {
+				m.Reuse, m.Header = k.reuse, bytes.Replace(letter(30), []byte("<m30@"), fmt.Appendf(nil, "<made-up-%d@", k.reuse), 1)
+				in.mails[k] = m
+			}
+		}
+	}
+	in.mu.Unlock()
+	w, _ := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("a look", func() bool { return !w.Status().LastPoll.IsZero() })
+	if in.count() != 41 {
+		t.Errorf("%d mails, want 41", in.count())
 	}
 }

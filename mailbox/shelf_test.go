@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,18 +81,14 @@ func (s *shelf) Missing(_ context.Context, src mailbox.Source, validity uint32, 
 func (s *shelf) Latest(_ context.Context, src mailbox.Source, validity, uid uint32, n int) ([]mailbox.Mail, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := map[uint32]mailbox.Mail{}
+	var list []mailbox.Mail
 	for k, m := range s.mails {
-		if k.source == src && k.validity == validity && k.uid <= uid && m.Header != nil && m.Reuse >= last[k.uid].Reuse {
-			last[k.uid] = m
+		if k.source == src && k.validity == validity && k.uid <= uid {
+			list = append(list, m)
 		}
 	}
-	uids := slices.Sorted(maps.Keys(last))
-	var list []mailbox.Mail
-	for _, uid := range uids[max(0, len(uids)-n):] {
-		list = append(list, last[uid])
-	}
-	return list, nil
+	slices.SortFunc(list, func(a, b mailbox.Mail) int { return cmp.Or(cmp.Compare(a.UID, b.UID), a.Reuse-b.Reuse) })
+	return list[max(0, len(list)-n):], nil
 }
 
 func (s *shelf) Looked(_ context.Context, src mailbox.Source) error {

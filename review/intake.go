@@ -77,10 +77,10 @@ func (d *Desk) Looked(ctx context.Context, s mailbox.Source) error {
 	})
 }
 
-// Latest returns the mails received last at or below uid, ascending, as far as their
-// headers are still kept. The unique index of the identity is walked backwards.
+// Latest returns the mails received last at or below uid, ascending. The unique index
+// of the identity is walked backwards.
 func (d *Desk) Latest(ctx context.Context, s mailbox.Source, uidvalidity, uid uint32, n int) ([]mailbox.Mail, error) {
-	rows, err := d.db.read.QueryContext(ctx, `SELECT uid, reuse, internal_date, header, fate IS 'unfetchable' FROM inbound
+	rows, err := d.db.read.QueryContext(ctx, `SELECT uid, reuse, internal_date, header FROM inbound
 		WHERE mailbox = $1 AND folder = $2 AND uidvalidity = $3 AND uid <= $4 ORDER BY uid DESC, reuse DESC LIMIT $5`,
 		s.Mailbox, s.Folder, uidvalidity, uid, n)
 	if err != nil {
@@ -88,19 +88,14 @@ func (d *Desk) Latest(ctx context.Context, s mailbox.Source, uidvalidity, uid ui
 	}
 	defer rows.Close()
 	var mails []mailbox.Mail
-	var last uint32 // no UID is 0
 	for rows.Next() {
 		var m mailbox.Mail
 		var date int64
-		var unread bool
-		if err := rows.Scan(&m.UID, &m.Reuse, &date, &m.Header, &unread); err != nil {
+		if err := rows.Scan(&m.UID, &m.Reuse, &date, &m.Header); err != nil {
 			return nil, fmt.Errorf("latest mails of %s: %w", s.Folder, err)
 		}
-		if m.UID != last && m.Header != nil && !unread {
-			m.InternalDate = time.UnixMicro(date)
-			mails = append(mails, m)
-		}
-		last = m.UID
+		m.InternalDate = time.UnixMicro(date)
+		mails = append(mails, m)
 	}
 	slices.Reverse(mails)
 	return mails, rows.Err()
