@@ -338,7 +338,9 @@ func (f *folder) bodyOf(s *session, set imap.UIDSet, p part, expect int64, at ma
 func (f *folder) lookAgain(ctx context.Context, s *session, p *place) error {
 	for _, a := range f.dueAgain(p.validity) {
 		f.trouble.forget(a.uid)
-		f.askAgain(a.validity, a.uid, a.tries+1) // first, so that a broken connection counts as an attempt
+		next := a
+		next.tries++
+		f.askAgain(next) // first, so that a broken connection counts as an attempt
 		mails, _, err := f.headers(s, p, single(a.uid))
 		if err != nil {
 			return err
@@ -353,6 +355,7 @@ func (f *folder) lookAgain(ctx context.Context, s *session, p *place) error {
 			continue
 		}
 		if len(mails) == 1 {
+			mails[0].Reuse = a.reuse
 			if err := f.receive(ctx, p, p.through, []Mail{mails[0].Mail}); err != nil {
 				return err
 			}
@@ -366,7 +369,7 @@ func (f *folder) lookAgain(ctx context.Context, s *session, p *place) error {
 func (f *folder) received(p *place, mails []Mail) {
 	for i := range mails {
 		if why := mails[i].Unfetchable; why != "" && why != sayDeleted {
-			f.askAgain(p.validity, mails[i].UID, 0)
+			f.askAgain(again{validity: p.validity, uid: mails[i].UID, reuse: mails[i].Reuse})
 			f.log.Warn("a mail could not be fetched", "uid", mails[i].UID, "reason", why)
 		}
 	}

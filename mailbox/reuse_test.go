@@ -126,6 +126,18 @@ func TestCompareMailThatKills(t *testing.T) {
 	}
 }
 
+// knew makes the shelf believe that it got letter n under uid, in place of what it got.
+func (s *shelf) knew(uid uint32, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, m := range s.mails {
+		if k.uid == uid {
+			m.Header, m.Raw = letter(n), nil
+			s.mails[k] = m
+		}
+	}
+}
+
 // again returns the mail that came as the n-th again under uid, the zero mail if it did not.
 func (s *shelf) again(uid uint32, n int) mailbox.Mail {
 	s.mu.Lock()
@@ -148,6 +160,25 @@ func backlogOf40(t *testing.T) (*mailtest.IMAP, *shelf) {
 	in.until("the backlog", func() bool { return in.count() == 40 })
 	stop()
 	return s, in
+}
+
+// TestReusedIsAskedForAgain: the body of a mail behind a known UID breaks the connection at first, and is read when it
+// does not any more.
+func TestReusedIsAskedForAgain(t *testing.T) {
+	s, in := backlogOf40(t)
+	in.knew(30, 99)
+	s.OnCommand(func(line string) mailtest.Fault {
+		if strings.Contains(line, "BODY.PEEK[]") && asks(line, 30) {
+			return mailtest.Cut
+		}
+		return mailtest.Pass
+	})
+	c := config(s.Addr(), s.User, s.Password)
+	c.Unfetchable = []time.Duration{300 * time.Millisecond, 300 * time.Millisecond}
+	watch(t, c, in)
+	in.until("what cannot be fetched", func() bool { return in.again(30, 1).Unfetchable != "" })
+	s.OnCommand(nil)
+	in.until("the whole mail", func() bool { return bytes.Equal(in.again(30, 1).Raw, letter(30)) })
 }
 
 // TestHeaderThatKillsOnce: asking for the header of a mail breaks the connection, as anybody can bring about with a line

@@ -87,6 +87,7 @@ func (t *trouble) forget(uid uint32) {
 // again is a mail that was handed on as unfetchable and will be asked for once more.
 type again struct {
 	validity, uid uint32
+	reuse         int
 	tries         int
 	at            time.Time
 }
@@ -94,14 +95,16 @@ type again struct {
 // manyAgain bounds the memory of a server that hands out nothing at all.
 const manyAgain = 1000
 
-// askAgain plans the next attempt for uid after tries attempts, if there is one.
-func (f *folder) askAgain(validity, uid uint32, tries int) {
-	if slices.ContainsFunc(f.again, func(a again) bool { return a.validity == validity && a.uid == uid }) {
+// askAgain plans the next attempt for a, if there is one. What a UID named before is not asked for any more.
+func (f *folder) askAgain(a again) {
+	same := func(b again) bool { return b.validity == a.validity && b.uid == a.uid }
+	if slices.ContainsFunc(f.again, func(b again) bool { return same(b) && b.reuse >= a.reuse }) {
 		return
 	}
-	if tries < len(f.c.Unfetchable) && len(f.again) < manyAgain {
-		at := time.Now().Add(f.c.Unfetchable[tries])
-		f.again = append(f.again, again{validity: validity, uid: uid, tries: tries, at: at})
+	f.again = slices.DeleteFunc(f.again, same)
+	if a.tries < len(f.c.Unfetchable) && len(f.again) < manyAgain {
+		a.at = time.Now().Add(f.c.Unfetchable[a.tries])
+		f.again = append(f.again, a)
 	}
 }
 
