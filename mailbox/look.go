@@ -33,8 +33,11 @@ func (f *folder) look(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := f.known(ctx, s, box, &p, cur, unread); err != nil {
-		return err
+	later := f.reuseTrouble.last != 0 // comparing broke the last connection: new mail does not wait for that
+	if !later {
+		if err := f.known(ctx, s, box, &p, cur, unread); err != nil {
+			return err
+		}
 	}
 	if cur.UIDValidity != p.validity {
 		// The boundary is durable before any mail is: a restart in the middle of the backlog finds it again. And a
@@ -50,6 +53,11 @@ func (f *folder) look(ctx context.Context, s *session) error {
 	f.found(&p, unread)
 	if err := f.scan(ctx, s, &p, unread); err != nil {
 		return err
+	}
+	if later {
+		if err := f.known(ctx, s, box, &p, cur, unread); err != nil {
+			return err
+		}
 	}
 	if err := f.lookAgain(ctx, s, &p); err != nil {
 		return err

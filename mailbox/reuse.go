@@ -38,7 +38,8 @@ func (s *session) puzzling(box *imap.SelectData, unread *uidQueue) bool {
 
 // compare reads the mails to which the server gave a UID of another, at or below upTo. RFC 9051 2.3.1.1 forbids that, but
 // Dovecot 2.3 does so when it is killed while it takes a mail in, and any server does whose folder was put back from a
-// backup. It goes on downwards for as long as it finds some.
+// backup. It goes on downwards for as long as it finds some, or earlier
+// ones: it may have been interrupted.
 func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32) error {
 	defer f.apart(&f.reuseTrouble)()
 	for upTo > 0 {
@@ -46,26 +47,31 @@ func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32)
 		if err != nil {
 			return inboxError{fmt.Errorf("ask for the latest mails: %w", err)}
 		}
-		if len(known) == 0 {
-			return nil
-		}
 		found, err := f.readReused(ctx, s, p, known)
-		if err != nil || found == 0 {
+		if err != nil {
 			return err
+		}
+		if found == 0 && !slices.ContainsFunc(known, func(m Mail) bool { return m.Reuse > 0 }) {
+			break
 		}
 		upTo = known[0].UID - 1
 	}
+	f.trouble.last, f.trouble.suspect = 0, 0 // what broke the connection is remembered, and read alone for as long as we run
 	return nil
 }
 
 // readReused compares known (ascending) with the server, and reads those mails that are others by now. A mail without a
 // date broke connections when it was read, and is left alone.
 func (f *folder) readReused(ctx context.Context, s *session, p *place, known []Mail) (found int, err error) {
-	var asked imap.UIDSet
+	var asked, alone imap.UIDSet
 	were := make(map[uint32][]Mail)
 	for _, m := range known {
 		were[m.UID] = append(were[m.UID], m)
-		if !m.InternalDate.IsZero() {
+		switch {
+		case m.InternalDate.IsZero():
+		case f.trouble.headers[m.UID] >= deathsToPlain:
+			alone.AddNum(imap.UID(m.UID))
+		default:
 			asked.AddNum(imap.UID(m.UID))
 		}
 	}
@@ -76,7 +82,11 @@ func (f *folder) readReused(ctx context.Context, s *session, p *place, known []M
 	others := func(mails []headed) (other []headed) {
 		for _, m := range mails {
 			had := were[m.UID]
-			if m.Unfetchable != "" || oneOf(had, &m.Mail) {
+			if m.Unfetchable != "" {
+				f.log.Warn("a known mail cannot be compared", "uid", m.UID, "reason", m.Unfetchable)
+				continue
+			}
+			if oneOf(had, &m.Mail) {
 				continue
 			}
 			m.Reuse, m.Backlog = had[len(had)-1].Reuse+1, false
@@ -88,7 +98,13 @@ func (f *folder) readReused(ctx context.Context, s *session, p *place, known []M
 		found += len(other)
 		return other
 	}
-	return found, f.fill(ctx, s, p, &uidQueue{ranges: listed}, others)
+	err = f.fill(ctx, s, p, &uidQueue{ranges: listed}, others)
+	each(alone, func(uid uint32) {
+		if err == nil {
+			err = f.fill(ctx, s, p, &uidQueue{ranges: single(uid)}, others)
+		}
+	})
+	return found, err
 }
 
 // oneOf reports whether m is one of the mails that had its UID. A server that makes up a Message-ID for a mail without one,

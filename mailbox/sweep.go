@@ -50,6 +50,7 @@ func (f *folder) sweep(ctx context.Context, s *session, p *place) error {
 		if err := f.fill(ctx, s, p, unread, everything); err != nil {
 			return err
 		}
+		f.trouble = trouble{}
 	}
 	f.set(func(fs *FolderStatus) {
 		if fs.LastSweep.Equal(last) { // else somebody has asked for another one meanwhile
@@ -76,11 +77,6 @@ func (f *folder) fill(ctx context.Context, s *session, p *place, unread *uidQueu
 		unread.putBack(dropped)
 		if err := f.deliver(ctx, s, p, pick(mails), p.through); err != nil {
 			return err
-		}
-		if unread.empty() {
-			f.trouble = trouble{}
-		} else {
-			f.trouble.passed(unread.head() - 1)
 		}
 	}
 	return nil
