@@ -20,7 +20,7 @@ type actor struct {
 }
 
 var actors = []actor{
-	{"a request", 14, func(w *town) string { i := w.rng.IntN(accounts); return w.deliver(w.request(i, w.newID()), false) }},
+	{"a request", 14, (*town).ask2FA},
 	{"a second request", 4, (*town).askAgain},
 	{"the same mail twice", 3, func(w *town) string {
 		if len(w.mails) == 0 {
@@ -70,6 +70,7 @@ var actors = []actor{
 	{"start", 8, func(w *town) string { w.start(); return "" }},
 	{"the clock", 2, func(w *town) string {
 		w.crash()
+		w.names.breakFor(0) // a mail waits for them for a day at most
 		d := time.Duration(w.rng.IntN(int(72 * time.Hour)))
 		time.Sleep(d)
 		return "switched off for " + d.Round(time.Minute).String()
@@ -248,7 +249,7 @@ func (w *town) users() string {
 func (w *town) network() string {
 	w.faults++
 	n := int64(w.rng.IntN(3000))
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(11) {
 	case 0:
 		w.imapLink.set(true)
 		w.imap.CutAll()
@@ -273,6 +274,12 @@ func (w *town) network() string {
 		w.imap.CutAll()
 		w.smtp.CutAll()
 		return "all connections break"
+	case 6, 7:
+		w.names.breakFor(1 + w.rng.IntN(4))
+		return "name servers do not answer at once"
+	case 8:
+		w.names.breakFor(1 << 30)
+		return "name servers are gone"
 	}
 	step := []mailtest.Step{mailtest.Connect, mailtest.Mail, mailtest.Rcpt, mailtest.Data, mailtest.Dot, mailtest.Stored}[w.rng.IntN(6)]
 	f := []mailtest.SMTPFault{{Code: 451, Text: "later"}, {Cut: true}, {Hang: true}, {Code: 421, Text: "closing"}}[w.rng.IntN(4)]

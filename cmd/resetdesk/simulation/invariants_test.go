@@ -158,6 +158,9 @@ func (w *town) settle() {
 	for _, m := range w.mails {
 		w.imap.Reveal(m.uid)
 	}
+	if n := w.count(`SELECT coalesce(max(retry_at), 0) FROM inbound WHERE fate IS NULL`); n > 0 { // name servers were asked for long
+		time.Sleep(time.Until(time.UnixMicro(int64(n))))
+	}
 	if w.behind() > 0 {
 		w.within2Minutes("with the clock set back", w.owedAnyway)
 		w.catchUp()
@@ -256,6 +259,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	copies := w.checkLetters()
 	w.checkMailbox()
 	w.checkVotes()
+	sum.add("signed", w.checkVerdicts())
 	w.checkSecrets()
 	w.checkLog()
 	if n := w.count(`SELECT count(*) FROM pragma_foreign_key_check`); n != 0 {
@@ -264,7 +268,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	if w.whole {
 		w.checkWhole()
 	}
-	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter"} {
+	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter", "deferred": "inbound WHERE attempts > 0"} {
 		sum.add(what, w.count(`SELECT count(*) FROM `+query))
 	}
 	sum.add("uncertain", w.count(`SELECT coalesce(sum(uncertain), 0) FROM letter`))

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -18,8 +19,24 @@ func (w *town) mail(from, subject, id, text string) []byte {
 }
 
 func (w *town) request(i int, id string) []byte {
-	return w.mail(fmt.Sprintf("Admin <admin@company%d.example>", i), fmt.Sprintf("2FA reset for user%d", i), id,
+	raw := w.mail(fmt.Sprintf("Admin <admin@company%d.example>", i), fmt.Sprintf("2FA reset for user%d", i), id,
 		fmt.Sprintf("Hello, user%d lost the phone and has no backup codes. Please reset the two-factor authentication of user%d. Serial %d.", i, i, len(w.mails)))
+	if i == strict {
+		raw = w.sign(i, raw)
+	}
+	return raw
+}
+
+// ask2FA writes a request; most mail servers sign it.
+func (w *town) ask2FA() string {
+	i := w.rng.IntN(accounts)
+	raw, signed := w.request(i, w.newID()), i == strict
+	if !signed && w.rng.IntN(3) > 0 {
+		raw, signed = w.sign(i, raw), true
+	}
+	said := w.deliver(raw, false)
+	w.mails[len(w.mails)-1].signed = signed
+	return said
 }
 
 // deliver puts a mail into the mailbox.
@@ -50,7 +67,27 @@ func (w *town) forge() string {
 		"Admin <\u0430dmin@company%d.example>",
 		"mallory@stranger.example\nReply-To: admin@company%d.example",
 	}[w.rng.IntN(6)], i)
-	return w.deliver(w.mail(from, fmt.Sprintf("2FA reset for user%d", i), w.newID(), fmt.Sprintf("Please reset the two-factor authentication of user%d.", i)), true)
+	if w.rng.IntN(3) == 0 {
+		return w.forgeStrict()
+	}
+	raw := w.mail(from, fmt.Sprintf("2FA reset for user%d", i), w.newID(), fmt.Sprintf("Please reset the two-factor authentication of user%d.", i))
+	if w.rng.IntN(2) == 0 {
+		raw = w.sign(accounts, raw)
+	}
+	return w.deliver(raw, true)
+}
+
+// forgeStrict writes under the very address of an admin whose domain signs all mail:
+// without a signature, with a stranger's, and with that of another text.
+func (w *town) forgeStrict() string {
+	raw := w.mail(fmt.Sprintf("Admin <admin@company%d.example>", strict), "2FA reset", w.newID(), fmt.Sprintf("Please reset the two-factor authentication of user%d.", strict))
+	switch w.rng.IntN(3) {
+	case 0:
+		raw = w.sign(accounts, raw)
+	case 1:
+		raw = bytes.Replace(w.sign(strict, raw), []byte("Please reset"), []byte("Now reset"), 1)
+	}
+	return w.deliver(raw, true)
 }
 
 // poison sends what parsers choke on, or what the server will not hand out.

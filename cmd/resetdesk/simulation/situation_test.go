@@ -170,6 +170,7 @@ func (w *town) remember(s *situation) {
 	w.arrived = append(w.arrived, o.arrived...)
 	for _, m := range o.mails {
 		again := *m
+		again.signed = false
 		w.mails = append(w.mails, &again)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/mail"
 	"os"
@@ -23,6 +22,7 @@ import (
 	potp "github.com/pquerna/otp/totp"
 	"github.com/resetdesk/resetdesk/mailbox"
 	"github.com/resetdesk/resetdesk/mailbox/mailtest"
+	"github.com/resetdesk/resetdesk/mailbox/sender/sendertest"
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/review/prepared"
 	"github.com/resetdesk/resetdesk/totp"
@@ -43,6 +43,8 @@ type home struct {
 	keys    *totp.Keyring
 	secrets map[string]string // holder -> base32
 	steps   map[string]int64  // secret -> time step whose code was accepted last
+	signers []*mailbox.Signature
+	zone    sendertest.Zone
 }
 
 var homeOnce struct {
@@ -53,13 +55,18 @@ var homeOnce struct {
 func homeOf(t *testing.T) home {
 	homeOnce.Do(func() {
 		dir := t.TempDir()
+		var domains []string
+		for i := range accounts {
+			domains = append(domains, fmt.Sprintf("company%d.example", i))
+		}
+		signers, zone := signers(t, append(domains, "stranger.example")...)
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(age)
 			keys, err := totp.NewKeyring()
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := &town{t: t, approvals: 1, path: filepath.Join(dir, "desk.db"), home: home{keys: keys, secrets: map[string]string{}, steps: map[string]int64{}}}
+			w := &town{t: t, approvals: 1, path: filepath.Join(dir, "desk.db"), home: home{keys: keys, secrets: map[string]string{}, steps: map[string]int64{}, signers: signers, zone: zone}}
 			desk, err := review.Open(t.Context(), w.config(nil))
 			if err != nil {
 				t.Fatal(err)
@@ -130,13 +137,6 @@ func code(t *testing.T, secret string, at time.Time) string {
 	return c
 }
 
-// noDNS answers that no name exists.
-type noDNS struct{}
-
-func (noDNS) LookupTXT(_ context.Context, name string) ([]string, error) {
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
-}
-
 // A town is one course: the program, its servers, and what the people in it know.
 type town struct {
 	t    *testing.T
@@ -152,6 +152,7 @@ type town struct {
 	imapLink, smtpLink *link
 	imap               *mailtest.IMAP
 	smtp               *mailtest.SMTP
+	names              names
 	prog               *program // nil: it does not run
 	plain              *sql.DB
 	log                bytes.Buffer
@@ -183,6 +184,7 @@ type sentMail struct {
 	uid      uint32
 	raw      []byte
 	forged   bool // must never open a case
+	signed   bool // by its own server, in this course
 	poisoned bool // its server misbehaves over it
 	gone     bool // a colleague took it away
 }
@@ -191,6 +193,7 @@ type sentMail struct {
 func newTown(t *testing.T, rng *rand.Rand, from *situation, later time.Duration, path string, shelf *prepared.Shelf) *town {
 	w := &town{t: t, rng: rng, path: path, shelf: shelf, from: from, began: time.Now(), imapLink: newLink(), smtpLink: newLink()}
 	w.remember(from)
+	w.names.zone = w.zone
 	time.Sleep(from.at + later)
 	var err error
 	if w.imap, err = mailtest.NewIMAP(mailtest.IMAPOptions{Listener: w.imapLink}); err != nil {
@@ -224,7 +227,7 @@ func (w *town) config(ready func()) review.Config {
 	policy.Low.Approvals, policy.Medium.Approvals, policy.High.Approvals = w.approvals, w.approvals, w.approvals
 	return review.Config{Path: w.path, Shelf: w.shelf, Keys: w.keys, Log: slog.New(slog.NewTextHandler(w, nil)), Policy: policy, Brand: "Example", BaseURL: base,
 		From: mail.Address{Name: "Example Support", Address: "support@host.example"}, Addresses: []string{"support@host.example"},
-		Resolver: noDNS{}, LettersReady: ready, UncertainWait: 15 * time.Second, Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
+		Resolver: &w.names, LettersReady: ready, UncertainWait: 15 * time.Second, Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
 }
 
 // A program is one run of it.
@@ -292,6 +295,7 @@ func (w *town) crash() {
 func (w *town) heal() {
 	w.imapLink.set(false)
 	w.smtpLink.set(false)
+	w.names.breakFor(0)
 	w.imap.CutAfter(0)
 	w.imap.SilentAfter(0)
 	w.smtp.CutAfter(0)
