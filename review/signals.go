@@ -207,23 +207,25 @@ func spanWords(d time.Duration) string {
 }
 
 // forgetSignals deletes signals that are older than 90 days, once a day, in
-// steps that hold up nobody. The audit has the day: the schema asks for it.
+// steps that hold up nobody. The audit has the day: the schema asks for it. What a
+// crash left of a day goes with it, and not a day later.
 func (d *Desk) forgetSignals(ctx context.Context, now time.Time) error {
-	limit := micros(now.Add(-keepSignals))
-	var due bool
-	err := d.db.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(received_at) FROM signal), $1) < $1
-		AND coalesce((SELECT max(at) FROM audit WHERE object = 'signals'), 0) < $2`, limit, micros(now.Add(-24*time.Hour))).Scan(&due)
+	var oldest, last int64
+	err := d.db.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(received_at) FROM signal), $1), coalesce((SELECT max(at) FROM audit WHERE object = 'signals'), 0)`,
+		micros(now)).Scan(&oldest, &last)
 	if err != nil {
 		return fmt.Errorf("forget signals: %w", err)
 	}
-	if !due {
-		return nil
+	limit := micros(now.Add(-keepSignals))
+	if oldest < limit && last < micros(now.Add(-24*time.Hour)) {
+		err = d.update(ctx, "forget signals", func(tx *sql.Tx) error {
+			_, err := record(ctx, tx, now, "clock", "signals.forgotten", "signals", map[string]string{"before": stamp(fromMicros(limit))})
+			return err
+		})
+	} else {
+		limit = micros(fromMicros(last).Add(-keepSignals))
 	}
-	err = d.update(ctx, "forget signals", func(tx *sql.Tx) error {
-		_, err := record(ctx, tx, now, "clock", "signals.forgotten", "signals", map[string]string{"before": stamp(fromMicros(limit))})
-		return err
-	})
-	for n := int64(1); n > 0 && err == nil && ctx.Err() == nil; {
+	for n := int64(1); n > 0 && oldest <= limit && err == nil && ctx.Err() == nil; {
 		err = d.update(ctx, "forget signals", func(tx *sql.Tx) error {
 			res, err := tx.ExecContext(ctx, `DELETE FROM signal WHERE id IN (SELECT id FROM signal WHERE received_at <= $1 ORDER BY received_at LIMIT 1000)`, limit)
 			if err == nil {

@@ -192,3 +192,27 @@ func TestSignalsAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// What was cut behind the event that the schema asks for goes on at once, not a day later.
+func TestSignalsAreForgottenAfterACut(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.signal("U-2", review.Signal{Kind: review.LoginFailed})
+		time.Sleep(91 * day)
+		write := func(query string) {
+			if _, err := h.sql().ExecContext(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(`CREATE TRIGGER cut BEFORE DELETE ON signal BEGIN SELECT RAISE(ABORT, 'cut'); END`)
+		if h.desk.Purge(t.Context()) == nil {
+			t.Fatal("the trigger cuts nothing")
+		}
+		write(`DROP TRIGGER cut`)
+		if err := h.desk.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n, e := h.count(`SELECT count(*) FROM signal`), h.count(`SELECT count(*) FROM audit WHERE action = 'signals.forgotten'`); n != 0 || e != 1 {
+			t.Errorf("%d signals and %d events", n, e)
+		}
+	})
+}
