@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +30,8 @@ type scenario struct {
 	mails func(w *town) [][]byte
 	goals []string // names of goals
 }
+
+var none = func(*town) [][]byte { return nil }
 
 var one = func(w *town) [][]byte { return [][]byte{w.request(1, "a@mail.example")} }
 
@@ -62,13 +66,15 @@ type stage struct {
 	User       string // of the mailbox
 	Password   string
 	Secrets    map[string]string
+	Key        string // the first that seals
+	Hook       string // an endpoint that takes everything
 }
 
 // TestCrashPoints ends the program at each named point of each scenario, and
 // starts it again: the story comes to its end, with the promises kept.
 // RESETDESK_CRASHES says how many of the points are tried, drawn by a seed (0:
 // all of them), RESETDESK_HITS at how many of its hits each, RESETDESK_SCENARIOS is a
-// regular expression of which scenarios.
+// regular expression of the scenarios that are ended; all are played.
 func TestCrashPoints(t *testing.T) {
 	if text := os.Getenv("RESETDESK_STAGE"); text != "" {
 		var s stage
@@ -85,7 +91,7 @@ func TestCrashPoints(t *testing.T) {
 	tries, names := reach(t, home, binary, number(t, "RESETDESK_HITS", 2))
 	all := len(tries)
 	rng.Shuffle(len(tries), func(i, j int) { tries[i], tries[j] = tries[j], tries[i] })
-	if n := number(t, "RESETDESK_CRASHES", 25); n > 0 {
+	if n := number(t, "RESETDESK_CRASHES", 20); n > 0 {
 		tries = tries[:min(len(tries), int(n))]
 	}
 	struck := make([]int, len(tries))
@@ -108,9 +114,7 @@ func TestCrashPoints(t *testing.T) {
 	if crashed < len(tries)*95/100 {
 		t.Error("too many points were not reached again")
 	}
-	if os.Getenv("RESETDESK_SCENARIOS") == "" {
-		unreached(t, names)
-	}
+	unreached(t, names)
 }
 
 // A try is a scenario that is to be ended at a hit of a point.
@@ -118,6 +122,11 @@ type try struct {
 	scenario
 	at string
 }
+
+// enough scenarios end at a point: the courses of a reset, a fresh database and
+// trouble with the mail server. What others do on the way to their own is not tried
+// again.
+const enough = 14
 
 // reach plays every scenario without a crash, and says what there is to try: the
 // points that were hit, each at up to so many of its hits.
@@ -131,10 +140,8 @@ func reach(t *testing.T, h home, binary string, hits uint64) (tries []try, names
 		c.run("RESETDESK_CRASH_LOG=" + logs[i])
 	})
 	names = map[string]bool{}
+	scenariosOf := map[string]int{} // with a point
 	for i, s := range scenarios {
-		if !wanted(t, s.name) {
-			continue
-		}
 		text, err := os.ReadFile(logs[i])
 		if err != nil || t.Failed() {
 			t.Fatal("without a crash: ", err)
@@ -143,7 +150,10 @@ func reach(t *testing.T, h home, binary string, hits uint64) (tries []try, names
 		for point := range strings.Lines(string(text)) {
 			point = strings.TrimSpace(point)
 			names[point] = true
-			if seen[point]++; seen[point] <= hits {
+			if seen[point]++; seen[point] == 1 {
+				scenariosOf[point]++
+			}
+			if seen[point] <= hits && scenariosOf[point] <= enough && wanted(t, s.name) {
 				tries = append(tries, try{s, fmt.Sprintf("%s#%d", point, seen[point])})
 			}
 		}
@@ -151,7 +161,7 @@ func reach(t *testing.T, h home, binary string, hits uint64) (tries []try, names
 	return tries, names
 }
 
-// wanted says whether a scenario is to be played.
+// wanted says whether a scenario is to be ended.
 func wanted(t *testing.T, name string) bool {
 	t.Helper()
 	pattern, err := regexp.Compile(os.Getenv("RESETDESK_SCENARIOS"))
@@ -209,7 +219,7 @@ func (c *crashing) run(environments ...string) (killed int) {
 		t.Fatal(err)
 	}
 	defer w.smtp.Close()
-	if c.name != "a database that is not there yet" {
+	if c.name != fresh {
 		if err := os.WriteFile(w.path, w.db, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -226,13 +236,23 @@ func (c *crashing) run(environments ...string) (killed int) {
 	for _, raw := range c.mails(w) {
 		w.deliver(raw, c.name == "a forgery")
 	}
-	s := stage{Scenario: c.name, Dir: dir, IMAP: w.imap.Addr(), SMTP: w.smtp.Addr(), User: w.imap.User, Password: w.imap.Password, Secrets: w.secrets}
+	if c.name == old {
+		w.ageSignal()
+	}
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer hook.Close()
+	s := stage{Scenario: c.name, Dir: dir, IMAP: w.imap.Addr(), SMTP: w.smtp.Addr(), User: w.imap.User, Password: w.imap.Password, Secrets: w.secrets,
+		Key: w.keys.IDs()[0], Hook: hook.URL}
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, env := range environments {
-		cmd := exec.Command(c.binary, "-test.run", "^TestCrashPoints$", "-test.timeout", "2m")
+		if i > 0 && c.name == hooked {
+			w.write(`UPDATE webhook SET leased_until = 0`) // the minute of what was on its way is over
+			w.write(`UPDATE webhook_delivery SET next_at = 0 WHERE state = 'waiting'`)
+		}
+		cmd := exec.Command(c.binary, "-test.run", "^TestCrashPoints$", "-test.timeout", "3m")
 		cmd.Env = append(os.Environ(), "RESETDESK_STAGE="+string(text), env)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
@@ -265,16 +285,16 @@ func play(t *testing.T, s stage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &town{t: t, home: home{keys: keys, secrets: s.Secrets}, path: filepath.Join(s.Dir, "desk.db"), rng: rand.New(rand.NewPCG(1, 1)),
-		sessions: map[string]string{}}
+	w := &town{t: t, home: home{keys: keys, secrets: s.Secrets}, path: filepath.Join(s.Dir, "desk.db"), rng: rand.New(rand.NewPCG(1, 1))}
+	w.recall(s)
 	w.plain = plainSQL(t, w.path)
 	defer w.plain.Close()
 	w.startFor(s)
 	i := slices.IndexFunc(scenarios, func(c scenario) bool { return c.name == s.Scenario })
-	end := time.Now().Add(40 * time.Second)
+	end := time.Now().Add(100 * time.Second) // where the machine has much else to do
 	for _, name := range append(slices.Clone(scenarios[i].goals), "letters") {
 		g := goals[name]
-		for w.count(g.reached) == 0 {
+		for w.count(strings.ReplaceAll(g.reached, "{key}", s.Key)) == 0 {
 			if time.Now().After(end) {
 				t.Fatalf("never reached: %s\n%s", name, w.log.String())
 			}
@@ -284,9 +304,5 @@ func play(t *testing.T, s stage) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	w.prog.stop()
-	w.prog.all.Wait()
-	if err := w.prog.desk.Close(); err != nil {
-		t.Error(err)
-	}
+	w.leave()
 }

@@ -2,7 +2,9 @@ package simulation
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -49,38 +51,30 @@ var elsewhere = map[string]goal{
 	"frozen": {`SELECT count(*) FROM account_freeze`, staff(func(w *town, ctx context.Context, s review.Session) error {
 		return w.prog.desk.FreezeResets(ctx, s, "A-1", review.Freeze{Until: time.Now().Add(time.Hour), Reason: "they called"})
 	})},
-	"thawed": {`SELECT count(*) = 2 FROM account_freeze`, coded(func(w *town, ctx context.Context, s review.Session, code string) error {
+	"thawed": {`SELECT count(*) >= 2 FROM account_freeze`, coded(func(w *town, ctx context.Context, s review.Session, code string) error {
 		return w.prog.desk.ThawResets(ctx, s, "A-1", "it is over", code)
 	})},
+	"frozen again": {`SELECT count(*) >= 3 FROM account_freeze`, func(w *town) {
+		w.decideNow(func(s review.Session, in review.Decision) error {
+			return w.prog.desk.FreezeAccount(w.t.Context(), s, review.Freeze{Number: in.Number, Version: in.Version, Until: time.Now().Add(time.Hour), Reason: "again"})
+		})
+	}},
+	"thawed again": {`SELECT count(*) >= 4 FROM account_freeze`, deed("sam", "thaw")},
 	"by hand": {`SELECT count(*) FROM hand_request`, staff(func(w *town, ctx context.Context, s review.Session) error {
 		_, err := w.prog.desk.OpenByHand(ctx, s, review.HandRequest{Account: "A-2", User: "U-2", Channel: "phone", Source: "10:15", Reason: "lost the phone"})
 		return err
 	})},
-	"key": {`SELECT count(*) FROM api_key`, onHost(func(w *town, ctx context.Context) error {
-		_, _, err := w.prog.desk.AddAPIKey(ctx, review.APIKey{Name: "panel", Scopes: review.Scopes})
-		return err
-	})},
-	"user": {`SELECT count(*) FROM panel_user WHERE id = 'U-9'`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		_, _, err := w.prog.desk.PutUser(ctx, k, "A-1", review.User{ID: "U-9", Login: "user9", Email: "user9@company1.example", Role: "user"})
-		return err
-	})},
-	"no user": {`SELECT count(*) FROM panel_user WHERE id = 'U-9' AND removed_at IS NOT NULL`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		return w.prog.desk.RemoveUser(ctx, k, "A-1", "U-9")
-	})},
-	"asked in the panel": {`SELECT count(*) FROM panel_request`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		_, err := w.prog.desk.OpenFromPanel(ctx, k, review.PanelRequest{Account: "A-1", User: "U-1", PasswordAt: time.Now(), Note: "stolen", IP: "192.0.2.7"})
-		return err
-	})},
-	"signal": {`SELECT count(*) FROM signal WHERE kind = 'login_failed'`, onHost(func(w *town, ctx context.Context) error {
-		return w.prog.desk.AddSignal(ctx, "U-1", review.Signal{Kind: review.LoginFailed, At: time.Now(), IP: "192.0.2.7"})
-	})},
-	"account": {`SELECT count(*) FROM account WHERE id = 'A-9'`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		_, _, err := w.prog.desk.PutAccount(ctx, k, review.Account{ID: "A-9", Name: "Nine", Users: []review.User{{ID: "U-90", Login: "ninety", Email: "admin@nine.example", Role: "admin"}}}, "")
-		return err
-	})},
-	"no account": {`SELECT count(*) FROM panel_user WHERE id = 'U-90' AND removed_at IS NOT NULL`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		return w.prog.desk.RemoveAccount(ctx, k, "A-9", "")
-	})},
+	"user":    {`SELECT count(*) FROM panel_user WHERE id = 'U-9'`, panel("PUT", "/accounts/A-1/users/U-9", fields{"login": "user9", "email": "user9@company1.example", "role": "user"})},
+	"no user": {`SELECT count(*) FROM panel_user WHERE id = 'U-9' AND removed_at IS NOT NULL`, panel("DELETE", "/accounts/A-1/users/U-9", nil)},
+	"asked in the panel": {`SELECT count(*) FROM panel_request`, func(w *town) {
+		w.call("POST", "/cases", fields{"account": "A-1", "user": "U-1", "password_verified_at": time.Now(), "note": "stolen", "ip": "192.0.2.7"})
+	}},
+	"signal": {`SELECT count(*) FROM signal WHERE kind = 'login_failed'`, func(w *town) {
+		w.call("POST", "/users/U-1/signals", fields{"type": review.LoginFailed, "at": time.Now(), "ip": "192.0.2.7"})
+	}},
+	"account": {`SELECT count(*) FROM account WHERE id = 'A-9'`,
+		panel("PUT", "/accounts/A-9", fields{"name": "Nine", "users": []fields{{"id": "U-90", "login": "ninety", "email": "admin@nine.example", "role": "admin"}}})},
+	"no account": {`SELECT count(*) FROM panel_user WHERE id = 'U-90' AND removed_at IS NOT NULL`, panel("DELETE", "/accounts/A-9", nil)},
 	"imported": {`SELECT count(*) FROM panel_user WHERE id = 'U-8'`, onHost(func(w *town, ctx context.Context) error {
 		file := "account_id,account_name,locale,user_id,login,email,role,api_only,notify\nA-8,Eight,en,U-8,eight,admin@eight.example,admin,0,\n"
 		for i := range accounts {
@@ -92,8 +86,12 @@ var elsewhere = map[string]goal{
 		}
 		return err
 	})},
-	"revoked": {`SELECT count(*) FROM api_key WHERE revoked_at IS NOT NULL`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		return w.prog.desk.RevokeAPIKey(ctx, k.ID)
+	"revoked": {`SELECT count(*) FROM api_key WHERE revoked_at IS NOT NULL`, onHost(func(w *town, ctx context.Context) error {
+		keys, err := w.prog.desk.APIKeys(ctx)
+		if err != nil {
+			return err
+		}
+		return w.prog.desk.RevokeAPIKey(ctx, keys[0].ID)
 	})},
 	"sessions ended": {`SELECT count(*) FROM audit WHERE action = 'reviewer.sessions_ended'`, staff(func(w *town, ctx context.Context, s review.Session) error {
 		return w.prog.desk.EndSessions(ctx, s, s.Reviewer.ID)
@@ -102,20 +100,16 @@ var elsewhere = map[string]goal{
 		_, _, err := w.prog.desk.Recover(ctx, "ina@host.example", "lost the phone")
 		return err
 	})},
-	"note": {`SELECT count(*) FROM case_note`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		return w.prog.desk.AddNote(ctx, k, w.theCase(), "the customer called")
-	})},
-	"webhook": {`SELECT count(*) FROM webhook`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		_, _, err := w.prog.desk.AddWebhook(ctx, k, "https://panel.example/hook", nil)
-		return err
-	})},
-	"answered once": {`SELECT count(*) FROM idempotency WHERE status = 200`, panel(func(w *town, ctx context.Context, k review.APIKey) error {
-		r := review.Request{Key: k, Name: "one", Parts: [][]byte{[]byte("POST /x")}}
-		if claim, _, err := w.prog.desk.ClaimRequest(ctx, r); err != nil || claim != review.Claimed {
-			return w.prog.desk.DropClaim(ctx, r) // a crash cut the one before
+	"note": {`SELECT count(*) FROM case_note`, func(w *town) {
+		w.call("POST", "/cases/"+w.theCase()+"/notes", fields{"text": "the customer called"})
+	}},
+	"answered once": {`SELECT count(*) FROM idempotency WHERE status = 200`, func(w *town) {
+		signal := fields{"type": review.PasswordVerified, "at": time.Now(), "ip": "192.0.2.7"}
+		for n := 0; n < 70 && w.call("POST", "/users/U-2/signals", signal) != http.StatusTooManyRequests; n++ {
 		}
-		return w.prog.desk.KeepAnswer(ctx, r, review.Answer{Status: 200, Body: []byte("{}")})
-	})},
+		w.call("POST", "/users/U-2/signals", signal, "Idempotency-Key", rand.Text()) // refused, and not kept
+		w.call("POST", "/users/U-3/guard", fields{"action": "transfer domain"}, "Idempotency-Key", rand.Text())
+	}},
 	"due": {`SELECT count(*) FROM audit WHERE action = 'account.policy' AND object = 'A-3'`,
 		onHost(func(w *town, ctx context.Context) error {
 			return w.prog.desk.SetAccountPolicy(ctx, "host", "A-3", review.AccountPolicy{RequiredFrom: totp.Never})
@@ -128,26 +122,6 @@ var elsewhere = map[string]goal{
 	"disabled": {`SELECT count(*) FROM audit WHERE action = 'reviewer.disabled'`, onHost(func(w *town, ctx context.Context) error {
 		return w.prog.desk.HostDisable(ctx, "ina@host.example", false)
 	})},
-}
-
-// trouble is the scenario whose mail server refuses and hangs up, before the dot,
-// behind it, and when the letter is stored.
-const trouble = "a mail server with troubles"
-
-func init() {
-	for name, g := range elsewhere {
-		goals[name] = g
-	}
-	scenarios = append(scenarios,
-		scenario{"a database that is not there yet", func(w *town) [][]byte {
-			return [][]byte{w.mail("shop@elsewhere.example", "offer", "a@mail.example", "Buy now.")}
-		}, []string{"fates"}},
-		scenario{trouble, one, []string{"fates", "letters", "yes", "reset", "letters"}},
-		scenario{"the staff at work", one, []string{"fates", "letters", "claimed", "released", "view", "viewless", "exported", "audit exported", "test letter", "threatened", "calm", "held", "by hand"}},
-		scenario{"a freeze", one, []string{"fates", "letters", "frozen", "thawed", "erased", "sessions ended"}},
-		scenario{"the panel", one, []string{"fates", "letters", "key", "user", "asked in the panel", "signal", "note", "webhook", "answered once", "due", "no user", "account", "no account", "imported", "revoked"}},
-		scenario{"a new reviewer", one, []string{"fates", "letters", "came in", "letters", "disabled", "recovered", "letters"}},
-	)
 }
 
 // staff does something in the session of a reviewer.
@@ -178,16 +152,6 @@ func coded(act func(*town, context.Context, review.Session, string) error) func(
 
 func onHost(act func(*town, context.Context) error) func(*town) {
 	return func(w *town) { w.refusedOr(act(w, w.t.Context())) }
-}
-
-func panel(act func(*town, context.Context, review.APIKey) error) func(*town) {
-	return onHost(func(w *town, ctx context.Context) error {
-		keys, err := w.prog.desk.APIKeys(ctx)
-		if err != nil {
-			return err
-		}
-		return act(w, ctx, keys[0])
-	})
 }
 
 // refusedOr takes a refusal for an answer, and no other error.

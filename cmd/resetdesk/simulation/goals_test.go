@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"github.com/resetdesk/resetdesk/review"
 	"github.com/resetdesk/resetdesk/totp"
 	"github.com/resetdesk/resetdesk/ui"
+	"github.com/resetdesk/resetdesk/ui/api"
+	"github.com/resetdesk/resetdesk/ui/webhook"
 )
 
 // A goal is something that comes true, and what people do until it has.
@@ -25,8 +28,10 @@ type goal struct {
 	act     func(*town)
 }
 
+const fates = `SELECT count(*) > 0 AND count(*) = (SELECT count(*) FROM inbound WHERE fate IS NOT NULL) AND (SELECT uid FROM cursor) >= count(*) FROM inbound`
+
 var goals = map[string]goal{
-	"fates":   {`SELECT count(*) > 0 AND count(*) = (SELECT count(*) FROM inbound WHERE fate IS NOT NULL) AND (SELECT uid FROM cursor) >= count(*) FROM inbound`, nil},
+	"fates":   {fates, nil},
 	"letters": {`SELECT NOT EXISTS (SELECT 1 FROM letter WHERE state <> 'sent') AND NOT EXISTS (SELECT 1 FROM factor_event WHERE settled_at IS NULL)`, nil},
 	"yes":     {`SELECT count(*) FROM answer WHERE answer = 'yes'`, func(w *town) { w.click("confirm", "yes") }},
 	"no":      {`SELECT count(*) FROM answer WHERE answer = 'no'`, func(w *town) { w.click("confirm", "no") }},
@@ -76,24 +81,46 @@ func (w *town) startFor(s stage) {
 	c.UncertainWait, c.From = 200*time.Millisecond, mail.Address{Name: "Example Support", Address: "support@host.example"}
 	c.Policy.Low.Wait, c.Policy.Medium.Wait, c.Policy.High.Wait = 0, 0, 0
 	c.Policy.Low.Approvals, c.Policy.Medium.Approvals, c.Policy.High.Approvals = 1, 1, 1
+	courier := &webhook.Courier{Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	c.WebhookPlain, c.HooksReady = true, courier.Kick
+	w.configure(s, &c)
 	p := &program{}
+	w.prog = p
+	if s.Scenario == faulty {
+		w.mend()
+	}
 	if p.desk, err = review.Open(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
 	}
-	if p.pages, err = ui.New(ui.Config{Desk: p.desk, BaseURL: base, Brand: "Example"}); err != nil {
+	if s.Scenario == faulty {
+		w.spoil()
+	}
+	pages := ui.Config{Desk: p.desk, BaseURL: base, Brand: "Example", SSO: w.provider()}
+	if pages.API, err = api.New(api.Config{Desk: p.desk, BaseURL: base}); err != nil {
 		w.t.Fatal(err)
 	}
-	postman.Outbox, watcher.Inbox = p.desk, p.desk
+	if p.pages, err = ui.New(pages); err != nil {
+		w.t.Fatal(err)
+	}
+	postman.Outbox, watcher.Inbox, courier.Outbox = p.desk, p.desk, p.desk
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(w.t.Context())
-	for _, run := range []func(context.Context) error{postman.Run, watcher.Run, p.desk.Run} {
+	for _, run := range []func(context.Context) error{postman.Run, watcher.Run, p.desk.Run, courier.Run} {
 		p.all.Go(func() {
 			if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 				w.t.Errorf("run: %v", err)
 			}
 		})
 	}
-	w.prog = p
+}
+
+// leave ends the program well.
+func (w *town) leave() {
+	w.prog.stop()
+	w.prog.all.Wait()
+	if err := w.prog.desk.Close(); err != nil {
+		w.t.Error(err)
+	}
 }
 
 func splitAddr(t *testing.T, addr string) (string, int) {
@@ -152,19 +179,13 @@ func (w *town) codes(holder string) (all []string) {
 	return all
 }
 
-// session signs a reviewer in who has an unused code.
+// session is that of a reviewer who is signed in, or has an unused code to do it.
 func (w *town) session() (who string, s review.Session, ok bool) {
 	for _, who := range []string{"rita", "sam"} {
-		for _, c := range w.codes(w.secrets[who]) {
-			if w.sessions[who] == "" {
-				w.sessions[who], _ = w.prog.desk.SignIn(w.t.Context(), review.SignIn{Email: who + "@host.example", Password: password, Code: c, IP: "127.0.0.1"})
-			}
-		}
-		if s, err := w.prog.desk.Authenticate(w.t.Context(), w.sessions[who]); err == nil {
+		if s, ok := w.enters(who); ok {
 			return who, s, true
 		}
 	}
-	time.Sleep(time.Second) // for a new code
 	return "", review.Session{}, false
 }
 
@@ -189,28 +210,11 @@ func (w *town) decideNow(act func(review.Session, review.Decision) error) {
 	}
 }
 
-// voteNow approves on the page, with the first code that is good.
+// voteNow approves on the page.
 func (w *town) voteNow() {
-	who, _, ok := w.session()
-	if !ok {
-		return
+	if who, _, ok := w.session(); ok {
+		deed(who, "approve")(w)
 	}
-	path := "/cases/" + w.theCase() + "/approve"
-	for _, c := range w.codes(w.secrets[who]) {
-		_, page := w.get(path, who)
-		account := accountNumber.FindStringSubmatch(page)
-		if account == nil {
-			return
-		}
-		form := []string{"account", account[1], "reason", "called the number on file", "code", c}
-		for _, m := range hidden.FindAllStringSubmatch(page, -1) {
-			form = append(form, m[1], m[2])
-		}
-		if status, _ := w.post(path, who, form...); status == 303 {
-			return
-		}
-	}
-	time.Sleep(time.Second)
 }
 
 // enrollNow uses the pass of the newest letter that has one.

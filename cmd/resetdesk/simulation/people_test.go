@@ -50,7 +50,7 @@ func (w *town) ask(method, path, who string, form url.Values) (int, string) {
 		r.Header.Set("Origin", base)
 	}
 	if who != "" {
-		r.AddCookie(&http.Cookie{Name: "resetdesk", Value: w.sessions[who]})
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: w.sessions[who]})
 	}
 	answer := httptest.NewRecorder()
 	w.prog.pages.ServeHTTP(answer, r)
@@ -58,6 +58,7 @@ func (w *town) ask(method, path, who string, form url.Values) (int, string) {
 		w.t.Errorf("%s %s: %d", method, path, answer.Code)
 	}
 	w.location = answer.Header().Get("Location")
+	w.keepCookie(who, answer.Result())
 	return answer.Code, answer.Body.String()
 }
 

@@ -27,11 +27,12 @@ import (
 	"github.com/resetdesk/resetdesk/review/prepared"
 	"github.com/resetdesk/resetdesk/totp"
 	"github.com/resetdesk/resetdesk/ui"
+	"github.com/resetdesk/resetdesk/ui/sso/ssotest"
 	_ "modernc.org/sqlite" // for plain SQL
 )
 
 const (
-	base     = "http://127.0.0.1:1"
+	base     = "http://localhost:1" // a name: passkeys want one
 	password = "correct horse battery"
 	accounts = 5
 )
@@ -111,8 +112,9 @@ func (w *town) populate(desk *review.Desk) {
 	for i := range accounts {
 		enroll(fmt.Sprintf("U-%d", i))
 	}
-	for _, name := range []string{"rita", "sam"} {
-		token, err := desk.Invite(ctx, "host", name+"@host.example", name, review.Lead)
+	roles := map[string]review.Role{"rita": review.Lead, "sam": review.Lead, "ada": review.Admin}
+	for _, name := range []string{"rita", "sam", "ada"} {
+		token, err := desk.Invite(ctx, "host", name+"@host.example", name, roles[name])
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -176,7 +178,8 @@ type town struct {
 	faults   int
 	again    int
 	marked   map[uint32]bool
-	location string // where the last answer led to
+	location string    // where the last answer led to
+	notes    *notebook // of a worker
 }
 
 // A sentMail is one in the mailbox, and what has to become of it.
@@ -235,6 +238,7 @@ type program struct {
 	desk  *review.Desk
 	gate  *gate
 	pages http.Handler
+	id    *ssotest.Provider // of a worker
 	stop  context.CancelFunc
 	all   sync.WaitGroup
 }

@@ -22,7 +22,7 @@ type Authenticator struct {
 	Unverified bool   // nobody unlocked it
 	Count      uint32 // grows with each signature
 	ID, Handle []byte
-	key        *ecdsa.PrivateKey
+	Key        *ecdsa.PrivateKey // nil before Create
 }
 
 // New makes an authenticator for the origin of a desk.
@@ -62,12 +62,12 @@ func (a *Authenticator) Create(options []byte) (string, error) {
 	if a.Handle, err = b64.DecodeString(o.User.ID); err != nil {
 		return "", fmt.Errorf("read handle: %w", err)
 	}
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+	if a.Key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return "", err
 	}
 	a.ID = make([]byte, 32)
 	rand.Read(a.ID)
-	point, err := a.key.PublicKey.Bytes()
+	point, err := a.Key.PublicKey.Bytes()
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +95,7 @@ func (a *Authenticator) Get(options []byte) (string, error) {
 	client, data := a.clientData("webauthn.get", o.Challenge), a.data(nil)
 	clientHash := sha256.Sum256(client)
 	sum := sha256.Sum256(append(data[:len(data):len(data)], clientHash[:]...))
-	signature, err := ecdsa.SignASN1(rand.Reader, a.key, sum[:])
+	signature, err := ecdsa.SignASN1(rand.Reader, a.Key, sum[:])
 	if err != nil {
 		return "", err
 	}
