@@ -28,11 +28,7 @@ func TestHeaderFlood(t *testing.T) {
 	}
 	// What one look-alike search costs here: the crowd of 600 must not cost as
 	// many of them.
-	begin := time.Now()
-	if _, err := h.desk.Concerns(t.Context(), inbox, [][]byte{[]byte("From: info@crowd0000.example\r\n\r\n")}); err != nil {
-		t.Fatal(err)
-	}
-	one := time.Since(begin)
+	_, one := h.concerns("From: info@crowd0000.example\r\n")
 	cc := "Cc: " + strings.Join(crowd, ",\r\n ") + "\r\n"
 	for header, want := range map[string]bool{
 		"From: x@y.example\r\n" + cc:                                                                   false,
@@ -42,17 +38,32 @@ func TestHeaderFlood(t *testing.T) {
 		"From: " + strings.Join(crowd[:500], " ") + " <info@flood0234.exampel>\r\n":                    true,
 		"From: x@y.example\r\nReply-To: " + strings.Join(crowd, " ") + "\r\nCc: anna@acme.example\r\n": true,
 	} {
-		begin := time.Now()
-		got, err := h.desk.Concerns(t.Context(), inbox, [][]byte{[]byte(header + "\r\n")})
-		if err != nil || got[0] != want {
-			t.Errorf("%.60q concerns us: %v, %v, want %t", header, got, err, want)
+		got, took := h.concerns(header)
+		if got != want {
+			t.Errorf("%.60q concerns us: %v, want %t", header, got, want)
 		}
-		if took := time.Since(begin); took > 150*one {
+		if took > 150*one {
 			t.Errorf("%.60q cost %d searches", header, took/one)
 		} else {
 			t.Logf("%.30q cost %d searches", header, took/one)
 		}
 	}
+}
+
+// concerns asks whether a mail with this header concerns us, and says what that
+// costs: the least of five, since others use the machine, too.
+func (h *house) concerns(header string) (bool, time.Duration) {
+	h.t.Helper()
+	least, last := time.Hour, false
+	for range 5 {
+		begin := time.Now()
+		got, err := h.desk.Concerns(h.t.Context(), inbox, [][]byte{[]byte(header + "\r\n")})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		least, last = min(least, time.Since(begin)), got[0]
+	}
+	return last, least
 }
 
 // mute is a name server that never answers, but that there are no policies.
