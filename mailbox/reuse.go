@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/textproto"
 	"slices"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -24,6 +25,10 @@ func (f *folder) known(ctx context.Context, s *session, box *imap.SelectData, p 
 	}
 	s.counted, s.mails = true, box.NumMessages
 	if p.upper < p.through {
+		f.set(func(fs *FolderStatus) { fs.LastSweep = time.Time{} }) // its new mails may have UIDs that were never received
+		if err := f.sweep(ctx, s, p); err != nil {
+			return err
+		}
 		return alarm{fmt.Errorf("the folder's UIDs went backwards (UIDNEXT %d, read up to %d) under the same UIDVALIDITY: the mailbox "+
 			"was put back from a backup, and its new mails are found late until it has a new UIDVALIDITY", box.UIDNext, p.through)}
 	}
@@ -38,8 +43,7 @@ func (s *session) puzzling(box *imap.SelectData, unread *uidQueue) bool {
 
 // compare reads the mails to which the server gave a UID of another, at or below upTo. RFC 9051 2.3.1.1 forbids that, but
 // Dovecot 2.3 does so when it is killed while it takes a mail in, and any server does whose folder was put back from a
-// backup. It goes on downwards for as long as it finds some, or earlier
-// ones: it may have been interrupted.
+// backup. It goes on downwards for as long as it finds some, or some that were found before: that may have been interrupted.
 func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32) error {
 	defer f.apart(&f.reuseTrouble)()
 	for upTo > 0 {

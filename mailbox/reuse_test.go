@@ -107,6 +107,20 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
+// TestPutBackGap: the folder is put back, and a new mail has a UID that we never saw a mail of.
+func TestPutBackGap(t *testing.T) {
+	s, in := backlogOf40(t)
+	in.lose(35)
+	in.mu.Lock()
+	for src, c := range in.cursors {
+		c.UID = 200
+		in.cursors[src] = c
+	}
+	in.mu.Unlock()
+	w, _ := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the mail", func() bool { return in.count() == 40 && w.Status().Alarm })
+}
+
 // TestCompareInterrupted: many mails lie behind known UIDs, and reading them is interrupted in the middle.
 func TestCompareInterrupted(t *testing.T) {
 	s := newIMAP(t, mailtest.IMAPOptions{})
