@@ -25,7 +25,7 @@ func (d *Desk) giveFate(ctx context.Context, tx *sql.Tx, r *reading) (queued boo
 		if err != nil {
 			return false, err
 		}
-		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("The same bytes as mail %d, to which the server has given a new number.", first))
+		return false, setFate(ctx, tx, r.id, "passed", fmt.Sprintf("The same bytes as mail %d, to which the server has given a new number or date.", first))
 	}
 	if err := checkReplay(ctx, tx, r); err != nil {
 		return false, err
@@ -163,14 +163,16 @@ func stillWaits(ctx context.Context, tx *sql.Tx, id int64) (waits bool, err erro
 
 // seenBefore finds the same bytes under another number of the same folder, which the
 // server has taken from them since: the mailbox was rebuilt (another UIDVALIDITY), or
-// the UID was given to another mail. Then this is the mail we know (promises 3.1).
+// the UID was given to another mail. Then this is the mail we know (promises 3.1). Under
+// the same number it is as well, though its date was changed.
 func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
 	var id int64
 	err := tx.QueryRowContext(ctx, `SELECT o.id FROM inbound n JOIN inbound o ON o.sha256 = n.sha256
 		WHERE n.id = $1 AND o.id < n.id AND o.mailbox = n.mailbox AND o.folder = n.folder
-			AND o.internal_date = n.internal_date AND o.size = n.size
-			AND (o.uidvalidity <> n.uidvalidity OR EXISTS (SELECT 1 FROM inbound l WHERE l.mailbox = o.mailbox AND l.folder = o.folder
-				AND l.uidvalidity = o.uidvalidity AND l.uid = o.uid AND l.reuse > o.reuse))
+			AND o.size = n.size
+			AND (o.uidvalidity = n.uidvalidity AND o.uid = n.uid
+				OR o.internal_date = n.internal_date AND (o.uidvalidity <> n.uidvalidity OR EXISTS (SELECT 1 FROM inbound l
+					WHERE l.mailbox = o.mailbox AND l.folder = o.folder AND l.uidvalidity = o.uidvalidity AND l.uid = o.uid AND l.reuse > o.reuse)))
 		ORDER BY o.id LIMIT 1`, r.id).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
