@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"regexp"
+	"strings"
 )
 
 // errCapabilities ends a connection whose server writes a parenthesis where it lists what it can do.
@@ -25,6 +26,11 @@ type capabilities struct {
 
 // listBegin is a line up to where its list begins: an untagged response, or the code of any other.
 var listBegin = regexp.MustCompile(`(?i)^\S+ (\d+ )?(CAPABILITY|ENABLED|(OK|NO|BAD|PREAUTH|BYE) ?\[CAPABILITY)$`)
+
+// endsIn tells whether head ends in word, whatever its case: to ask that first is cheap, and hardly any line goes on.
+func endsIn(head []byte, word string) bool {
+	return len(head) >= len(word) && strings.EqualFold(string(head[len(head)-len(word):]), word)
+}
 
 // longestBegin bounds what is kept of a line.
 const longestBegin = 80
@@ -65,7 +71,7 @@ func (c *capabilities) endless(b byte) bool {
 	}
 	if len(c.head) < longestBegin {
 		if b == ' ' || b == '(' {
-			c.listing = listBegin.Match(c.head)
+			c.listing = (endsIn(c.head, "CAPABILITY") || endsIn(c.head, "ENABLED")) && listBegin.Match(c.head)
 		}
 		c.head = append(c.head, b)
 	}
