@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -13,8 +12,7 @@ import (
 // headed is a mail whose header has been read.
 type headed struct {
 	Mail
-	weight int  // bytes of header held
-	whole  bool // Raw has been read already
+	whole bool // Raw has been read already
 }
 
 // Words for mails that do not come.
@@ -49,7 +47,7 @@ func (f *folder) headers(s *session, p *place, set imap.UIDSet) (mails []headed,
 			return
 		}
 		held += len(got.data)
-		mails = append(mails, headed{weight: len(got.data), Mail: Mail{
+		mails = append(mails, headed{Mail: Mail{
 			UID: got.uid, InternalDate: got.date, Size: got.size, Header: got.data, Backlog: got.uid <= p.backlog,
 		}})
 	}
@@ -171,29 +169,26 @@ func (f *folder) unfetchable(p *place, uid uint32, why string) headed {
 	return headed{whole: true, Mail: Mail{UID: uid, Unfetchable: clip(why, 500), Backlog: uid <= p.backlog}}
 }
 
-// deliver completes the mails of one pass and hands them to the Inbox in batches. The last batch carries the cursor to
-// end.
+// deliver completes the mails of one pass and hands them on; end is the cursor behind them. The last of them may still
+// be on their way to the Inbox when it returns: settle tells how that went.
 func (f *folder) deliver(ctx context.Context, s *session, p *place, mails []headed, end uint32) error {
 	if err := f.concerns(ctx, mails); err != nil {
 		return err
 	}
-	for from := 0; from < len(mails); {
-		to := window(mails, from)
-		if err := f.bodies(s, mails[from:to]); err != nil {
+	for len(mails) > 0 {
+		n := window(mails)
+		if err := f.bodies(s, mails[:n]); err != nil {
 			return err
 		}
-		for from < to {
-			batch, next := batchOf(mails, from, to)
-			through := max(mails[next-1].UID, p.through) // a sweep reads below the cursor
-			if next == len(mails) {
-				through = end
-			}
-			if err := f.receive(ctx, p, through, batch); err != nil {
-				return err
-			}
-			clear(mails[from:next]) // what the Inbox has is not held here
-			from = next
+		if err := f.settle(); err != nil {
+			return err
 		}
+		through := end
+		if n < len(mails) {
+			through = mails[n-1].UID
+		}
+		f.hand(ctx, p, mails[:n], through)
+		mails = mails[n:]
 	}
 	return nil
 }
@@ -244,33 +239,20 @@ func weightOf(m *headed) int64 {
 	return max(m.Size, 0)
 }
 
-// window is the end of the run of mails whose bodies are fetched together.
-func window(mails []headed, from int) int {
+// window is how many of the next mails have their bodies fetched together.
+func window(mails []headed) int {
 	var bytes int64
 	bodies := 0
-	for i := from; i < len(mails); i++ {
+	for i := range mails {
 		bytes += weightOf(&mails[i])
 		if !mails[i].whole {
 			bodies++
 		}
-		if i > from && (bytes > heldBytes || bodies > batchMails) {
+		if i > 0 && (bytes > heldBytes || bodies > batchMails) {
 			return i
 		}
 	}
 	return len(mails)
-}
-
-// batchOf is the next batch: at most 500 mails or 4 MB, at least one mail.
-func batchOf(mails []headed, from, to int) (batch []Mail, next int) {
-	var bytes int
-	for next = from; next < to && len(batch) < batchMails; next++ {
-		bytes += len(mails[next].Header) + len(mails[next].Raw)
-		if next > from && bytes > heldBytes {
-			break
-		}
-		batch = append(batch, mails[next].Mail)
-	}
-	return batch, next
 }
 
 // bodies fetches what is not whole yet: small mails whole, large ones in part.
@@ -363,27 +345,6 @@ func (f *folder) lookAgain(ctx context.Context, s *session, p *place) error {
 		f.again = slices.DeleteFunc(f.again, func(b again) bool { return b.uid == a.uid })
 	}
 	return nil
-}
-
-// received notes what the Inbox has taken.
-func (f *folder) received(p *place, mails []Mail) {
-	for i := range mails {
-		if why := mails[i].Unfetchable; why != "" && why != sayDeleted {
-			f.askAgain(again{validity: p.validity, uid: mails[i].UID, reuse: mails[i].Reuse})
-			f.log.Warn("a mail could not be fetched", "uid", mails[i].UID, "reason", why)
-		}
-	}
-	if len(mails) > 0 {
-		f.set(func(s *FolderStatus) {
-			s.LastMail = time.Now()
-			for i := range mails {
-				if !mails[i].Backlog && s.Waiting > 0 {
-					s.Waiting--
-				}
-			}
-		})
-		f.log.Info("mails received", "count", len(mails), "through", p.through)
-	}
 }
 
 // cmpErr returns the first error that is not nil.

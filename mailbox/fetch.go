@@ -15,7 +15,7 @@ const (
 	headerCap = 16 << 10  // bytes of header fields
 	bodyCap   = 1 << 20   // a larger mail is not fetched whole
 	bodyHead  = 256 << 10 // what is fetched of it
-	heldBytes = 4 << 20   // headers of one pass, bodies of one fetch, one batch
+	heldBytes = 2 << 20   // headers of one pass, bodies of one fetch, one batch: twice, for one is read while one is received
 )
 
 // headerFields are what decides whether a mail may concern anybody here.

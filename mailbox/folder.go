@@ -29,7 +29,8 @@ type inboxError struct{ error }
 
 func (e inboxError) Unwrap() error { return e.error }
 
-// folder watches one Source: one goroutine, one connection at a time. The fields above mu belong to that goroutine.
+// folder watches one Source: one goroutine, one connection at a time. The fields above mu belong to that goroutine; while
+// mails are handed to the Inbox, again and the place of the look belong to the one that does it.
 type folder struct {
 	c      WatcherConfig
 	source Source
@@ -43,7 +44,8 @@ type folder struct {
 	deaths  int     // connections that broke in a FETCH since one last succeeded
 	again   []again // mails that were unfetchable, to be asked for again
 	first   boundary
-	toldAt  time.Time // when the Inbox last heard of a look
+	toldAt  time.Time    // when the Inbox last heard of a look
+	handed  <-chan error // brings how the Inbox took what was handed to it; nil: nothing is under way
 
 	sweepTrouble, reuseTrouble trouble // what trouble is while a sweep reads, or known mails are compared
 

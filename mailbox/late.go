@@ -72,7 +72,7 @@ func (f *folder) found(p *place, unread *uidQueue) {
 	})
 }
 
-// dated corrects since when mails wait, by the dates of those that are read next. The server's clock cannot make a mail
+// dated corrects since when mails wait, by the dates of those that are received next. The server's clock cannot make a mail
 // older than the look that did not see it, nor younger than now.
 func (f *folder) dated(mails []headed) {
 	var oldest time.Time

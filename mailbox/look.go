@@ -117,26 +117,27 @@ func within(q *uidQueue, through, upper uint32) *uidQueue {
 	return q
 }
 
-// Sizes of a header pass, in mails: the first is small, the next fill the memory that one pass may hold.
-const (
-	firstPass = 1000
-	mostPass  = 10000
-)
+// passMails is the size of a pass: small enough that reading and receiving overlap, large enough that what the server
+// takes to answer does not count.
+const passMails = 1000
 
 // scan reads the mails of unread in passes: headers, then the question which concern us, then bodies, then the Inbox.
-func (f *folder) scan(ctx context.Context, s *session, p *place, unread *uidQueue) error {
-	step := firstPass
+// While the Inbox takes one pass, the next is read.
+func (f *folder) scan(ctx context.Context, s *session, p *place, unread *uidQueue) (err error) {
+	defer func() {
+		err = cmpErr(err, f.settle())
+		f.trouble.passed(p.through)
+	}()
 	for !unread.empty() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, last := f.trouble.limit(unread.head(), step)
+		n, last := f.trouble.limit(unread.head(), passMails)
 		set := unread.take(n, last)
 		mails, dropped, err := f.headers(s, p, set)
 		if err != nil {
 			return err
 		}
-		f.dated(mails)
 		unread.putBack(dropped)
 		end := p.upper
 		if !unread.empty() {
@@ -145,34 +146,12 @@ func (f *folder) scan(ctx context.Context, s *session, p *place, unread *uidQueu
 		if err := f.deliver(ctx, s, p, mails, end); err != nil {
 			return err
 		}
-		f.trouble.passed(p.through)
-		step = nextStep(mails, len(dropped) > 0)
+	}
+	if err := f.settle(); err != nil {
+		return err
 	}
 	if p.through < p.upper {
 		return f.receive(ctx, p, p.upper, nil) // the range holds only mails that are gone
 	}
-	return nil
-}
-
-// nextStep sizes the next pass by the headers of this one.
-func nextStep(mails []headed, full bool) int {
-	var bytes int
-	for i := range mails {
-		bytes += mails[i].weight
-	}
-	if len(mails) == 0 || full {
-		return firstPass
-	}
-	return min(mostPass, max(firstPass, heldBytes/(bytes/len(mails)+1)))
-}
-
-// receive hands a batch to the Inbox and moves the place once it is durable.
-func (f *folder) receive(ctx context.Context, p *place, through uint32, mails []Mail) error {
-	b := Batch{Source: f.source, UIDValidity: p.validity, Through: through, Backlog: p.backlog, Mails: mails}
-	if err := f.inbox.Receive(ctx, b); err != nil {
-		return inboxError{fmt.Errorf("receive: %w", err)}
-	}
-	p.through = through
-	f.received(p, mails)
 	return nil
 }

@@ -65,8 +65,9 @@ type Batch struct {
 	Mails       []Mail
 }
 
-// Inbox is where read mail goes. Its methods are called from one goroutine per Source, so with several folders
-// concurrently; an error keeps the mail on the server and is tried again later.
+// Inbox is where read mail goes. For each Source one batch is received at a time, in order, while Concerns may be asked
+// about mails behind it; several folders call concurrently. An error keeps the mail on the server and is tried again
+// later.
 type Inbox interface {
 	// Resume returns the last committed cursor, the zero Cursor if there is none.
 	Resume(ctx context.Context, s Source) (Cursor, error)

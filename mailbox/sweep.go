@@ -69,13 +69,13 @@ func (f *folder) fill(ctx context.Context, s *session, p *place, unread *uidQueu
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, last := f.trouble.limit(unread.head(), firstPass)
+		n, last := f.trouble.limit(unread.head(), passMails)
 		mails, dropped, err := f.headers(s, p, unread.take(n, last))
 		if err != nil {
 			return err
 		}
 		unread.putBack(dropped)
-		if err := f.deliver(ctx, s, p, pick(mails), p.through); err != nil {
+		if err := cmpErr(f.deliver(ctx, s, p, pick(mails), p.through), f.settle()); err != nil {
 			return err
 		}
 	}
