@@ -465,6 +465,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a trigger was dropped":   {`DROP TRIGGER reset_new`, "trigger reset_new is missing"},
 		"a trigger was emptied":   {`DROP TRIGGER reset_new; CREATE TRIGGER reset_new BEFORE INSERT ON reset BEGIN SELECT 1; END`, "trigger reset_new is missing or was altered"},
 		"an index was dropped":    {`DROP INDEX case_one_open_a_user`, "index case_one_open_a_user is missing"},
+		"an index lost its end":   {`DROP INDEX idempotency_key; CREATE INDEX idempotency_key ON idempotency (substr(sealed, 2, 4))`, "index idempotency_key is missing or was altered"},
 		"a table is too many":     {`CREATE TABLE more (id INTEGER)`, "table more is not part of resetdesk"},
 		"a trigger is too many":   {`CREATE TRIGGER more AFTER INSERT ON audit BEGIN DELETE FROM letter; END`, "trigger more is not part of resetdesk"},
 		"a view is too many":      {`CREATE VIEW more AS SELECT 1`, "view more is not part of resetdesk"},

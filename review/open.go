@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/resetdesk/resetdesk"
@@ -181,33 +180,16 @@ func createSchema(ctx context.Context, db *sql.DB) error {
 	return tx.Commit()
 }
 
-// freshCatalog is that of a fresh database. It is the same for every one, and made once.
-var freshCatalog = sync.OnceValues(func() (map[string]string, error) {
-	fresh, err := sql.Open("sqlite", ":memory:")
-	if err != nil {
-		return nil, err
-	}
-	defer fresh.Close()
-	fresh.SetMaxOpenConns(1)
-	if _, err := fresh.Exec(resetdesk.Schema); err != nil {
-		return nil, err
-	}
-	return catalog(context.Background(), fresh)
-})
-
-// checkSchema compares the catalog with that of a fresh database: a dropped
-// trigger is a dropped promise.
+// checkSchema compares the catalog with the schema, statement by statement: a
+// dropped trigger is a dropped promise.
 func checkSchema(ctx context.Context, db *sql.DB) error {
-	want, err := freshCatalog()
-	if err != nil {
-		return fmt.Errorf("check schema: %w", err)
-	}
 	got, err := catalog(ctx, db)
 	if err != nil {
 		return err
 	}
+	want := definitions(resetdesk.Schema)
 	for name, text := range want {
-		if got[name] != text {
+		if !defines(text, got[name]) {
 			return fmt.Errorf("check schema: %s is missing or was altered: restore the database from a backup", name)
 		}
 	}
@@ -217,6 +199,29 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	return nil
+}
+
+// definitions cuts a schema, in which CREATE at the beginning of a line begins a
+// statement and nothing else does, by what they define: "table cursor".
+func definitions(schema string) map[string]string {
+	all := map[string]string{}
+	for _, text := range strings.Split("\n"+schema, "\nCREATE ")[1:] {
+		kind, rest, _ := strings.Cut(strings.TrimPrefix(text, "UNIQUE "), " ")
+		name, _, _ := strings.Cut(rest, " ")
+		all[strings.ToLower(kind)+" "+name] = "CREATE " + text
+	}
+	return all
+}
+
+// defines tells whether text is that statement, as SQLite keeps it, and nothing
+// but comments behind it.
+func defines(text, statement string) bool {
+	rest, ok := strings.CutPrefix(text, statement+";")
+	for line := range strings.Lines(rest) {
+		line = strings.TrimSpace(line)
+		ok = ok && (line == "" || strings.HasPrefix(line, "--"))
+	}
+	return ok
 }
 
 func catalog(ctx context.Context, db *sql.DB) (map[string]string, error) {
