@@ -37,6 +37,8 @@ var actors = []actor{
 	{"a colleague", 5, (*town).colleague},
 	{"the mailbox is rebuilt", 1, (*town).rebuild},
 	{"owners", 22, (*town).owners},
+	{"a mail server", 3, (*town).bounce},
+	{"threat mode", 3, (*town).threat},
 	{"rita", 14, func(w *town) string { return w.review("rita") }},
 	{"sam", 14, func(w *town) string { return w.review("sam") }},
 	{"users", 10, (*town).users},

@@ -30,6 +30,11 @@ var always = []struct{ promise, query string }{
 	{"I3: the notices were out for the waiting period", `SELECT count(*) FROM reset r WHERE r.cleared_at < r.wait_until OR EXISTS (SELECT 1 FROM letter l JOIN reset_case c ON c.id = l.case_id
 		WHERE l.case_id = r.case_id AND l.round = c.round AND l.kind IN ('acknowledgement', 'notice') AND l.serial = 1
 			AND l.state IN ('sent', 'failed') AND l.changed_at > r.wait_until AND l.changed_at - l.queued_at < 14400000000)`},
+	{"I3: no reset after a notice came back, until a person looked", `SELECT count(*) FROM reset r JOIN reset_case c ON c.id = r.case_id JOIN audit b ON b.object = c.number
+		WHERE b.action = 'letter.bounced' AND b.seq < r.audit_seq AND (b.detail LIKE '%"kind":"acknowledgement"%' OR b.detail LIKE '%"kind":"notice"%')
+			AND NOT EXISTS (SELECT 1 FROM audit e WHERE e.object = c.number AND e.action = 'case.resumed' AND e.seq BETWEEN b.seq AND r.audit_seq)`},
+	{"I3: two voters in threat mode", `SELECT count(*) FROM reset r WHERE r.approvals_required < 2
+		AND (SELECT action FROM audit WHERE action IN ('threat.on', 'threat.off') AND seq < r.audit_seq ORDER BY seq DESC LIMIT 1) = 'threat.on'`},
 	{"I4: a case is reset once", `SELECT count(*) FROM (SELECT 1 FROM reset GROUP BY case_id HAVING count(*) > 1)`},
 	{"I4: cleared and reset are one", `SELECT count(*) FROM reset_case c WHERE (state IN ('cleared', 'undone')) <> EXISTS (SELECT 1 FROM reset WHERE case_id = c.id)`},
 	{"I5: a reset is whole", `SELECT count(*) FROM reset r WHERE NOT EXISTS (SELECT 1 FROM letter WHERE reset_id = r.id AND kind = 'pass')
@@ -198,12 +203,16 @@ func (w *town) owed() string {
 	if w.from != nil {
 		wait = max(wait, 2*time.Minute) // a case is due when it was said in its situation
 	}
+	needed := max(1, w.approvals)
+	if w.threatened() {
+		needed, wait = 2, 2*wait
+	}
 	return w.anyOf(map[string]string{
 		"mails without fate": `SELECT count(*) FROM inbound WHERE fate IS NULL`,
 		"letters not sent":   `SELECT count(*) FROM letter WHERE state NOT IN ('sent', 'failed')`,
 		"events not taken":   `SELECT count(*) FROM factor_event WHERE settled_at IS NULL`,
 		"cases with everything that are not cleared": `SELECT count(*) FROM reset_case c WHERE state = 'open'
-			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation AND a.decided_at > ` + ago(24*time.Hour) + `) >= ` + fmt.Sprint(max(1, w.approvals)) + `
+			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation AND a.decided_at > ` + ago(24*time.Hour) + `) >= ` + fmt.Sprint(needed) + `
 			AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND round = c.round AND answer = 'yes')
 			AND coalesce((SELECT max(changed_at) FROM letter WHERE case_id = c.id AND kind IN ('acknowledgement', 'notice')), 0) < ` + ago(wait),
 	})
@@ -259,6 +268,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	copies := w.checkLetters()
 	w.checkMailbox()
 	w.checkVotes()
+	w.checkBounces()
 	sum.add("signed", w.checkVerdicts())
 	w.checkSecrets()
 	w.checkLog()
@@ -268,7 +278,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	if w.whole {
 		w.checkWhole()
 	}
-	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter", "deferred": "inbound WHERE attempts > 0"} {
+	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter", "deferred": "inbound WHERE attempts > 0", "bounced": "bounce", "threat turns": "threat_turn"} {
 		sum.add(what, w.count(`SELECT count(*) FROM `+query))
 	}
 	sum.add("uncertain", w.count(`SELECT coalesce(sum(uncertain), 0) FROM letter`))

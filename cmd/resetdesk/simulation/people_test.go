@@ -64,8 +64,8 @@ func (w *town) ask(method, path, who string, form url.Values) (int, string) {
 
 // A letter is one that the mail server took.
 type letter struct {
-	to, id, subject, text string
-	raw                   []byte
+	from, to, id, subject, text string // from and to are those of the envelope
+	raw                         []byte
 }
 
 // letters are all that the server took, before this course and in it.
@@ -84,7 +84,7 @@ func (w *town) parse(d mailtest.Delivered) letter {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l := letter{to: d.To, id: strings.Trim(m.Header.Get("Message-ID"), "<>"), raw: d.Raw}
+	l := letter{from: d.From, to: d.To, id: strings.Trim(m.Header.Get("Message-ID"), "<>"), raw: d.Raw}
 	l.subject, _ = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
 	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
 	if err != nil {

@@ -186,10 +186,11 @@ type town struct {
 type sentMail struct {
 	uid      uint32
 	raw      []byte
-	forged   bool // must never open a case
-	signed   bool // by its own server, in this course
-	poisoned bool // its server misbehaves over it
-	gone     bool // a colleague took it away
+	forged   bool   // must never open a case
+	signed   bool   // by its own server, in this course
+	returns  string // the Message-ID of the letter that it says came back
+	poisoned bool   // its server misbehaves over it
+	gone     bool   // a colleague took it away
 }
 
 // newTown goes on from a situation, so much later, with the database at path.
@@ -229,7 +230,7 @@ func (w *town) config(ready func()) review.Config {
 	policy.Low.Wait, policy.Medium.Wait, policy.High.Wait = w.wait, w.wait, w.wait
 	policy.Low.Approvals, policy.Medium.Approvals, policy.High.Approvals = w.approvals, w.approvals, w.approvals
 	return review.Config{Path: w.path, Shelf: w.shelf, Keys: w.keys, Log: slog.New(slog.NewTextHandler(w, nil)), Policy: policy, Brand: "Example", BaseURL: base,
-		From: mail.Address{Name: "Example Support", Address: "support@host.example"}, Addresses: []string{"support@host.example"},
+		From: mail.Address{Name: "Example Support", Address: "support@host.example"}, Addresses: []string{"support@host.example"}, BounceAddress: "support+" + review.TokenPlace + "@host.example",
 		Resolver: &w.names, LettersReady: ready, UncertainWait: 15 * time.Second, Passwords: review.Argon2{KiB: 64, Passes: 1, Threads: 1}}
 }
 
