@@ -227,11 +227,13 @@ func (w *town) users() string {
 			return "cannot enroll: " + err.Error()
 		}
 		secret := e.Key.Secret().Base32()
-		if _, err = book.Confirm(ctx, user, e.ID, code(w.t, secret, time.Now())); err != nil {
+		codes, err := book.Confirm(ctx, user, e.ID, code(w.t, secret, time.Now()))
+		if err != nil {
 			return "cannot confirm: " + err.Error()
 		}
 		w.secrets[user], w.shown[user] = secret, step(time.Now())
 		w.accepted(secret)
+		w.backup = append(slices.Clip(w.backup), codes...)
 		w.again++
 		return user + " enrolls again"
 	}

@@ -5,30 +5,64 @@ import (
 	"encoding/base32"
 	"errors"
 	"os"
+	"strings"
 )
 
-// checkSecrets: no secret of a second factor in the log, in a letter, or in the
-// clear in the database's files (I11). Pages that are as they were when the course
-// began were read when its situation was made.
-func (w *town) checkSecrets() {
-	var patterns [][]byte
+// A hushed text must be nowhere but in one letter, if it was written for one.
+type hushed struct {
+	what string
+	text []byte
+	in   string // the Message-ID of that letter
+}
+
+// everythingHushed are the secrets that the people of the course know.
+func (w *town) everythingHushed() []hushed {
+	all := []hushed{{what: "a password", text: []byte(password)}}
 	for _, text := range w.secrets {
 		if secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(text); err == nil { // not a name
-			patterns = append(patterns, secret, []byte(text))
+			all = append(all, hushed{what: "a secret", text: secret}, hushed{what: "a secret", text: []byte(text)})
 		}
 	}
-	look := func(place string, b []byte) {
-		for _, p := range patterns {
-			if bytes.Contains(b, p) {
-				w.t.Errorf("I11: a secret is in %s", place)
+	for _, token := range w.sessions {
+		if token != "" {
+			all = append(all, hushed{what: "a session", text: []byte(token)})
+		}
+	}
+	for _, code := range w.backup {
+		all = append(all, hushed{what: "a backup code", text: []byte(code)}, hushed{what: "a backup code", text: []byte(strings.ReplaceAll(code, "-", ""))})
+	}
+	for _, l := range w.arrived {
+		for _, m := range linkPattern.FindAllStringSubmatch(l.text, -1) {
+			all = append(all, hushed{"a link", []byte(strings.TrimPrefix(m[1], "/r/")), l.id})
+		}
+		if m := passPattern.FindStringSubmatch(l.text); m != nil {
+			all = append(all, hushed{"a pass", []byte(m[1]), l.id})
+		}
+	}
+	return all
+}
+
+// checkSecrets: no secret of a second factor, password, backup code, session, link or
+// pass in the log, in a letter that is not its own, or in the clear in the database's
+// files (I11). Pages that are as they were when the course began were read when its
+// situation was made.
+func (w *town) checkSecrets() {
+	w.t.Helper()
+	w.letters()
+	all := w.everythingHushed()
+	look := func(place, letter string, b []byte) {
+		for _, h := range all {
+			if (letter == "" || h.in != letter) && bytes.Contains(b, h.text) {
+				w.t.Errorf("I11: %s is in %s", h.what, place)
 			}
 		}
 	}
 	w.logMu.Lock()
-	look("the log", w.log.Bytes())
+	look("the log", "", w.log.Bytes())
 	w.logMu.Unlock()
 	for _, l := range w.arrived[len(w.arrived)-w.parsed:] {
-		look("letter "+l.id, l.raw)
+		look("letter "+l.id, l.id, l.raw)
+		look("letter "+l.id, l.id, []byte(l.text))
 	}
 	if !w.whole {
 		return
@@ -40,7 +74,7 @@ func (w *town) checkSecrets() {
 	for _, end := range []string{"", "-wal"} {
 		err := reading(w.path+end, func(b []byte) error {
 			for _, part := range changed(before, b) {
-				look("the file desk.db"+end, part)
+				look("the file desk.db"+end, "", part)
 			}
 			return nil
 		})

@@ -46,6 +46,7 @@ type home struct {
 	steps   map[string]int64  // secret -> time step whose code was accepted last
 	signers []*mailbox.Signature
 	zone    sendertest.Zone
+	backup  []string // backup codes that were shown
 }
 
 var homeOnce struct {
@@ -102,7 +103,9 @@ func (w *town) populate(desk *review.Desk) {
 		e, err := desk.Book().Begin(ctx, holder, strings.ReplaceAll(holder, ":", "-"), totp.Proof{})
 		if err == nil {
 			w.secrets[holder] = e.Key.Secret().Base32()
-			_, err = desk.Book().Confirm(ctx, holder, e.ID, code(w.t, w.secrets[holder], time.Now()))
+			var codes []string
+			codes, err = desk.Book().Confirm(ctx, holder, e.ID, code(w.t, w.secrets[holder], time.Now()))
+			w.backup = append(w.backup, codes...)
 			w.accepted(w.secrets[holder])
 		}
 		if err != nil {
