@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode/utf8"
 )
@@ -73,30 +74,33 @@ func Language(locale string) string {
 // A Set is the words of all letters: the built-in ones, and for some languages
 // a file of the operator's in their place.
 type Set struct {
-	builtIn, own map[string]*template.Template
+	builtIn map[string]func() *template.Template
+	own     map[string]*template.Template
 }
 
 // builtIn is what every desk has.
 var builtIn = func() *Set {
-	l := &Set{builtIn: map[string]*template.Template{}, own: map[string]*template.Template{}}
+	l := &Set{builtIn: map[string]func() *template.Template{}, own: map[string]*template.Template{}}
 	for _, locale := range locales {
-		text, err := fs.ReadFile(files, locale+".tmpl")
-		if err != nil {
-			panic(err) // it is in the binary
-		}
-		l.builtIn[locale] = template.Must(template.New(locale + ".tmpl").Parse(string(text)))
+		l.builtIn[locale] = parsed(locale + ".tmpl")
 	}
 	return l
 }()
 
 // staff are the letters to reviewers, in the language of their pages.
-var staff = func() *template.Template {
-	text, err := fs.ReadFile(files, "staff.tmpl")
-	if err != nil {
-		panic(err) // it is in the binary
-	}
-	return template.Must(template.New("staff.tmpl").Parse(string(text)))
-}()
+var staff = parsed("staff.tmpl")
+
+// parsed are the words of a file in the binary, parsed when they are first asked for:
+// all of them would be a tenth of the start.
+func parsed(name string) func() *template.Template {
+	return sync.OnceValue(func() *template.Template {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err) // it is in the binary
+		}
+		return template.Must(template.New(name).Parse(string(text)))
+	})
+}
 
 // BuiltIn is the set without files of the operator's.
 func BuiltIn() *Set { return builtIn }
@@ -186,7 +190,7 @@ func execute(t *template.Template, kind string, w Words) (subject, text string, 
 // the built-in ones, and why is in broken: no template stops a letter.
 func (l *Set) Write(locale, kind string, w Words) (subject, text, broken string, err error) {
 	if kind == "staff" || kind == "invitation" {
-		subject, text, err = execute(staff, kind, w)
+		subject, text, err = execute(staff(), kind, w)
 		return subject, text, "", err
 	}
 	t, ok := l.builtIn[locale]
@@ -204,7 +208,7 @@ func (l *Set) Write(locale, kind string, w Words) (subject, text, broken string,
 		}
 		broken = fmt.Sprintf("%s.tmpl: %s: %v", locale, kind, err)
 	}
-	if subject, text, err = execute(t, kind, w); err != nil {
+	if subject, text, err = execute(t(), kind, w); err != nil {
 		return "", "", broken, fmt.Errorf("render letter: %w", err)
 	}
 	return subject, text, broken, nil
@@ -213,7 +217,7 @@ func (l *Set) Write(locale, kind string, w Words) (subject, text, broken string,
 // Head is the letter to admins with a signed head of the audit. The head stands at
 // its end as it was signed, no line of it broken.
 func Head(w Words, signed string) (subject, text string, err error) {
-	subject, text, err = execute(staff, "head", w)
+	subject, text, err = execute(staff(), "head", w)
 	return subject, text + "\n" + signed, err
 }
 
