@@ -38,6 +38,10 @@ var actors = []actor{
 	{"the mailbox is rebuilt", 1, (*town).rebuild},
 	{"owners", 22, (*town).owners},
 	{"a mail server", 3, (*town).bounce},
+	{"an address that ended", 4, func(w *town) string {
+		w.smtp.Fault(mailtest.Rcpt, mailtest.SMTPFault{Code: 550, Text: "5.1.1 no such user"})
+		return "the next letter is refused"
+	}},
 	{"threat mode", 3, (*town).threat},
 	{"rita", 14, func(w *town) string { return w.review("rita") }},
 	{"sam", 14, func(w *town) string { return w.review("sam") }},

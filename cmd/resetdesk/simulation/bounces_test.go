@@ -43,6 +43,27 @@ func (w *town) checkBounces() {
 	}
 }
 
+// checkFailed: each letter that a server refused for good, or that came back before it
+// counted as sent, is in the audit, and staff are told that there are such letters (I5).
+func (w *town) checkFailed() {
+	w.t.Helper()
+	const failed = `FROM letter l LEFT JOIN reset_case c ON c.id = l.case_id WHERE l.state = 'failed'`
+	if w.count(`SELECT count(*) `+failed) == 0 {
+		return
+	}
+	const refused = `action IN ('letter.refused', 'letter.bounced')`
+	if n := w.count(`SELECT count(*) FROM (SELECT count(*) - (SELECT count(*) FROM audit WHERE ` + refused + ` AND object = x.object AND detail LIKE '%"kind":"' || x.kind || '"%') AS untold
+		FROM (SELECT coalesce(c.number, l.user_id, 'reviewer:' || l.reviewer_id, '') AS object, l.kind AS kind ` + failed + `) x GROUP BY x.object, x.kind) WHERE untold > 0`); n > 0 {
+		w.t.Errorf("I5: %d letters failed, and no event says so", n)
+	}
+	if w.prog == nil || w.count(`SELECT count(*) `+failed+` AND l.kind <> 'pass' AND l.changed_at > `+ago(23*time.Hour)) == 0 {
+		return
+	}
+	if trouble, err := w.prog.desk.LetterTrouble(w.t.Context()); err != nil || trouble.Failed == 0 || len(trouble.Lines()) == 0 {
+		w.t.Errorf("I5: a letter failed, and staff are not told: %+v %v", trouble, err)
+	}
+}
+
 // threat turns the switch of threat mode.
 func (w *town) threat() string {
 	if w.prog == nil {

@@ -269,6 +269,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	w.checkMailbox()
 	w.checkVotes()
 	w.checkBounces()
+	w.checkFailed()
 	sum.add("signed", w.checkVerdicts())
 	w.checkSecrets()
 	w.checkLog()
@@ -278,7 +279,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	if w.whole {
 		w.checkWhole()
 	}
-	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter", "deferred": "inbound WHERE attempts > 0", "bounced": "bounce", "threat turns": "threat_turn"} {
+	for what, query := range map[string]string{"ingested": "inbound", "cases": "reset_case", "approvals": "approval", "resets": "reset", "undone": "undo", "letters": "letter", "deferred": "inbound WHERE attempts > 0", "bounced": "bounce", "refused": "letter WHERE state = 'failed'", "threat turns": "threat_turn"} {
 		sum.add(what, w.count(`SELECT count(*) FROM `+query))
 	}
 	sum.add("uncertain", w.count(`SELECT coalesce(sum(uncertain), 0) FROM letter`))

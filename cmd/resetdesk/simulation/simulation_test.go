@@ -69,7 +69,7 @@ func TestSimulation(t *testing.T) {
 }
 
 // kinds are what is counted, in the order of the line that is printed.
-var kinds = []string{"steps", "mails", "signed", "deferred", "ingested", "vanished", "lost", "cases", "approvals", "resets", "undone", "enrolled again", "letters", "bounced", "threat turns", "second copies", "uncertain", "crashes", "faults"}
+var kinds = []string{"steps", "mails", "signed", "deferred", "ingested", "vanished", "lost", "cases", "approvals", "resets", "undone", "enrolled again", "letters", "bounced", "refused", "threat turns", "second copies", "uncertain", "crashes", "faults"}
 
 // A tally counts over all seeds what happened in them.
 type tally struct {
