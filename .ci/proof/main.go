@@ -81,8 +81,7 @@ func proof() page {
 		"command that prints it, the commit it was taken at, and the machine. Where it prints a seed,\n" +
 		"`RESETDESK_SEED=…` draws the same again: in the simulation the same course, elsewhere real processes decide the order.\n\n" +
 		"What cannot be promised: mail that is deleted or filtered before the first look at it; a second, byte-identical copy of a letter whose\n" +
-		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not; a mail that the mail server, killed, puts behind the UID of another\n" +
-		"(Dovecot 2.3 was seen to do so).\n"}
+		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"}
 	for _, f := range figures {
 		p.sections = append(p.sections, section{f.name, f.run})
 	}
