@@ -80,7 +80,8 @@ func BenchmarkPoll(b *testing.B) {
 }
 
 // TestCheapLook bounds what a look costs that finds nothing new: two turns, DONE with
-// EXAMINE and IDLE, and a kilobyte.
+// EXAMINE and IDLE, or three when the server answers the one before the other is
+// written, and a kilobyte.
 func TestCheapLook(t *testing.T) {
 	const looks = 5
 	d := dovecot(t)
@@ -93,7 +94,7 @@ func TestCheapLook(t *testing.T) {
 	}
 	bytes, turns = wire.bytes.Load()-bytes, wire.turns.Load()-turns
 	t.Logf("%d looks: %d turns, %d bytes", looks, turns, bytes)
-	if turns > 2*looks || bytes > 1000*looks {
+	if turns > 3*looks || bytes > 1000*looks {
 		t.Errorf("%d looks took %d turns and %d bytes", looks, turns, bytes)
 	}
 }
