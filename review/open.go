@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/resetdesk/resetdesk"
@@ -187,7 +188,7 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	want := definitions(resetdesk.Schema)
+	want := defined()
 	for name, text := range want {
 		if !defines(text, got[name]) {
 			return fmt.Errorf("check schema: %s is missing or was altered: restore the database from a backup", name)
@@ -200,6 +201,8 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
+
+var defined = sync.OnceValue(func() map[string]string { return definitions(resetdesk.Schema) })
 
 // definitions cuts a schema, in which CREATE at the beginning of a line begins a
 // statement and nothing else does, by what they define: "table cursor".
