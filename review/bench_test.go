@@ -45,7 +45,7 @@ func BenchmarkAssess(b *testing.B) {
 		Headers: "from:to:subject:date:message-id", Dated: true}
 	signer.Publish(zone)
 	h := newHouse(b, b.TempDir(), func(c *review.Config) { c.Resolver = sender.NewCache(zone, 100) })
-	const users, atOnce = 8000, 100
+	const users, atOnce = 12000, 100
 	h.importFile(accountsFile + benchUsers(users))
 	user := 0
 	for _, signed := range []bool{true, false} {
