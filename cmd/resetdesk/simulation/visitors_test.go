@@ -50,10 +50,14 @@ func (w *town) recall(s stage) {
 	w.sessions = w.notes.Sessions
 }
 
+// memorize leaves the old notebook or the new one, wherever the program is killed.
 func (w *town) memorize() {
 	text, err := json.Marshal(w.notes)
 	if err == nil {
-		err = os.WriteFile(w.notes.path, text, 0o600)
+		err = os.WriteFile(w.notes.path+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(w.notes.path+".new", w.notes.path)
 	}
 	if err != nil {
 		w.t.Fatal(err)
