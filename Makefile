@@ -15,10 +15,10 @@ RACE   := -race $(patsubst %,-gcflags=%=-race=false,$(UNSEEN))
 # The packages that take longest; to begin with them leaves no core idle at the end.
 LONGEST := ./review ./cmd/resetdesk
 
-# The steps of make test, the longest first. Three run beside each other, for many only
+# The steps of make test, the longest first. Two run beside each other, for many only
 # wait; what a step prints comes when it ends. On one core it takes longer.
 STEPS  := watched simulation courses checks browser oracle powercut
-BESIDE := -k -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+BESIDE := -k -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 FORMAT := cmd mailbox review totp ui schema.go .ci
 
 .PHONY: build demo test bench performance lint soak sabotage proof needs steps $(STEPS)
@@ -33,7 +33,7 @@ needs:
 	@sh .ci/needs
 
 test: needs
-	@echo "$(words $(STEPS)) steps, three at a time; each shows its output when it ends: $(STEPS)"
+	@echo "$(words $(STEPS)) steps, two at a time; each shows its output when it ends: $(STEPS)"
 	@$(MAKE) $(BESIDE) --no-print-directory steps
 
 steps: $(STEPS)
