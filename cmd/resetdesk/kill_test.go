@@ -244,7 +244,8 @@ func (k *killing) approveOne(number string) {
 func (k *killing) settle(answer func() int) {
 	k.w.t.Helper()
 	db := k.w.plainSQL()
-	await(k.w.t, "quiet after the kills", 3*time.Minute, func() bool {
+	// A lock that a killed Dovecot left holds its folder for two minutes, and our next try may come later.
+	await(k.w.t, "quiet after the kills", 6*time.Minute, func() bool {
 		if answer() > 0 {
 			return false
 		}
