@@ -244,12 +244,18 @@ func (k *killing) approveOne(number string) {
 func (k *killing) settle(answer func() int) {
 	k.w.t.Helper()
 	db := k.w.plainSQL()
+	var mails, waiting, letters, ready int
+	defer func() {
+		if k.w.t.Failed() {
+			k.w.t.Logf("mails %d of %d, of them without a fate %d; letters not sent %d, resets not made %d; UIDs that the server gave twice %d",
+				mails, len(k.delivered), waiting, letters, ready, k.reused())
+		}
+	}()
 	// A lock that a killed Dovecot left holds its folder for two minutes, and our next try may come later.
 	await(k.w.t, "quiet after the kills", 6*time.Minute, func() bool {
 		if answer() > 0 {
 			return false
 		}
-		var mails, waiting, letters, ready int
 		err := db.QueryRow(`SELECT (SELECT count(*) FROM inbound), (SELECT count(*) FROM inbound WHERE fate IS NULL),
 			(SELECT count(*) FROM letter WHERE state <> 'sent'),
 			(SELECT count(*) FROM reset_case c WHERE state = 'open' AND EXISTS (SELECT 1 FROM approval WHERE case_id = c.id)
