@@ -70,11 +70,55 @@ func TestRefusedAcknowledgement(t *testing.T) {
 		h.vote(h.rita, v.Number)
 		if v := h.view(v.Number); !v.WaitUntil.IsZero() {
 			t.Errorf("it waits until %s without an acknowledgement", v.WaitUntil)
+		} else if why := v.Requirements[5].Why; !strings.Contains(why, "refused the confirm letter") {
+			t.Errorf("it says: %s", why)
+		}
+		if q, err := h.desk.Queue(ctx, h.rita, review.QueueFilter{Tab: review.TabReview}); err != nil || len(q.Cases) != 1 || q.Cases[0].WaitsFor != "The confirm letter was refused" {
+			t.Errorf("the queue has %+v, %v", q.Cases, err)
 		}
 		if err := h.desk.Ask(ctx, h.rita, decision(h.view(v.Number), "", "")); err != nil {
 			t.Fatal(err)
 		}
 		h.answer(confirmToken(t, h.post(), "piet@beta.example"), review.Reply{Yes: true})
+		h.work()
+		if v := h.view(v.Number); v.State != review.StateCleared {
+			t.Errorf("%s: %+v", v.State, v.Requirements)
+		}
+	})
+}
+
+// A server can take an acknowledgement, say nothing, and refuse it when it comes
+// again. Who answers has it: the yes stands for the 250, but no notice before it.
+func TestRefusedAcknowledgementAnswered(t *testing.T) {
+	inHouse(t, func(c *review.Config) { c.Policy = review.Balanced }, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		h.enroll("U-3", "")
+		h.deliver(request("piet@beta.example", "2FA reset", forUser("piet")))
+		v, taken := h.onlyCase(), letter{}
+		for _, o := range []mailbox.Outcome{{Phase: mailbox.Uncertain, Text: "the line broke", Next: time.Now().Add(time.Minute)}, {Phase: mailbox.Refused, Code: 550, Text: "550 no"}} {
+			l := h.claim()
+			taken = readLetter(t, l)
+			if err := errors.Join(h.desk.AtDot(ctx, l.ID, l.Attempt), h.desk.Failed(ctx, l.ID, l.Attempt, o)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+		}
+		if err := h.desk.ResumeCase(ctx, h.rita, decision(h.view(v.Number), "", "they called")); err != nil {
+			t.Fatal(err)
+		}
+		h.vote(h.rita, v.Number)
+		time.Sleep(time.Hour)
+		h.answer(confirmToken(t, []letter{taken}, "piet@beta.example"), review.Reply{Yes: true})
+		v = h.view(v.Number)
+		if wait := time.Until(v.WaitUntil); wait <= 0 || wait != h.cfg.Policy.Low.Wait && wait != h.cfg.Policy.Medium.Wait {
+			t.Fatalf("it waits another %s: %+v", wait, v.Requirements)
+		}
+		time.Sleep(time.Until(v.WaitUntil) - time.Second)
+		h.work()
+		if v := h.view(v.Number); v.State != review.StateOpen {
+			t.Fatalf("%s a second early", v.State)
+		}
+		time.Sleep(time.Second)
 		h.work()
 		if v := h.view(v.Number); v.State != review.StateCleared {
 			t.Errorf("%s: %+v", v.State, v.Requirements)

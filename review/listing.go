@@ -164,6 +164,8 @@ func waitsFor(c caseRow, f Facts, j Judgement) (Tab, string) {
 		return TabHeld, "On hold: " + c.heldReason
 	case j.open("evidence"):
 		return TabReview, "Evidence to record"
+	case f.AskRefused:
+		return TabReview, "The confirm letter was refused"
 	case f.Votes < j.Approvals:
 		return TabReview, fmt.Sprintf("%d of %d approvals", f.Votes, j.Approvals)
 	case f.ConfirmedAt.IsZero():

@@ -91,6 +91,7 @@ type Facts struct {
 	VotedAt           time.Time // the newest of these votes
 	Evidence          []Proof   // the newest row of each name, of this round
 	NoticesOutAt      time.Time // zero until every notice is sent or given up
+	AskRefused        bool      // every acknowledgement of this round was refused and none answered: the owner has to be asked again
 	Opened, Watched   time.Time // Watched: from when an accepted code is contrary evidence
 	VerifiedAt        time.Time // the user's last accepted code
 	AddressSince      time.Time // of the registered address that asked
@@ -184,7 +185,7 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 	}
 	j.Requirements = []Requirement{
 		senderRequirement(f), resolvedRequirement(f), enrolledRequirement(f), confirmedRequirement(f),
-		approvalsRequirement(f, j), waitingRequirement(j, now), evidenceRequirement(f, p, &j), nothingHeldRequirement(f, j, now),
+		approvalsRequirement(f, j), waitingRequirement(f, j, now), evidenceRequirement(f, p, &j), nothingHeldRequirement(f, j, now),
 	}
 	return j
 }

@@ -85,13 +85,15 @@ func approvalsRequirement(f Facts, j Judgement) Requirement {
 	return require("approvals", title, Met, "")
 }
 
-func waitingRequirement(j Judgement, now time.Time) Requirement {
+func waitingRequirement(f Facts, j Judgement, now time.Time) Requirement {
 	const title = "Waiting period since the notices"
 	vouched := ""
 	if j.Vouched {
 		vouched = "It is the shorter one: the panel saw the user's password verified."
 	}
 	switch {
+	case f.AskRefused:
+		return require("waiting", title, Unmet, "The mail server refused the confirm letter, so nobody was asked. Ask the owner again.")
 	case j.WaitUntil.IsZero():
 		return require("waiting", title, Unmet, strings.TrimSpace("It begins when the notices are out. "+vouched))
 	case now.Before(j.WaitUntil):

@@ -198,7 +198,7 @@ func (w *town) owedAnyway() string {
 func ago(d time.Duration) string { return fmt.Sprint(time.Now().Add(-d).UnixMicro()) }
 
 // owed says what the program should have done; a vote lives for a day.
-// The waiting period begins when the acknowledgement was taken: without that nothing is owed.
+// An owner who said yes has the acknowledgement, whatever its server said.
 func (w *town) owed() string {
 	wait := w.wait
 	if w.from != nil {
@@ -215,7 +215,6 @@ func (w *town) owed() string {
 		"cases with everything that are not cleared": `SELECT count(*) FROM reset_case c WHERE state = 'open'
 			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation AND a.decided_at > ` + ago(24*time.Hour) + `) >= ` + fmt.Sprint(needed) + `
 			AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND round = c.round AND answer = 'yes')
-			AND EXISTS (SELECT 1 FROM letter WHERE case_id = c.id AND round = c.round AND kind = 'acknowledgement' AND state = 'sent')
 			AND coalesce((SELECT max(changed_at) FROM letter WHERE case_id = c.id AND kind IN ('acknowledgement', 'notice')), 0) < ` + ago(wait),
 	})
 }
