@@ -38,7 +38,8 @@ var figures = []figure{
 		"No kind of transaction may be without a scenario; those that are beyond them are named, with the reason.",
 		".", []string{"RESETDESK_CRASHES=0", "RESETDESK_HITS=3"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-parallel", "8", "-run", "TestCrashPoints|TestEveryWriteHasAPoint", "-v", "./cmd/resetdesk/simulation"}, `points in|places, a point|kinds of transactions|not reached|never struck`, ""},
 	{"kills", "The real binary, killed at random", "Dovecot, an SMTP server and resetdesk: SIGKILL of the program between 1 ms and 3 s after each start; in one life of three a server beside it " +
-		"is killed and started again, or one of the three is stopped for a while (SIGSTOP). Every 250 kills a fresh world is filled and held against the promises, by plain SQL and files.",
+		"is killed and started again, or one of the three is stopped for a while (SIGSTOP). Every 250 kills a fresh world is filled and held against the promises, by plain SQL and files: no reset without approval and answer, no acknowledged approval lost, none doubled, " +
+		"every letter at the right address; second copies only of letters whose fate nobody could know.",
 		".", []string{"RESETDESK_KILLS=10000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-parallel", "4", "-run", "TestKill$", "-v", "./cmd/resetdesk"}, `^ +kill_test.*(seed \d+|kills \d+)`, ""},
 	{"soak", "An hour of mail", "Dovecot, an SMTP server and resetdesk at 50 mails a second, two in a hundred of them requests, valid, repeated and forged; a person clears the mailbox " +
 		"behind it, a reviewer reads a page or two each second, another approves, owners answer. SIGKILL each minute in the first and the last third; in the second nothing is " +
@@ -78,7 +79,7 @@ func main() {
 
 func proof() page {
 	p := page{file: "docs/proof.md", head: "# Proof\n\nWhat attacked the promises of resetdesk, and what came of it. The page is written by `make proof`; each figure stands below the\n" +
-		"command that prints it, the commit it was taken at, and the machine. Where it prints a seed,\n" +
+		"command that prints it, the commit it was taken at, and the machine; remarks below the figures are by hand. Where it prints a seed,\n" +
 		"`RESETDESK_SEED=…` draws the same again: in the simulation the same course, elsewhere real processes decide the order.\n\n" +
 		"What cannot be promised: mail that is deleted or filtered before the first look at it; a second, byte-identical copy of a letter whose\n" +
 		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"}

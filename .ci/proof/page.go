@@ -49,7 +49,8 @@ func (p page) refresh(only string) error {
 	return nil
 }
 
-// put writes the file with this body of a section.
+// put writes the file with this body of a section. What stands in a section is of
+// one run and goes with it; a note on the section stays.
 func (p page) put(name, body string) error {
 	old, err := os.ReadFile(p.file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -64,12 +65,20 @@ func (p page) put(name, body string) error {
 		if now != "" {
 			text += "\n" + s.begin() + now + s.end()
 		}
+		if note := between(string(old), s.note(), endOfNote); note != "" {
+			text += "\n" + s.note() + note + endOfNote
+		}
 	}
 	return os.WriteFile(p.file, []byte(text), 0o644)
 }
 
 func (s section) begin() string { return "<!-- " + s.name + " -->\n" }
 func (s section) end() string   { return "<!-- end of " + s.name + " -->\n" }
+
+// note begins what was written by hand below a section, to stay when it is written anew.
+func (s section) note() string { return "<!-- note on " + s.name + " -->\n" }
+
+const endOfNote = "<!-- end of note -->\n"
 
 func between(s, begin, end string) string {
 	_, rest, _ := strings.Cut(s, begin)
