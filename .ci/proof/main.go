@@ -30,7 +30,9 @@ type figure struct {
 var figures = []figure{
 	{"simulation", "The whole program in virtual time", "Desk, watcher, postman and pages with the real database, between people who write valid, double, forged and " +
 		"poisoned mail, a colleague, owners, two reviewers and users who enroll again; network, calls, process and time fail. A course begins in one of 16 situations " +
-		"to which the program itself came; after each of its 2 to 60 steps it is held against the promises by plain SQL.",
+		"to which the program itself came and has 2 to 60 steps. After each, plain SQL asks for what holds at any moment: cases, votes, resets, generations, the audit's chain. " +
+		"At its end, once all is quiet, what everybody remembers is compared with what there is: mails, letters and copies, the mailbox, the verdicts, secrets in logs and letters; " +
+		"in one course of ten also the whole database file, by its integrity and for secrets.",
 		".", []string{"RESETDESK_SEEDS=20000"}, []string{"go", "test", "-count=1", "-timeout", "24h", "-run", "TestSimulation", "-v", "./cmd/resetdesk/simulation"}, `seeds \d+ to|I\d+:`, ""},
 	{"crash points", "Killed at every named point", "A point before and after every commit, write outside a transaction, final dot and answer of the pages and the API to what is no GET, found in the source; " +
 		"the process is killed there, started again, and the story must end as it should. The scenarios are the story of a reset in its twelve courses, a database " +
@@ -80,7 +82,8 @@ func main() {
 func proof() page {
 	p := page{file: "docs/proof.md", head: "# Proof\n\nWhat attacked the promises of resetdesk, and what came of it. The page is written by `make proof`; each figure stands below the\n" +
 		"command that prints it, the commit it was taken at, and the machine; remarks below the figures are by hand. Where it prints a seed,\n" +
-		"`RESETDESK_SEED=…` draws the same again: in the simulation the same course, elsewhere real processes decide the order.\n\n" +
+		"`RESETDESK_SEED=…` draws the same again. In the simulation that is where the course begins, who does what, when, and what breaks; the order within\n" +
+		"one moment and what the program draws itself (numbers, links, keys) are new each time. Elsewhere real processes decide the order.\n\n" +
 		"What cannot be promised: mail that is deleted or filtered before the first look at it; a second, byte-identical copy of a letter whose\n" +
 		"sending was cut between its final dot and the 250 (RFC 1047); a disk that says it has synced and has not.\n"}
 	for _, f := range figures {
