@@ -136,12 +136,12 @@ const (
 	judgedFrom  = 10 * time.Minute
 )
 
-// rise is a slope in words; that of a short run says nothing.
-func (s *soak) rise(slope float64, unit string) string {
+// rise is a slope in words, with its bound; that of a short run says nothing.
+func (s *soak) rise(slope, most float64, unit string) string {
 	if s.length < judgedFrom {
 		return "not judged"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%+.2f %s", slope, unit)) + "/min"
+	return fmt.Sprintf("%+.2f of at most %v%s/min", slope, most, unit)
 }
 
 // sixths are the middles of a value in each sixth of the soak.
@@ -163,12 +163,12 @@ func (s *soak) judge() {
 		s.length, len(s.delivered), float64(len(s.delivered))/s.length.Seconds(), len(s.kills), s.toll.lost, s.toll.doubled, s.toll.cases, s.pages, s.failed,
 		top.behind, float64(size(filepath.Join(s.w.dir, "desk.db")))/(1<<20), float64(top.wal)/(1<<20))
 	alive, starts := slope(s.points(s.undisturbed, rss)), slope(s.sameAge(rss))
-	t.Logf("soak, memory: RSS median of each sixth %.1f MB, of it the program's file %.1f MB; peak %.1f MB; slope undisturbed %s, at the same age over all runs %s",
+	t.Logf("soak, memory: RSS median of each sixth %.1f MB, of it the program's file %.1f MB; peak %.1f of at most %.0f MB; slope undisturbed %s, at the same age over all runs %s",
 		s.sixths(func(x sample) float64 { return x.rss / 1024 }), middle(s.points(func(sample) bool { return true }, func(x sample) float64 { return x.file / 1024 })),
-		top.hwm/1024, s.rise(alive, "KB"), s.rise(starts, "KB"))
+		top.hwm/1024, peakMost, s.rise(alive, climbAlive, " KB"), s.rise(starts, climbStarts, " KB"))
 	open, climb := s.sixths(fds), slope(s.points(s.undisturbed, fds))
-	t.Logf("soak, file descriptors: median of each sixth %.0f, at most %d; slope undisturbed %s, at the same age over all runs %s",
-		open, top.fds, s.rise(climb, ""), s.rise(slope(s.sameAge(fds)), ""))
+	t.Logf("soak, file descriptors: median of each sixth %.0f, %d of at most %.0f at a moment; slope undisturbed %s",
+		open, top.fds, open[0]+fdsMost, s.rise(climb, fdsClimb, ""))
 	if top.hwm/1024 > peakMost {
 		t.Errorf("memory peaked at %.1f MB, more than %.0f MB", top.hwm/1024, peakMost)
 	}
