@@ -61,7 +61,7 @@ var figures = []figure{
 		"bodies and headers, requests within requests (also behind HAProxy and nginx), and a day of guesses. A route that a table does not know is a failure. " +
 		"What a scanner from outside found, and our answers, is in [scan.md](scan.md).",
 		".", nil, []string{"go", "test", "-count=1", "-timeout", "30m", "-run", "TestMatrix|TestNo(Route|Session|Way|Request|Header|Form)|TestOddIDs|TestForeign|TestSecretsOpen|TestReading|TestOpeningLinks|TestBodiesThat|TestHeadersWithoutEnd|TestPlantedMarkup|TestGuesses",
-			"-v", "./ui", "./review"}, `matrix of|guesses of a day|pages and \d+ forms`, ""},
+			"-v", "./ui", "./review"}, `matrix of|guesses (of a day )?at|pages and \d+ forms`, ""},
 	{"sabotage", "Sabotage", "The promises broken on purpose, one at a time in a copy, and the test that caught it. The tests named for a sabotage run one by one; the table names the first that turned red, and its layer. Power is cut where there is a FUSE; elsewhere the next test counts.",
 		".", nil, []string{"go", "run", ".ci/sabotage/main.go", "-table", ".sabotage.md"}, ``, ".sabotage.md"},
 }
