@@ -3,6 +3,7 @@ package mailbox
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // ReasonText is reasonText.
@@ -13,3 +14,8 @@ func (w *Watcher) SetDial(dial func(context.Context) (net.Conn, error)) { w.Dial
 
 // SetDial makes p connect through dial, so that a test can run it over pipes in virtual time.
 func (p *Postman) SetDial(dial func(context.Context) (net.Conn, error)) { p.Dial = dial }
+
+// DialTCP is dialTCP.
+func DialTCP(ctx context.Context, addr string, timeout time.Duration, s Security) (net.Conn, error) {
+	return dialTCP(ctx, addr, timeout, s)
+}
