@@ -34,6 +34,7 @@ var measures = []measure{
 		[]string{"RESETDESK_MAILS=10000", "RESETDESK_TURNS=3"}, [][]string{{"go", "run", "./cmd/resetdesk/speed", "-cold", "-slow", "0"}}, `mails: |installed|failed`, peers,
 		[]goal{
 			{"at least 10 times as fast as mbsync with fsync", `^Read/mbsync-fsync/`, "x-resetdesk", 10, true},
+			{"at least 2 times as fast as mbsync without fsync", `^Read/mbsync-no-fsync/`, "x-resetdesk", 2, true},
 			{"no slower than the download of all bodies", `^Read/raw-download/`, "x-resetdesk", 1, true},
 		}},
 	{"far", "Reading a mailbox 20 ms away", "The readers and figures are those of Reading a mailbox. A program on the way delays by 20 ms for the round trip and lets 200 Mbit/s through. round-trips is how much longer " +
@@ -59,7 +60,8 @@ var measures = []measure{
 		}},
 	{"moments", "From arrival to case, from approval to the mail server", "The real program between Dovecot and Postfix's smtp-sink. arrival-to-case: from the end of the APPEND's connection until the case is committed; " +
 		"Dovecot holds back IDLE notices for up to half a second. notice-to-case: our own share of it, from the server's notice on the wire. approval-to-accepted: from the answer to the " +
-		"vote to the mail server's 250 for each of the three letters, as seen on the wire.",
+		"vote to the mail server's 250 for each of the three letters, as seen on the wire. What comes too seldom to be timed here is held by `TestSilenceIsNoticed` and `TestDeadPeer` in `mailbox`: " +
+		"a server that hangs is noticed in five minutes, in 90 s while it owes an answer; a peer that is gone in one, by keep-alive.",
 		[]string{"RESETDESK_STORIES=1000"}, [][]string{{"go", "test", "-count=1", "-timeout", "2h", "-run", "TestStoryOnRealServers", "-v", "./cmd/resetdesk"}}, ` ms +[\d.]+ %|stories`, []string{"dovecot", "modernc.org/sqlite"},
 		[]goal{
 			{"arrival to case: p95 at most 550 ms", `^Moment/arrival-to-case`, "p95-ms", 550, false},
@@ -84,7 +86,7 @@ var measures = []measure{
 		}},
 	{"intake", "Intake on one core", "Assess: mails of 3 KB from registered addresses, from rows without a fate to their fates, or to cases with their letters (asks=true), durable; signed, with the " +
 		"key in the cache, or not. " +
-		"Receive: mails that do not concern us, in batches of 500. Verify beside the bare verification of go-msgauth. Classify5KB: intent and mention in a text of 5 KB.",
+		"Receive: mails that do not concern us, in batches of 500. Verify beside the bare verification of go-msgauth. Classify5KB: intent of a text of 5 KB. Whom5KB: that, and the match with the accounts that the writer stands for, ten users each; an index finds them among all.",
 		[]string{"GOMAXPROCS=1", "RESETDESK_COUNT=5"}, [][]string{
 			{"go", "test", "-run", "^$", "-bench", "Assess", "-benchtime=5x", "-count=$RESETDESK_COUNT", "./review"},
 			{"go", "test", "-run", "^$", "-bench", "Receive|Concerns", "-count=$RESETDESK_COUNT", "./review"},
@@ -94,6 +96,6 @@ var measures = []measure{
 		[]goal{
 			{"the gate reads at least 200 MB a second of headers", `^Gate`, "MB/s", 200, true},
 			{"a signed mail: at most twice the bare verification", `^Verify`, "x-library", 2, false},
-			{"intent of 5 KB: at most 0.3 ms", `^Classify5KB`, "ns/op", 300_000, false},
+			{"intent and match of 5 KB, one account: at most 0.3 ms", `^Whom5KB/accounts=1$`, "ns/op", 300_000, false},
 		}},
 }
