@@ -19,7 +19,7 @@ type soak struct {
 	began  time.Time
 
 	reader  *person // decides nothing
-	post    *postbox
+	mails   *postbox
 	owing   *letterbox
 	pages   int // that were read
 	failed  int // of them with a 5xx
@@ -83,7 +83,7 @@ func newSoak(t *testing.T) *soak {
 	users := 20 + mails/80 // one mail in a hundred is of somebody new
 	s.killing = &killing{w: newWorld(t, users, 12), rng: rand.New(rand.NewPCG(seed, seed)), stop: make(chan struct{}),
 		answered: map[string]bool{}, approved: map[string]bool{}}
-	s.post = &postbox{w: s.w, rng: rand.New(rand.NewPCG(seed, 1)), users: users}
+	s.mails = &postbox{w: s.w, rng: rand.New(rand.NewPCG(seed, 1)), users: users}
 	s.owing = &letterbox{w: s.w, seen: map[string]bool{}}
 	s.reader, s.w.reviewers = s.w.reviewers[0], s.w.reviewers[1:]
 	t.Logf("seed %d, %d users", seed, users)

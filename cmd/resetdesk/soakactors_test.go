@@ -37,16 +37,16 @@ func (s *soak) deliver() {
 	began := time.Now()
 	for !s.over(100 * time.Millisecond) {
 		for due := int(time.Since(began).Seconds() * float64(s.rate)); len(s.tried) < due; {
-			id, raw := s.post.next()
-			s.tried = append(s.tried, id)
+			id, user, raw := s.mails.next()
+			p := s.post(id, user, raw)
 			uid, err := put(c, raw)
 			if err != nil {
 				s.w.t.Errorf("deliver: %v", err)
 				return
 			}
+			s.took(p)
 			s.mu.Lock()
-			s.delivered = append(s.delivered, id)
-			s.post.marks = append(s.post.marks, mark{uid, time.Now()})
+			s.mails.marks = append(s.mails.marks, mark{uid, time.Now()})
 			s.mu.Unlock()
 		}
 	}
@@ -104,12 +104,12 @@ func (s *soak) clear() {
 func (s *soak) old(then time.Time, cursor imap.UID) (last imap.UID, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	marks := s.post.marks
+	marks := s.mails.marks
 	for n < len(marks) && marks[n].at.Before(then) && marks[n].uid <= cursor {
 		last = marks[n].uid
 		n++
 	}
-	s.post.marks = marks[n:]
+	s.mails.marks = marks[n:]
 	return last, n
 }
 

@@ -40,7 +40,7 @@ func (s *soak) sample(started time.Time, run int) {
 	}
 	x.db, x.wal = size(filepath.Join(s.w.dir, "desk.db")), size(filepath.Join(s.w.dir, "desk.db-wal"))
 	s.mu.Lock()
-	delivered := imapLast(s.post.marks)
+	delivered := imapLast(s.mails.marks)
 	s.mu.Unlock()
 	x.behind = max(0, delivered-int(s.cursor()))
 	s.samples = append(s.samples, x)
@@ -160,7 +160,7 @@ func (s *soak) judge() {
 		top.hwm, top.fds, top.behind, top.wal = max(top.hwm, x.hwm), max(top.fds, x.fds), max(top.behind, x.behind), max(top.wal, x.wal)
 	}
 	t.Logf("soak of %s: mails %d, %.1f a second, kills %d, lost %d, doubled %d, cases %d; pages read %d, of them failed %d; mails behind at most %d; database %.1f MB, WAL at most %.1f MB",
-		s.length, len(s.delivered), float64(len(s.delivered))/s.length.Seconds(), len(s.kills), s.toll.lost, s.toll.doubled, s.toll.cases, s.pages, s.failed,
+		s.length, s.delivered, float64(s.delivered)/s.length.Seconds(), len(s.kills), s.toll.lost, s.toll.doubled, s.toll.cases, s.pages, s.failed,
 		top.behind, float64(size(filepath.Join(s.w.dir, "desk.db")))/(1<<20), float64(top.wal)/(1<<20))
 	alive, starts := slope(s.points(s.undisturbed, rss)), slope(s.sameAge(rss))
 	t.Logf("soak, memory: RSS median of each sixth %.1f MB, of it the program's file %.1f MB; peak %.1f of at most %.0f MB; slope undisturbed %s, at the same age over all runs %s",
@@ -178,7 +178,7 @@ func (s *soak) judge() {
 	if s.length >= judgedFrom && (alive > climbAlive || starts > climbStarts || climb > fdsClimb) {
 		t.Errorf("memory or file descriptors climb: %+.1f KB/min and %+.2f/min undisturbed, %+.1f KB/min from start to start", alive, climb, starts)
 	}
-	if due := s.length.Seconds() * float64(s.rate); float64(len(s.delivered)) < 0.9*due {
-		t.Errorf("the rate was not reached: %d mails of %.0f", len(s.delivered), due)
+	if due := s.length.Seconds() * float64(s.rate); float64(s.delivered) < 0.9*due {
+		t.Errorf("the rate was not reached: %d mails of %.0f", s.delivered, due)
 	}
 }

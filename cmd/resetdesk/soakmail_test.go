@@ -27,28 +27,31 @@ type mark struct {
 	at  time.Time
 }
 
-// next is one mail and its Message-ID. The first hundred have one of everything.
-func (p *postbox) next() (id string, raw []byte) {
+// next is one mail, its Message-ID and the user for whom it asks. The first hundred have one of everything.
+func (p *postbox) next() (id, user string, raw []byte) {
 	p.n++
 	switch k := p.n % 100; {
 	case k == 10 && p.asked < p.users:
 		id = p.id("request")
-		raw = requestMail(p.asked, id)
+		user, raw = fmt.Sprintf("U-%d", p.asked), requestMail(p.asked, id)
 		p.asked++
-		return id, raw
+		return id, user, raw
 	case k == 40 && p.asked > 0: // somebody asks again
 		id = p.id("again")
-		return id, requestMail(max(0, p.asked-1-p.rng.IntN(20)), id)
+		i := max(0, p.asked-1-p.rng.IntN(20))
+		return id, fmt.Sprintf("U-%d", i), requestMail(i, id)
 	case k == 70 && p.n%200 > 100:
-		return p.forged()
+		id, raw = p.forged()
 	case k == 80 && p.n%200 < 100:
-		return p.withScan(200 << 10)
+		id, raw = p.withScan(200 << 10)
 	case p.n%4000 == 1290: // beside the 4 KB of the others
-		return p.withScan(2 << 20)
+		id, raw = p.withScan(2 << 20)
 	case k%10 == 5:
-		return p.automatic()
+		id, raw = p.automatic()
+	default:
+		id, raw = p.ordinary()
 	}
-	return p.ordinary()
+	return id, "", raw
 }
 
 func (p *postbox) id(kind string) string { return fmt.Sprintf("%s%d@mail.example", kind, p.n) }
