@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 )
 
 // check reads the promises from outside (promises 4, the checker): the database
@@ -117,7 +119,15 @@ func (k *killing) checkApprovals() {
 func (k *killing) checkLetters() {
 	t := k.w.t
 	first, copies := map[string]receipt{}, map[string]int{}
-	for _, l := range k.w.letters() {
+	all := k.w.letters()
+	slices.SortStableFunc(all, func(a, b receipt) int { return a.at.Compare(b.at) })
+	last := map[string]int{} // where the latest copy of a letter stands in all
+	for i, l := range all {
+		before, ok := last[l.messageID]
+		if ok && !k.w.diedAround(all, before) {
+			t.Errorf("promise 7: a second copy of %s, and nothing died when the one before was sent at %s", l.messageID, all[before].at.Format(time.TimeOnly))
+		}
+		last[l.messageID] = i
 		if before, ok := first[l.messageID]; ok {
 			k.toll.copies++
 			copies[l.messageID]++
@@ -156,6 +166,19 @@ func (k *killing) checkLetters() {
 	}
 	k.checkTold()
 }
+
+// diedAround reports whether the program or the SMTP server was killed between the
+// receipts around that one. Letters go one by one: a program that sends the next knows
+// the answer to the one before. What it had written when it was killed the server may
+// read later, but before it reads a word of the next run.
+func (w *world) diedAround(all []receipt, i int) bool {
+	return slices.ContainsFunc(w.deaths, func(d span) bool {
+		return (i == 0 || !d.end.Before(all[i-1].at)) && (i+1 == len(all) || !d.begin.After(all[i+1].at.Add(clockTick)))
+	})
+}
+
+// clockTick is how far the time of a file may lie behind the clock.
+const clockTick = 10 * time.Millisecond
 
 // checkTold wants a cleared letter for every contact of every reset.
 func (k *killing) checkTold() {

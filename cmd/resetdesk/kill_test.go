@@ -115,7 +115,7 @@ func (k *killing) live(d time.Duration) {
 		err = errors.Join(k.w.dovecot.Kill(), k.w.dovecot.Start())
 	case 1:
 		k.toll.servers++
-		err = errors.Join(k.w.sink.Kill(), k.w.sink.Start())
+		err = k.w.killSink()
 	case 2:
 		k.toll.stops++
 		err = k.w.dovecot.Freeze(d / 2)

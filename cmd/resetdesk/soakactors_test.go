@@ -136,7 +136,7 @@ type letterbox struct {
 // answer reads what is new, posts a yes through every link that has none, and says
 // how many are open.
 func (b *letterbox) answer() int {
-	dir := filepath.Join(b.w.dir, "sink", "mails")
+	dir := b.w.sinkDir()
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		b.w.t.Errorf("read letters: %v", err)

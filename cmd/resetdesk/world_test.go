@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"mime"
 	"mime/multipart"
@@ -44,6 +45,7 @@ type world struct {
 	sink      *mailtest.SMTPSink
 	cmd       *exec.Cmd
 	log       *os.File
+	deaths    []span // of the program and of the SMTP server
 	reviewers []*person
 	secrets   map[string]string // user id -> base32
 }
@@ -284,12 +286,25 @@ func (w *world) kill() {
 	if w.cmd == nil {
 		return
 	}
+	began := time.Now()
 	w.cmd.Process.Kill()
 	w.cmd.Wait()
+	w.deaths = append(w.deaths, span{began, time.Now()})
 	if end, ok := w.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && end.Signal() != syscall.SIGKILL {
 		w.t.Errorf("serve ended by itself: %s\n%s", w.cmd.ProcessState, w.logTail())
 	}
 	w.cmd = nil
+}
+
+// A span is a time in which something died.
+type span struct{ begin, end time.Time }
+
+// killSink kills the SMTP server and starts it again.
+func (w *world) killSink() error {
+	began := time.Now()
+	err := errors.Join(w.sink.Kill(), w.sink.Start())
+	w.deaths = append(w.deaths, span{began, time.Now()})
+	return err
 }
 
 // freeze stops the program for a while, as a machine does that has no time for it.
@@ -390,25 +405,37 @@ func (w *world) signedIn(path string, p *person) (int, string, error) {
 // A receipt is one letter as the sink has it.
 type receipt struct {
 	to, messageID, subject, text string
-	raw                          string // without the sink's own fields
+	raw                          string    // without the sink's own fields
+	at                           time.Time // when the sink had it
 }
 
 // letters reads every whole letter that the sink has stored. One that was cut
 // off by a crash has no closing boundary and was never accepted.
 func (w *world) letters() []receipt {
 	w.t.Helper()
-	files, err := w.sink.Mails()
+	files, err := os.ReadDir(w.sinkDir())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	var all []receipt
 	for _, f := range files {
-		if r, ok := readReceipt(f); ok {
+		raw, err := os.ReadFile(filepath.Join(w.sinkDir(), f.Name()))
+		info, err2 := f.Info()
+		if err := errors.Join(err, err2); errors.Is(err, fs.ErrNotExist) {
+			continue // the sink takes back the file of a letter that was cut off
+		} else if err != nil {
+			w.t.Fatal(err)
+		}
+		if r, ok := readReceipt(raw); ok {
+			r.at = info.ModTime()
 			all = append(all, r)
 		}
 	}
 	return all
 }
+
+// sinkDir is where the sink stores letters.
+func (w *world) sinkDir() string { return filepath.Join(w.dir, "sink", "mails") }
 
 func readReceipt(file []byte) (receipt, bool) {
 	m, err := mail.ReadMessage(bytes.NewReader(file))
