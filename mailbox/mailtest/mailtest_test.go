@@ -99,6 +99,44 @@ func TestSMTP(t *testing.T) {
 	}
 }
 
+// TestAnswers: what a client was told is seen, and what was cut is not.
+func TestAnswers(t *testing.T) {
+	s, err := mailtest.NewSMTP(mailtest.SMTPOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 10)
+	s.OnAnswer(func(a mailtest.Answer) { heard <- fmt.Sprintf("%s %s %q %d", a.From, a.To, a.Raw, a.Code) })
+	const recipient, letter = `a@legit.example b@legit.example "" `, `a@legit.example b@legit.example "x\r\n" `
+	for _, c := range []struct {
+		step  mailtest.Step
+		fault mailtest.SMTPFault
+		want  []string
+	}{
+		{mailtest.Rcpt, mailtest.SMTPFault{Code: 550, Text: "unknown"}, []string{recipient + "550"}},
+		{mailtest.Stored, mailtest.SMTPFault{Cut: true}, []string{recipient + "250"}},
+		{mailtest.Dot, mailtest.SMTPFault{Code: 554, Text: "spam"}, []string{recipient + "250", letter + "554"}},
+		{"", mailtest.SMTPFault{}, []string{recipient + "250", letter + "250"}},
+	} {
+		s.Fault(c.step, c.fault)
+		err := smtp.SendMail(s.Addr(), nil, "a@legit.example", []string{"b@legit.example"}, []byte("x\r\n"))
+		if (err == nil) != (c.step == "") {
+			t.Errorf("%s: %v", c.step, err)
+		}
+		for _, want := range c.want {
+			if got := <-heard; got != want {
+				t.Errorf("%s: heard %s, want %s", c.step, got, want)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(heard) > 0 {
+		t.Errorf("heard %s too", <-heard)
+	}
+}
+
 func TestCloseAtOnce(t *testing.T) {
 	for range 50 {
 		i, err := mailtest.NewIMAP(mailtest.IMAPOptions{})

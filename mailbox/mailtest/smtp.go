@@ -75,6 +75,7 @@ type SMTP struct {
 	total  int
 	faults map[Step]SMTPFault
 	tell   func(Delivered)
+	heard  func(Answer)
 }
 
 // NewSMTP starts a server. The caller closes it.
@@ -303,6 +304,7 @@ func (m *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
 
 // Rcpt implements smtp.Session.
 func (m *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	m.answers(to, nil)
 	if f, ok := m.s.strike(Rcpt); ok {
 		return m.s.apply(m.c, f)
 	}
@@ -322,6 +324,7 @@ func (m *smtpSession) Data(r io.Reader) error {
 	if err != nil {
 		return err // the client broke off: there was no dot
 	}
+	m.answers(m.to, raw)
 	if f, ok := m.s.strike(Dot); ok {
 		return m.s.apply(m.c, f)
 	}

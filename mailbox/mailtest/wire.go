@@ -91,6 +91,7 @@ type wireConn struct {
 	cutAt bool
 
 	mu      sync.Mutex
+	reply   func([]byte) // is told what the server says next, if that gets through
 	mute    bool
 	raw     bool // the client sends something else than lines of commands: pass it on unseen
 	sent    int64
@@ -109,24 +110,44 @@ func (c *wireConn) Close() error {
 
 // Write implements net.Conn: what a silent server says is lost.
 func (c *wireConn) Write(p []byte) (int, error) {
+	n, through, err := c.say(p)
+	c.mu.Lock()
+	reply := c.reply
+	c.reply = nil
+	c.mu.Unlock()
+	if reply != nil && through {
+		reply(p)
+	}
+	return n, err
+}
+
+// say writes, and tells whether all of it got through.
+func (c *wireConn) say(p []byte) (n int, through bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mute {
-		return len(p), nil
+		return len(p), false, nil
 	}
 	if room := c.limit - c.sent; c.limit > 0 && int64(len(p)) > room {
 		n, err := c.Conn.Write(p[:room])
 		c.sent += int64(n)
 		if c.cutAt {
 			_ = c.Conn.Close()
-			return n, io.ErrClosedPipe
+			return n, false, io.ErrClosedPipe
 		}
 		c.mute = true
-		return len(p), err
+		return len(p), false, err
 	}
-	n, err := c.Conn.Write(p)
+	n, err = c.Conn.Write(p)
 	c.sent += int64(n)
-	return n, err
+	return n, err == nil, err
+}
+
+// onReply has f told what the server says next, if that gets through.
+func (c *wireConn) onReply(f func([]byte)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reply = f
 }
 
 // setRaw says whether what follows is content (a letter after DATA) and not commands.
