@@ -70,7 +70,7 @@ var actors = []actor{
 			return "no program"
 		}
 		g := w.prog.gate
-		w.smtp.OnMail(func(mailtest.Delivered) { g.kill() })
+		w.onMail(g.kill)
 		return "when the next letter is stored"
 	}},
 	{"start", 8, func(w *town) string { w.start(); return "" }},
@@ -128,6 +128,9 @@ func (w *town) owners() string {
 		}
 		status, _ := w.post(m[1], "", "answer", answer)
 		w.said[m[1]] = status == 303 || status == 409
+		if answer == "no" && status == 303 {
+			w.journal.stops("owner", caseNumber.FindString(l.subject))
+		}
 		return fmt.Sprintf("%s to %q: %d", answer, l.subject[:min(len(l.subject), 20)], status)
 	}
 	return "nothing to answer"
@@ -205,7 +208,9 @@ func (w *town) decide(who, number string) string {
 		in.Class = "other"
 		what, err = "rejects", w.prog.desk.Reject(w.t.Context(), s, in)
 	default:
-		what, err = "holds", w.prog.desk.Hold(w.t.Context(), s, in)
+		if what, err = "holds", w.prog.desk.Hold(w.t.Context(), s, in); err == nil {
+			w.journal.stops("reviewer", number)
+		}
 	}
 	if err != nil && review.KindOf(err) == "" {
 		w.t.Errorf("%s: %v", what, err)

@@ -69,6 +69,7 @@ func (l *link) dial(ctx context.Context) (net.Conn, error) {
 // program at a chosen call: then nothing passes any more.
 type gate struct {
 	*review.Desk
+	journal *journal
 
 	mu    sync.Mutex
 	dead  bool
@@ -138,7 +139,9 @@ func (g *gate) Receive(ctx context.Context, b mailbox.Batch) error {
 func (g *gate) Claim(ctx context.Context) (l mailbox.Letter, ok bool, err error) {
 	err = g.pass(func() error {
 		var err error
-		l, ok, err = g.Desk.Claim(ctx)
+		if l, ok, err = g.Desk.Claim(ctx); ok {
+			g.journal.taken(l)
+		}
 		return err
 	})
 	if errors.Is(err, errDisk) && ok { // the claim stands, the postman does not know: only a restart frees it
@@ -152,9 +155,16 @@ func (g *gate) AtDot(ctx context.Context, id int64, attempt int) error {
 }
 
 func (g *gate) Sent(ctx context.Context, id int64, attempt int, response string) error {
-	return g.pass(func() error { return g.Desk.Sent(ctx, id, attempt, response) })
+	through := false
+	err := g.pass(func() error {
+		through = true
+		return g.Desk.Sent(ctx, id, attempt, response)
+	})
+	g.journal.written(through)
+	return err
 }
 
 func (g *gate) Failed(ctx context.Context, id int64, attempt int, o mailbox.Outcome) error {
+	g.journal.failed()
 	return g.pass(func() error { return g.Desk.Failed(ctx, id, attempt, o) })
 }

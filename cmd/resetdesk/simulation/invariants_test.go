@@ -87,6 +87,7 @@ func (w *town) check() {
 	}
 	w.checkGenerations()
 	w.checkAudit()
+	w.checkHolds()
 	if w.t.Failed() {
 		w.t.FailNow()
 	}
@@ -154,7 +155,7 @@ func (w *town) checkAudit() {
 // was set back holds up nothing but what has a time of its own.
 func (w *town) settle() {
 	w.heal()
-	w.smtp.OnMail(nil)
+	w.onMail(nil)
 	w.prog.gate.plan(-1, 0, false)
 	for _, m := range w.mails {
 		w.imap.Reveal(m.uid)

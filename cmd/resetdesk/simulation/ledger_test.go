@@ -37,6 +37,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	w.checkVotes()
 	w.checkBounces()
 	w.checkFailed()
+	w.checkGivenUp()
 	sum.add("signed", w.checkVerdicts())
 	w.checkSecrets()
 	w.checkLog()
@@ -103,6 +104,7 @@ func (w *town) checkLetters() (copies int) {
 				w.t.Errorf("I5: letter %s arrived at %s, changed or at the wrong place", id, l.to)
 			}
 		}
+		w.checkCopies(id)
 		if n := len(at[id]) - 1; n > 0 {
 			copies += n
 			if n > uncertain {

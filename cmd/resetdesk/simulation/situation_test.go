@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/resetdesk/resetdesk/mailbox/mailtest"
 	"github.com/resetdesk/resetdesk/review"
 )
 
@@ -53,7 +52,7 @@ var situations = []*situation{
 	}},
 	{name: "a letter nobody knows of", from: "nothing", weight: 2, way: func(w *town) {
 		g := w.prog.gate
-		w.smtp.OnMail(func(mailtest.Delivered) { g.kill() })
+		w.onMail(g.kill)
 		w.askFor(0)
 		for !g.ended() {
 			time.Sleep(time.Second)
@@ -168,6 +167,7 @@ func (w *town) remember(s *situation) {
 	w.sessions, w.shown, w.said, w.enrolled, w.voted = copied(o.sessions), copied(o.shown), copied(o.said), copied(o.enrolled), copied(o.voted)
 	w.heads, w.gens, w.marked = copied(o.heads), copied(o.gens), copied(o.marked)
 	w.arrived = append(w.arrived, o.arrived...)
+	w.journal = o.journal.copied()
 	for _, m := range o.mails {
 		again := *m
 		again.signed = false
@@ -223,6 +223,9 @@ func (w *town) reply(i int, subject, answer string) {
 			w.t.Fatalf("%s to %q: %d", answer, l.subject, status)
 		}
 		w.said[m[1]] = true
+		if answer == "no" {
+			w.journal.stops("owner", caseNumber.FindString(l.subject))
+		}
 		w.note("%s to %q", answer, l.subject)
 		return
 	}
@@ -261,6 +264,7 @@ func (w *town) hold() {
 			var v review.CaseView
 			if v, err = w.prog.desk.Case(w.t.Context(), s, w.caseOf(0)); err == nil {
 				err = w.prog.desk.Hold(w.t.Context(), s, review.Decision{Number: v.Number, Version: v.Version, Note: "a call"})
+				w.journal.stops("reviewer", v.Number)
 			}
 		}
 	}

@@ -181,6 +181,7 @@ type town struct {
 	faults   int
 	again    int
 	marked   map[uint32]bool
+	journal  *journal  // nil: the program is a process of its own
 	location string    // where the last answer led to
 	notes    *notebook // of a worker
 }
@@ -209,6 +210,8 @@ func newTown(t *testing.T, rng *rand.Rand, from *situation, later time.Duration,
 	if w.smtp, err = mailtest.NewSMTP(mailtest.SMTPOptions{Listener: w.smtpLink, Keep: 10000}); err != nil {
 		t.Fatal(err)
 	}
+	w.onMail(nil)
+	w.smtp.OnAnswer(w.journal.answered)
 	w.refill()
 	if w.plain, err = shelf.Open("file:"+w.path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)", 100); err != nil {
 		t.Fatal(err)
@@ -262,8 +265,8 @@ func (w *town) start() {
 	if p.pages, err = ui.New(ui.Config{Desk: p.desk, BaseURL: base, Brand: "Example"}); err != nil {
 		w.t.Fatal(err)
 	}
-	p.gate = &gate{Desk: p.desk, dieAt: -1}
-	w.smtp.OnMail(nil)
+	p.gate = &gate{Desk: p.desk, journal: w.journal, dieAt: -1}
+	w.onMail(nil)
 	postman.Outbox = p.gate
 	watcher := &mailbox.Watcher{Inbox: p.gate, Log: postman.Log, Dial: w.imapLink.dial, Config: mailbox.WatcherConfig{Mailbox: "support", Host: "127.0.0.1",
 		Security: mailbox.Plain, User: w.imap.User, Poll: 15 * time.Second, Command: 20 * time.Second, Body: 20 * time.Second, Greeting: 10 * time.Second,
