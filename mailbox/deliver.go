@@ -142,16 +142,15 @@ func (f *folder) missing(s *session, set imap.UIDSet, seen map[uint32]bool, p pa
 }
 
 // plain reads the beginning of a mail, and nothing else, when asking for its header fields kills the connection. If
-// that works, the header is cut from it.
+// that works, the fields are cut from it.
 func (f *folder) plain(s *session, p *place, uid uint32) ([]headed, error) {
 	var mails []headed
 	res := s.fetch(single(uid), headPart(), bodyHead, func(got piece) {
 		if got.data == nil || mails != nil {
 			return
 		}
-		head, _, _ := bytes.Cut(got.data, []byte("\r\n\r\n"))
 		m := headed{whole: true, Mail: Mail{
-			UID: uid, Size: int64(len(got.data)), Header: bytes.Clone(head[:min(len(head), headerCap)]),
+			UID: uid, Size: int64(len(got.data)), Header: decisive(got.data),
 			Raw: got.data, Truncated: len(got.data) >= bodyHead, Backlog: uid <= p.backlog,
 		}}
 		mails = append(mails, m)
@@ -196,7 +195,8 @@ func (f *folder) deliver(ctx context.Context, s *session, p *place, mails []head
 // Limits of one batch and one question, in mails.
 const batchMails = 500
 
-// concerns asks the Inbox which bodies to fetch and marks the others as whole without one.
+// concerns asks the Inbox which bodies to fetch and marks the others as whole without one. What was cut off a header
+// may be what matters, so a mail with such a header is read.
 func (f *folder) concerns(ctx context.Context, mails []headed) error {
 	if f.c.Dedicated {
 		return nil
@@ -220,7 +220,7 @@ func (f *folder) concerns(ctx context.Context, mails []headed) error {
 			return inboxError{fmt.Errorf("ask which mails concern us: %w", err)}
 		}
 		for k, i := range asked {
-			if !yes[k] {
+			if !yes[k] && len(chunk[i].Header) < headerCap {
 				chunk[i].whole, chunk[i].Raw, chunk[i].Truncated = true, nil, false
 			}
 		}

@@ -125,6 +125,31 @@ func TestPoisonHeader(t *testing.T) {
 	}
 }
 
+// TestLongHeader: where the fields that matter stand behind more than is read of a header, the mail is read all the same,
+// and of one whose fields are cut from its plain bytes others take up no room.
+func TestLongHeader(t *testing.T) {
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	for _, field := range []string{"X-Long", "References"} {
+		if _, err := s.Append("INBOX", append([]byte(field+":"+strings.Repeat(" <a@b.example>\r\n", 1600)), letter(30)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.OnCommand(func(line string) mailtest.Fault {
+		if strings.Contains(line, "HEADER.FIELDS") && asks(line, 1) {
+			return mailtest.Cut
+		}
+		return mailtest.Pass
+	})
+	in := newShelf(t)
+	watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("both mails", func() bool { return in.cursor("INBOX").UID == 2 })
+	for i, m := range in.all("INBOX") {
+		if !bytes.HasSuffix(m.Raw, letter(30)) {
+			t.Errorf("mail %d was not read: header %.60q of %d bytes", i+1, m.Header, len(m.Header))
+		}
+	}
+}
+
 // asks tells whether a UID FETCH line names uid.
 func asks(line string, uid int) bool {
 	f := strings.Fields(line)

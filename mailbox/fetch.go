@@ -1,9 +1,12 @@
 package mailbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -37,6 +40,22 @@ func headerPart() part {
 		Specifier: imap.PartSpecifierHeader, HeaderFields: headerFields, Peek: true,
 		Partial: &imap.SectionPartial{Size: headerCap},
 	}}
+}
+
+// decisive cuts from a mail what headerPart would bring.
+func decisive(raw []byte) (fields []byte) {
+	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	wanted := false
+	for line := range bytes.Lines(head) {
+		if line[0] != ' ' && line[0] != '\t' { // else it goes with the line before (RFC 5322 2.2.3)
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			wanted = slices.ContainsFunc(headerFields, func(f string) bool { return strings.EqualFold(f, string(bytes.TrimSpace(name))) })
+		}
+		if wanted && len(fields) < headerCap {
+			fields = append(fields, line[:min(len(line), headerCap-len(fields))]...)
+		}
+	}
+	return fields
 }
 
 func wholePart() part {
