@@ -76,7 +76,7 @@ type Inbox interface {
 	// Receive makes rows and cursor durable in one commit. It is idempotent: the same mail may come twice.
 	Receive(ctx context.Context, b Batch) error
 	// Missing returns those of uids (ascending, all at or below the cursor) that were never received under this
-	// UIDVALIDITY, ascending.
+	// UIDVALIDITY, or only as Unfetchable some time ago, ascending.
 	Missing(ctx context.Context, s Source, uidvalidity uint32, uids []uint32) ([]uint32, error)
 	// Latest returns the last n mails at or below uid, under this UIDVALIDITY: UID, InternalDate, Reuse, and the Header as
 	// long as it is kept. They ascend by UID, and those of one UID by Reuse.

@@ -23,7 +23,8 @@ func (w *Watcher) Sweep() {
 }
 
 // sweep looks for mails at or below the cursor that the Inbox does not know, and hands them on: a server may show a mail
-// only after those with higher UIDs, or the Inbox may have lost it. Mails that the server has no more are in order.
+// only after those with higher UIDs, it may not have handed it out before we were started, or the Inbox may have lost it.
+// Mails that the server has no more are in order.
 func (f *folder) sweep(ctx context.Context, s *session, p *place) error {
 	began, last := time.Now(), f.status().LastSweep
 	if p.through == 0 || !last.IsZero() && began.Sub(last) < f.c.Sweep {

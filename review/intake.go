@@ -37,14 +37,24 @@ func (d *Desk) Resume(ctx context.Context, s mailbox.Source) (mailbox.Cursor, er
 	return c, nil
 }
 
-// Missing returns those of uids that have no row. The unique index of the identity
-// answers it.
+// A mail that the server did not hand out is missing again from a minute after that, so
+// that it is not asked for at once, for a week: the watcher's own plan to ask for it ends
+// with the process.
+const missingFrom, missingFor = time.Minute, 7 * 24 * time.Hour
+
+// Missing returns those of uids that have no row, or one without the mail. The unique
+// index of the identity answers it, and that of the fates, which are few.
 func (d *Desk) Missing(ctx context.Context, s mailbox.Source, uidvalidity uint32, uids []uint32) ([]uint32, error) {
 	if len(uids) == 0 {
 		return nil, nil
 	}
+	now := time.Now()
 	rows, err := d.db.read.QueryContext(ctx, `SELECT uid FROM inbound WHERE mailbox = $1 AND folder = $2 AND uidvalidity = $3
-		AND uid >= $4 AND uid <= $5 ORDER BY uid`, s.Mailbox, s.Folder, uidvalidity, uids[0], uids[len(uids)-1])
+		AND uid >= $4 AND uid <= $5 AND uid NOT IN (SELECT uid FROM inbound u WHERE fate = 'unfetchable' AND raw IS NULL AND reuse = 0
+			AND fated_at BETWEEN $6 AND $7 AND mailbox = $1 AND folder = $2 AND uidvalidity = $3
+			AND NOT EXISTS (SELECT 1 FROM inbound WHERE mailbox = $1 AND folder = $2 AND uidvalidity = $3 AND uid = u.uid AND reuse > 0))
+		ORDER BY uid`,
+		s.Mailbox, s.Folder, uidvalidity, uids[0], uids[len(uids)-1], micros(now.Add(-missingFor)), micros(now.Add(-missingFrom)))
 	if err != nil {
 		return nil, fmt.Errorf("find missing mails: %w", err)
 	}
