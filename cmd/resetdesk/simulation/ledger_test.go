@@ -34,6 +34,7 @@ func (w *town) checkAtEnd(sum *tally) {
 	}
 	copies := w.checkLetters()
 	w.checkMailbox()
+	sum.add("requests", w.checkRequests())
 	w.checkVotes()
 	w.checkBounces()
 	w.checkFailed()

@@ -102,7 +102,6 @@ func (w *town) poison() string {
 	}
 	said := w.deliver(raw, false)
 	m := w.mails[len(w.mails)-1]
-	m.poisoned = true
 	switch n := 1 + w.rng.IntN(3); w.rng.IntN(5) {
 	case 0:
 		w.imap.Hide(m.uid, n)

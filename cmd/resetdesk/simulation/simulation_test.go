@@ -69,7 +69,7 @@ func TestSimulation(t *testing.T) {
 }
 
 // kinds are what is counted, in the order of the line that is printed.
-var kinds = []string{"steps", "mails", "signed", "deferred", "ingested", "vanished", "lost", "cases", "approvals", "resets", "undone", "enrolled again", "letters", "bounced", "refused", "threat turns", "second copies", "uncertain", "crashes", "faults"}
+var kinds = []string{"steps", "mails", "requests", "signed", "deferred", "ingested", "vanished", "lost", "cases", "approvals", "resets", "undone", "enrolled again", "letters", "bounced", "refused", "threat turns", "second copies", "uncertain", "crashes", "faults"}
 
 // A tally counts over all seeds what happened in them.
 type tally struct {
@@ -147,7 +147,7 @@ func simulate(t *testing.T, stand *stand, seed uint64, sum *tally, aloud bool) {
 			}
 			w.end()
 		}()
-		w.approvals, w.wait, w.whole = c.approvals, c.wait, c.whole
+		w.approvals, w.wait, w.whole, w.setBack = c.approvals, c.wait, c.whole, c.off < 0
 		w.start()
 		for range c.steps {
 			w.step()

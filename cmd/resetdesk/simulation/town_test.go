@@ -182,19 +182,19 @@ type town struct {
 	again    int
 	marked   map[uint32]bool
 	journal  *journal  // nil: the program is a process of its own
+	setBack  bool      // the course began before its situation
 	location string    // where the last answer led to
 	notes    *notebook // of a worker
 }
 
 // A sentMail is one in the mailbox, and what has to become of it.
 type sentMail struct {
-	uid      uint32
-	raw      []byte
-	forged   bool   // must never open a case
-	signed   bool   // by its own server, in this course
-	returns  string // the Message-ID of the letter that it says came back
-	poisoned bool   // its server misbehaves over it
-	gone     bool   // a colleague took it away
+	uid     uint32
+	raw     []byte
+	forged  bool   // must never open a case
+	signed  bool   // by its own server, in this course
+	returns string // the Message-ID of the letter that it says came back
+	gone    bool   // a colleague took it away
 }
 
 // newTown goes on from a situation, so much later, with the database at path.
