@@ -123,12 +123,16 @@ func oneOf(had []Mail, m *Mail) bool {
 }
 
 // sameMail tells a mail from another that has its UID: by the Message-ID, which no server changes, or else by when it
-// came, where both are known. Size and the other fields are no witness: some servers guess the one and rewrite the other.
+// came, where both are known, and what a reader would see of it: the server counts whole seconds, and two mails may come
+// in one. Size is no witness: some servers guess it.
 func sameMail(was, is *Mail) bool {
 	if a, b := fieldsOf(was).Get("Message-ID"), fieldsOf(is).Get("Message-ID"); a != "" && b != "" {
 		return a == b
 	}
-	return sameTime(was, is)
+	if was.Header == nil {
+		return sameTime(was, is)
+	}
+	return looksLike(was, is)
 }
 
 // looksLike reports whether two mails have all but the Message-ID in common that a reader would see.

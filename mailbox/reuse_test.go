@@ -315,3 +315,22 @@ func TestInventedMessageID(t *testing.T) {
 		t.Errorf("%d mails, want 41", in.count())
 	}
 }
+
+// TestReusedWithinASecond: two mails without a Message-ID came within one second, and the server gave the second the UID
+// of the first. What a reader sees tells them apart.
+func TestReusedWithinASecond(t *testing.T) {
+	s, in := backlogOf40(t)
+	in.mu.Lock()
+	for k, m := range in.mails {
+		if k.uid == 30 {
+			m.Header, _, _ = bytes.Cut(letter(99), []byte("Message-ID"))
+			in.mails[k] = m
+		}
+	}
+	in.mu.Unlock()
+	watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the other mail", func() bool { return bytes.Equal(in.again(30, 1).Raw, letter(30)) })
+	if in.count() != 41 {
+		t.Errorf("%d mails, want 41", in.count())
+	}
+}
