@@ -185,10 +185,7 @@ func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
 	if err != nil {
 		return fmt.Errorf("save assessment: %w", err)
 	}
-	subject, words := clip(withoutSecrets(r.message.Subject), 300), excerpt(withoutSecrets(r.message.Text))
-	if r.verdict.Registered == "" && !r.intent.Request { // none of our business
-		subject, words = "", ""
-	}
+	subject, words := kept(r)
 	_, err = tx.ExecContext(ctx, `INSERT INTO assessment (inbound_id, verdict, match, from_addr, claimed, message_id, subject, excerpt,
 			request, score, language, evidence, assessed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
@@ -199,6 +196,14 @@ func saveAssessment(ctx context.Context, tx *sql.Tx, r *reading) error {
 		return fmt.Errorf("save assessment: %w", err)
 	}
 	return nil
+}
+
+// kept is what an assessment keeps of the words: nothing of what is none of our business.
+func kept(r *reading) (subject, words string) {
+	if r.verdict.Registered == "" && !r.intent.Request {
+		return "", ""
+	}
+	return clip(withoutSecrets(r.message.Subject), 300), excerpt(withoutSecrets(r.message.Text))
 }
 
 // excerpt is the beginning of the writer's words on one line.

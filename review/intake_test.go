@@ -413,3 +413,85 @@ func TestDeferred(t *testing.T) {
 		})
 	}
 }
+
+// Promise 1: who gets a signed mail sends us a copy, spoiled where nothing is signed,
+// and it is judged first, for name servers failed. What the mail says is heard all the
+// same, once.
+func TestCopyJudgedFirst(t *testing.T) {
+	const plain = "Content-Type: text/plain; charset=utf-8"
+	for name, spoil := range map[string]func(string) string{
+		"text that nothing shows": func(m string) string {
+			return strings.Replace(m, plain, `Content-Type: multipart/mixed; boundary="x"`, 1)
+		},
+		"text that is none": func(m string) string { return strings.Replace(m, plain, "Content-Type: image/png", 1) },
+		"text in no alphabet": func(m string) string {
+			return strings.Replace(m, plain, plain+"\nContent-Transfer-Encoding: base64", 1)
+		},
+		"nothing": func(m string) string { return m },
+	} {
+		t.Run(name, func(t *testing.T) {
+			zone, sign := signerOf(t, "From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID") // as Google does
+			zone.broken = true
+			inHouse(t, func(c *review.Config) { c.Resolver = zone }, func(t *testing.T, h *house) {
+				mail := sign(request("anna@acme.example", "Please help", forUser("jane")))
+				h.deliver(mail)
+				for range 5 { // it is looked at after 1, 2, 4, 8 and 16 minutes
+					time.Sleep(3 * time.Minute)
+					h.work()
+				}
+				zone.broken = false
+				h.deliver(spoil(mail))
+				time.Sleep(time.Hour)
+				h.work()
+				if h.count(`SELECT count(*) FROM reset_case`) != 1 {
+					t.Fatalf("no case: %s", h.text(`SELECT id || ' ' || fate || ': ' || reason FROM inbound`))
+				}
+				v := h.onlyCase()
+				if v.Mails[0].Verdict != "authenticated" {
+					t.Errorf("it is %s: %+v", v.Mails[0].Verdict, v.Mails[0].Reasons)
+				}
+				if err := h.desk.Reject(t.Context(), h.rita, decision(v, "other", "")); err != nil {
+					t.Fatal(err)
+				}
+				for _, again := range []string{mail, spoil(mail), mail} { // a third copy is one
+					time.Sleep(time.Minute)
+					h.deliver(again)
+				}
+				if n := h.count(`SELECT count(*) FROM reset_case`); n != 1 {
+					t.Errorf("%d cases: %s", n, h.text(`SELECT id || ' ' || fate || ': ' || reason FROM inbound`))
+				}
+				h.accounted(5)
+			})
+		})
+	}
+}
+
+// Promise 1: a mail program that gives two mails one Message-ID does not lose the
+// second: it is no copy of the first.
+func TestOtherMailOfOneMessageID(t *testing.T) {
+	zone, sign := signer(t)
+	inHouse(t, func(c *review.Config) { c.Resolver = zone }, func(t *testing.T, h *house) {
+		mail := request("anna@acme.example", "2FA reset", forUser("jane"))
+		other := func(subject, text string) string {
+			return sign(strings.Replace(strings.Replace(mail, "2FA reset", subject, 1), forUser("jane"), text, 1))
+		}
+		h.deliver(other("Office", "Which day is the office open? Anna"))
+		time.Sleep(time.Minute)
+		h.deliver(sign(mail))
+		if fate, reason := h.fate(); fate != "case" {
+			t.Fatalf("the request is %s: %s", fate, reason)
+		}
+		time.Sleep(time.Minute)
+		h.deliver(other("2FA reset", forUser("anna")))
+		if fate, reason := h.fate(); fate != "quarantined" || strings.Contains(reason, "second copy") {
+			t.Errorf("another request is %s: %s", fate, reason)
+		}
+		time.Sleep(time.Minute)
+		h.deliver(other("2FA reset", "This was not us! Do not reset the two-factor authentication of jane."))
+		if v := h.onlyCase(); v.State != review.StateHeld {
+			fate, reason := h.fate()
+			t.Errorf("an objection is %s: %s", fate, reason)
+		}
+		h.accounted(4)
+	})
+}

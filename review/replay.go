@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,55 +16,100 @@ import (
 // on another one (sender-verification 4, condition 4), and remembers its
 // signatures. A Message-ID counts only where the same sender signed it before:
 // anybody can write one that is to come.
+//
+// The copy may be judged before the mail, and whoever sent it may have spoiled it
+// where nothing is signed. So one that is not trusted uses up nothing, and one that
+// says nothing does not keep out the first that does.
 func checkReplay(ctx context.Context, tx *sql.Tx, r *reading) error {
-	before := map[int64]bool{}
-	if r.verdict.MessageID != "" && r.verdict.State().AtLeast(sender.Partial) {
-		var first int64
-		err := tx.QueryRowContext(ctx, `SELECT inbound_id FROM assessment WHERE message_id = $1 AND claimed = $2
-			AND verdict IN ('authenticated', 'partial') AND inbound_id <> $3 ORDER BY inbound_id LIMIT 1`,
-			r.verdict.MessageID, strings.ToLower(r.verdict.Registered), r.id).Scan(&first)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("check replay: %w", err)
-		}
-		before[first] = err == nil
+	ids, err := useUp(ctx, tx, r)
+	if err != nil {
+		return fmt.Errorf("check replay: %w", err)
 	}
-	for _, f := range r.verdict.Fingerprints {
-		var first int64
-		err := tx.QueryRowContext(ctx, `INSERT INTO signature_seen (fingerprint, inbound_id) VALUES ($1, $2)
-			ON CONFLICT (fingerprint) DO UPDATE SET fingerprint = excluded.fingerprint RETURNING inbound_id`, f, r.id).Scan(&first)
+	replay, first := false, int64(0)
+	for _, id := range ids {
+		t, err := readTwin(ctx, tx, id)
 		if err != nil {
 			return fmt.Errorf("check replay: %w", err)
 		}
-		before[first] = first != r.id
+		twice := t.twice(r)
+		replay = replay || !twice || !t.lacks(r)
+		if twice && t.reads(r) && first == 0 {
+			first = id
+		}
 	}
-	for first, another := range before {
-		if !another {
-			continue
-		}
-		r.verdict.Lower("R_REPLAY")
-		if err := checkCopy(ctx, tx, r, first); err != nil {
-			return err
-		}
+	if !replay {
+		return nil
+	}
+	r.verdict.Lower("R_REPLAY")
+	if len(r.verdict.Reasons) == 1 { // nothing else is wrong
+		r.copyOf = first
 	}
 	return nil
 }
 
-// checkCopy tells a mail that was delivered twice, to two of our addresses say,
-// from a replay: the same Message-ID within three days, and nothing else wrong.
-// It never does anything again, but it is no imitation either.
-func checkCopy(ctx context.Context, tx *sql.Tx, r *reading, first int64) error {
-	var id string
+// useUp remembers the signatures of a mail, and returns the mails that had one of
+// them, or its Message-ID, before.
+func useUp(ctx context.Context, tx *sql.Tx, r *reading) (before []int64, err error) {
+	trusted := r.verdict.State().AtLeast(sender.Partial)
+	if r.verdict.MessageID != "" && trusted {
+		before, err = numbers(ctx, tx, `SELECT inbound_id FROM assessment WHERE message_id = $1 AND message_id <> '' AND claimed = $2
+			AND verdict IN ('authenticated', 'partial') AND inbound_id <> $3 ORDER BY inbound_id LIMIT 20`,
+			r.verdict.MessageID, strings.ToLower(r.verdict.Registered), r.id)
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range r.verdict.Fingerprints {
+		if trusted {
+			_, err := tx.ExecContext(ctx, `INSERT INTO signature_seen (fingerprint, inbound_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, f, r.id)
+			if err != nil {
+				return nil, err
+			}
+		}
+		first, err := numbers(ctx, tx, `SELECT inbound_id FROM signature_seen WHERE fingerprint = $1 AND inbound_id <> $2`, f, r.id)
+		if err != nil {
+			return nil, err
+		}
+		before = append(before, first...)
+	}
+	return before, nil
+}
+
+// A twin is an earlier mail with the signature or the Message-ID of another.
+type twin struct {
+	messageID, subject, excerpt string
+	received                    time.Time
+	evidence
+}
+
+func readTwin(ctx context.Context, tx *sql.Tx, id int64) (t twin, err error) {
 	var received int64
-	err := tx.QueryRowContext(ctx, `SELECT s.message_id, i.received_at FROM assessment s JOIN inbound i ON i.id = s.inbound_id WHERE i.id = $1`, first).
-		Scan(&id, &received)
+	var text string
+	err = tx.QueryRowContext(ctx, `SELECT s.message_id, s.subject, s.excerpt, s.evidence, i.received_at FROM assessment s
+		JOIN inbound i ON i.id = s.inbound_id WHERE i.id = $1`, id).Scan(&t.messageID, &t.subject, &t.excerpt, &text, &received)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return t, nil // like none
 	}
 	if err != nil {
-		return fmt.Errorf("check copy: %w", err)
+		return t, err
 	}
-	if id != "" && id == r.verdict.MessageID && len(r.verdict.Reasons) == 1 && r.received.Sub(fromMicros(received)) < 72*time.Hour {
-		r.copyOf = first
-	}
-	return nil
+	t.received = fromMicros(received)
+	return t, json.Unmarshal([]byte(text), &t.evidence)
+}
+
+// twice tells a mail that was delivered twice, to two of our addresses say, from a
+// replay: the same Message-ID within three days.
+func (t *twin) twice(r *reading) bool {
+	return t.messageID != "" && t.messageID == r.verdict.MessageID && r.received.Sub(t.received) < 72*time.Hour
+}
+
+// lacks reports whether r asks for a reset, or answers, and t did neither so.
+func (t *twin) lacks(r *reading) bool {
+	return r.intent.Request && !t.Intent.Request || r.intent.Reply != "" && r.intent.Reply != t.Intent.Reply
+}
+
+// reads reports whether both say the same, as far as it is kept.
+func (t *twin) reads(r *reading) bool {
+	subject, words := kept(r)
+	return t.subject == subject && t.excerpt == words && t.Intent.Request == r.intent.Request && t.Intent.Reply == r.intent.Reply
 }

@@ -20,13 +20,20 @@ func showSender(ctx context.Context, tx *sql.Tx, v *MailView, e evidence, raw []
 		header = headerOf(raw)
 	}
 	said := proof.Of(e.Verdict, header)
+	var others int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM assessment WHERE message_id = $1 AND message_id <> '' AND claimed = $2 AND inbound_id <> $3`,
+		e.Verdict.MessageID, strings.ToLower(e.Verdict.Registered), v.ID).Scan(&others)
+	if err != nil {
+		return fmt.Errorf("read mails with the same Message-ID: %w", err)
+	}
 	switch {
 	case slices.Contains(e.Verdict.Reasons, "R_REPLAY"):
-		said.Replay = "Its signature, its Message-ID or its very bytes came in an earlier mail."
+		said.Replay = "Its signature, its Message-ID or its very bytes came in another mail, which was judged first."
+	case len(e.Verdict.Fingerprints) > 0 && others > 0:
+		said.Replay = counted(others, "other mail") + " with its Message-ID came in. None that could be trusted had said the same when this one was judged."
 	case len(e.Verdict.Fingerprints) > 0:
 		said.Replay = "Signature, Message-ID and bytes were looked up among all earlier mails: not seen before."
 	}
-	var err error
 	if said.Earlier, err = earlierMails(ctx, tx, v.ID, e.Verdict); err != nil {
 		return err
 	}
