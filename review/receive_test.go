@@ -176,6 +176,25 @@ func TestUnfetchableThenFetched(t *testing.T) {
 	})
 }
 
+// Promise 2: such a mail is known when its mailbox is rebuilt, though its date and size
+// were not when it was first on record.
+func TestUnfetchableThenRebuilt(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		m := received(1, request("anna@acme.example", "2FA reset", forUser("jane")))
+		for _, m := range []mailbox.Mail{{UID: 1, Unfetchable: "the server sent nothing"}, m} {
+			h.receive(mailbox.Batch{Source: inbox, UIDValidity: 7, Through: 1, Mails: []mailbox.Mail{m}})
+		}
+		if err := h.desk.Reject(t.Context(), h.rita, decision(h.onlyCase(), "other", "")); err != nil {
+			t.Fatal(err)
+		}
+		m.UID = 41
+		h.receive(mailbox.Batch{Source: inbox, UIDValidity: 8, Through: 41, Mails: []mailbox.Mail{m}})
+		if n := h.count(`SELECT count(*) FROM reset_case`); n != 1 {
+			t.Errorf("%d cases: %s", n, h.text(`SELECT fate || ': ' || reason FROM inbound`))
+		}
+	})
+}
+
 // What was in the mailbox before the first look is listed and nobody is mailed;
 // a person may open it, but not one who only looks.
 func TestBacklog(t *testing.T) {
