@@ -66,7 +66,7 @@ func (d *Desk) clear(ctx context.Context, tx *sql.Tx, c caseRow, j Judgement, ge
 			evidence_required, wait_until, cleared_at, hold_until, audit_seq)
 		VALUES ($1,
 			(SELECT max(id) FROM vote WHERE case_id = $1 AND round = $2 AND generation = $4 AND expires_at > $7),
-			(SELECT min(id) FROM answer WHERE case_id = $1 AND round = $2 AND answer = 'yes' AND user_id = $3),
+			(SELECT id FROM answer WHERE case_id = $1 AND round = $2 AND answer = 'yes' AND user_id = $3 ORDER BY at, id LIMIT 1), -- the first by the clock, as judged
 			$3, $4, $5, $10, $6, $7, $8, $9) RETURNING id`,
 		c.id, c.round, c.user, generation, j.Approvals, micros(j.WaitUntil), micros(now), micros(hold), seq, j.Mandatory).Scan(&reset)
 	if err != nil {

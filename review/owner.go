@@ -307,7 +307,7 @@ func (d *Desk) Undo(ctx context.Context, token, ip string) error {
 		if err := changed(tx.ExecContext(ctx, `UPDATE reset_case SET state = 'undone', version = version + 1 WHERE id = $1 AND version = $2`, c.id, c.version)); err != nil {
 			return err
 		}
-		return d.tellUndone(ctx, tx, c, reset, now)
+		return d.tellUndone(ctx, tx, c, reset, time.Now()) // a letter of a time to come would wait for it
 	})
 	if err == nil {
 		d.lettersReady()

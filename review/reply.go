@@ -207,7 +207,8 @@ func (d *Desk) afterwards(ctx context.Context, tx *sql.Tx, r *reading, t tie, sa
 		return "", false, err
 	}
 	now := time.Now()
-	if err := d.attach(ctx, tx, r, t, says, false, now); err != nil {
+	// If the clock was set back, it counts as said right after the end: then people look.
+	if err := d.attach(ctx, tx, r, t, says, false, latest(now, t.closed.Add(time.Microsecond))); err != nil {
 		return "", false, err
 	}
 	if says != saysObject || t.state != StateCleared {

@@ -113,6 +113,9 @@ func TestUndoAfterClockSetBack(t *testing.T) {
 		if err := h.desk.Undo(t.Context(), token(t, letters, "boss@acme.example", "wurde zurückgesetzt"), "127.0.0.1"); err != nil {
 			t.Fatal(err)
 		}
+		if told := h.post(); len(told) != 4 {
+			t.Errorf("%d letters say so at once", len(told))
+		}
 		if n := h.count(`SELECT count(*) FROM credential WHERE user_id = 'U-2' AND state = 'active' AND generation = 1`); n != 1 {
 			t.Errorf("%d old factors work again", n)
 		}
@@ -122,6 +125,48 @@ func TestUndoAfterClockSetBack(t *testing.T) {
 		h.phone["U-2"] = old
 		if err := h.verify("U-2"); !errors.Is(err, totp.ErrFrozen) {
 			t.Errorf("until somebody looked: %v", err)
+		}
+	})
+}
+
+// Reviewers see that a contact objects to a reset, though the clock was set back behind
+// it.
+func TestObjectionAfterClockSetBack(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, _ := h.clearFor("anna@acme.example", forUser("jane"))
+		// Two hours back is the end moved two hours ahead.
+		for _, s := range []string{`DROP TRIGGER case_state`, `UPDATE reset_case SET closed_at = closed_at + 7200000000`} {
+			if _, err := h.sql().Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+		h.deliver(request("boss@acme.example", "Re: "+v.Number, "This was not us, I object to the two-factor reset."))
+		page, err := h.desk.Queue(t.Context(), h.rita, review.QueueFilter{Tab: review.TabHeld})
+		if err != nil || len(page.Cases) != 1 || len(h.post()) != 1 {
+			t.Errorf("they see %+v, %v; or the contact has no letter", page.Cases, err)
+		}
+	})
+}
+
+// The owner says yes, the clock is set back, the owner says yes through a second
+// letter: the case clears on the yes that the clock has reached.
+func TestSecondYesAfterClockSetBack(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, letters := h.ask("anna@acme.example", forUser("jane"))
+		if err := h.desk.Ask(t.Context(), h.rita, decision(h.view(v.Number), "", "")); err != nil {
+			t.Fatal(err)
+		}
+		again := h.post()
+		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
+		// Two hours back is what was said moved two hours ahead.
+		for _, s := range []string{`DROP TRIGGER answer_fixed`, `UPDATE answer SET at = at + 7200000000`} {
+			if _, err := h.sql().Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+		h.answer(confirmToken(t, again, "anna@acme.example"), review.Reply{Yes: true})
+		if out := h.vote(h.rita, v.Number); !out.Cleared {
+			t.Errorf("not cleared: %+v", h.view(v.Number).Requirements)
 		}
 	})
 }
