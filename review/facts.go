@@ -137,18 +137,20 @@ func readAddressFacts(ctx context.Context, tx totp.Querier, c caseRow, p Policy,
 // readNotices finds when the last notice of this round went out. One that failed
 // for good was looked at by a person, who resumed the case; one that is put off
 // for grace counts as out, so that a dead address cannot stop a case for days.
-// The acknowledgement itself must have been taken: the server said so, or its
-// reader answered with the link that is in no other letter.
+// The acknowledgement itself must have been taken: the server said so and no other
+// says that it came back, or its reader answered with the link that is in no other
+// letter.
 func readNotices(ctx context.Context, tx totp.Querier, c caseRow, grace time.Duration, f *Facts) error {
 	var all, done, last, taken, answered, asked, refused int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN serial = 1 THEN 1 ELSE 0 END), 0),
 			coalesce(sum(CASE WHEN serial = 1 AND (state IN ('sent', 'failed') OR (attempt > 0 AND queued_at <= $3)) THEN 1 ELSE 0 END), 0),
 			coalesce(max(CASE WHEN serial = 1 THEN CASE WHEN state IN ('sent', 'failed') THEN changed_at ELSE queued_at + $4 END END), 0),
-			coalesce(min(CASE WHEN kind = 'acknowledgement' AND state = 'sent' THEN changed_at END), 0),
+			coalesce(min(CASE WHEN kind = 'acknowledgement' AND state = 'sent' AND NOT back THEN changed_at END), 0),
 			coalesce((SELECT min(at) FROM answer WHERE case_id = $1 AND round = $2 AND answer = 'yes'), 0),
 			coalesce(sum(CASE WHEN kind = 'acknowledgement' THEN 1 ELSE 0 END), 0),
-			coalesce(sum(CASE WHEN kind = 'acknowledgement' AND state = 'failed' THEN 1 ELSE 0 END), 0)
-		FROM letter WHERE case_id = $1 AND round = $2 AND kind IN ('acknowledgement', 'notice')`,
+			coalesce(sum(CASE WHEN kind = 'acknowledgement' AND (state = 'failed' OR back) THEN 1 ELSE 0 END), 0)
+		FROM (SELECT l.*, EXISTS (SELECT 1 FROM bounce b WHERE b.letter_id = l.id AND b.action = 'failed') AS back
+			FROM letter l WHERE l.case_id = $1 AND l.round = $2 AND l.kind IN ('acknowledgement', 'notice')) AS told`,
 		c.id, c.round, micros(time.Now().Add(-grace)), grace.Microseconds()).Scan(&all, &done, &last, &taken, &answered, &asked, &refused)
 	if err != nil {
 		return fmt.Errorf("read notices: %w", err)

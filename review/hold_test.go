@@ -72,6 +72,8 @@ func TestRefusedAcknowledgement(t *testing.T) {
 			t.Errorf("it waits until %s without an acknowledgement", v.WaitUntil)
 		} else if why := v.Requirements[5].Why; !strings.Contains(why, "refused the confirm letter") {
 			t.Errorf("it says: %s", why)
+		} else if why := v.Requirements[3].Why; strings.Contains(why, "was mailed") {
+			t.Errorf("it says that the owner was asked: %s", why)
 		}
 		if q, err := h.desk.Queue(ctx, h.rita, review.QueueFilter{Tab: review.TabReview}); err != nil || len(q.Cases) != 1 || q.Cases[0].WaitsFor != "The confirm letter was refused" {
 			t.Errorf("the queue has %+v, %v", q.Cases, err)
@@ -358,6 +360,38 @@ func TestThreatMode(t *testing.T) {
 		}
 		if out := h.vote(h.signIn("sam@host.example", h.sam.Reviewer.Holder), v.Number); !out.Cleared {
 			t.Error("two votes did not clear")
+		}
+	})
+}
+
+// An acknowledgement that the server took and sent back is as none: the owner is
+// asked again, and the waiting period begins with the letter that arrived.
+func TestBouncedAcknowledgement(t *testing.T) {
+	inHouse(t, func(c *review.Config) { c.Policy = review.Balanced }, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		h.enroll("U-3", "")
+		v, letters := h.ask("piet@beta.example", forUser("piet"))
+		h.deliver(dsn("support@host.example", "failed", "5.2.2", "piet@beta.example", "552 full", of(t, letters, "piet@beta.example").raw))
+		if err := h.desk.ResumeCase(ctx, h.rita, decision(h.view(v.Number), "", "they made room")); err != nil {
+			t.Fatal(err)
+		}
+		h.work()
+		v = h.view(v.Number)
+		if !v.WaitUntil.IsZero() || !strings.Contains(v.Requirements[3].Why, "came back") || !strings.Contains(v.Requirements[5].Why, "Ask the owner again") {
+			t.Errorf("it waits until %s, and says %+v", v.WaitUntil, v.Requirements)
+		}
+		time.Sleep(20 * time.Hour)
+		h.rita = h.signIn("rita@host.example", h.rita.Reviewer.Holder)
+		if err := h.desk.Ask(ctx, h.rita, decision(h.view(v.Number), "", "")); err != nil {
+			t.Fatal(err)
+		}
+		asked, letters := time.Now(), h.post()
+		h.answer(confirmToken(t, letters, "piet@beta.example"), review.Reply{Yes: true})
+		if out := h.vote(h.rita, v.Number); out.Cleared {
+			t.Fatal("cleared a minute after the only letter that arrived")
+		}
+		if v := h.view(v.Number); v.WaitUntil.Sub(asked) != h.cfg.Policy.Medium.Wait {
+			t.Errorf("it waits %s from there", v.WaitUntil.Sub(asked))
 		}
 	})
 }

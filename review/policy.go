@@ -91,7 +91,7 @@ type Facts struct {
 	VotedAt           time.Time // the newest of these votes
 	Evidence          []Proof   // the newest row of each name, of this round
 	NoticesOutAt      time.Time // zero until every notice is sent or given up
-	AskRefused        bool      // every acknowledgement of this round was refused and none answered: the owner has to be asked again
+	AskRefused        bool      // every acknowledgement of this round was refused or came back and none was answered: the owner has to be asked again
 	Opened, Watched   time.Time // Watched: from when an accepted code is contrary evidence
 	VerifiedAt        time.Time // the user's last accepted code
 	AddressSince      time.Time // of the registered address that asked

@@ -64,6 +64,8 @@ func confirmedRequirement(f Facts) Requirement {
 	switch {
 	case f.Objected:
 		return require("confirmed", title, Failed, "An owner said: that was not us.")
+	case f.AskRefused:
+		return require("confirmed", title, Unmet, "The letter with the link was refused or came back: nobody may have it.")
 	case f.ConfirmedAt.IsZero():
 		return require("confirmed", title, Unmet, "A link was mailed to the registered address and is not answered.")
 	}
@@ -93,7 +95,7 @@ func waitingRequirement(f Facts, j Judgement, now time.Time) Requirement {
 	}
 	switch {
 	case f.AskRefused:
-		return require("waiting", title, Unmet, "The mail server refused the confirm letter, so nobody was asked. Ask the owner again.")
+		return require("waiting", title, Unmet, "It begins when the owner was asked, and the mail server refused the confirm letter or sent it back. Ask the owner again.")
 	case j.WaitUntil.IsZero():
 		return require("waiting", title, Unmet, strings.TrimSpace("It begins when the notices are out. "+vouched))
 	case now.Before(j.WaitUntil):

@@ -209,7 +209,8 @@ func (w *town) owedAnyway() string {
 func ago(d time.Duration) string { return fmt.Sprint(time.Now().Add(-d).UnixMicro()) }
 
 // owed says what the program should have done; a vote lives for a day.
-// An owner who said yes has the acknowledgement, whatever its server said.
+// An owner who said yes has the acknowledgement, whatever its server said; where none
+// counts as arrived, the waiting period begins with the yes.
 func (w *town) owed() string {
 	wait := w.wait
 	if w.from != nil {
@@ -225,7 +226,9 @@ func (w *town) owed() string {
 		"events not taken":   `SELECT count(*) FROM factor_event WHERE settled_at IS NULL`,
 		"cases with everything that are not cleared": `SELECT count(*) FROM reset_case c WHERE state = 'open'
 			AND (SELECT count(DISTINCT reviewer_id) FROM approval a JOIN holder h ON h.id = a.user_id WHERE a.case_id = c.id AND a.round = c.round AND a.generation = h.generation AND a.decided_at > ` + ago(24*time.Hour) + `) >= ` + fmt.Sprint(needed) + `
-			AND EXISTS (SELECT 1 FROM answer WHERE case_id = c.id AND round = c.round AND answer = 'yes')
+			AND EXISTS (SELECT 1 FROM answer o WHERE o.case_id = c.id AND o.round = c.round AND o.answer = 'yes' AND (o.at < ` + ago(wait) + ` OR EXISTS (
+				SELECT 1 FROM letter l WHERE l.case_id = c.id AND l.round = c.round AND l.kind = 'acknowledgement' AND l.state = 'sent'
+					AND NOT EXISTS (SELECT 1 FROM bounce WHERE letter_id = l.id AND action = 'failed'))))
 			AND coalesce((SELECT max(changed_at) FROM letter WHERE case_id = c.id AND kind IN ('acknowledgement', 'notice')), 0) < ` + ago(wait),
 	})
 }
