@@ -176,7 +176,9 @@ func openedToday(ctx context.Context, tx *sql.Tx, requester, account string) (n 
 }
 
 // askToo asks another admin of the account who wants the same, so that a forged
-// request in the name of one admin cannot keep the others out.
+// request in the name of one admin cannot keep the others out. The letter is the second
+// to one who was told of the case, and the waiting period does not begin anew with it:
+// anybody can forge what sets it off.
 func (d *Desk) askToo(ctx context.Context, tx *sql.Tx, caseID int64, requester string, now time.Time) error {
 	c, err := caseByID(ctx, tx, caseID)
 	if err != nil || c.requester == requester || c.state != StateOpen {
@@ -196,7 +198,7 @@ func (d *Desk) askToo(ctx context.Context, tx *sql.Tx, caseID int64, requester s
 		if err != nil || asked {
 			return err
 		}
-		return d.acknowledge(ctx, tx, c, to, 1, now)
+		return d.acknowledge(ctx, tx, c, to, 2, now)
 	}
 	return nil
 }

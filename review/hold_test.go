@@ -395,3 +395,39 @@ func TestBouncedAcknowledgement(t *testing.T) {
 		}
 	})
 }
+
+// A mail in the name of another admin asks that admin too. Anybody can write it: it does
+// not put the reset off, and leaves the reviewer's five letters to the owner.
+func TestAskedTooPutsNothingOff(t *testing.T) {
+	inHouse(t, func(c *review.Config) { c.Policy = review.Balanced }, func(t *testing.T, h *house) {
+		file := accountsFile
+		for _, name := range []string{"carl", "dora", "emil", "fred"} {
+			file += "A-1001,ACME GmbH,de,U-" + name + "," + name + "," + name + "@acme.example,admin,0,,\n"
+		}
+		h.importFile(file)
+		time.Sleep(30 * day)
+		h.rita = h.signIn("rita@host.example", h.rita.Reviewer.Holder)
+		v, letters := h.ask("anna@acme.example", forUser("jane"))
+		h.answer(confirmToken(t, letters, "anna@acme.example"), review.Reply{Yes: true})
+		h.vote(h.rita, v.Number)
+		until := h.view(v.Number).WaitUntil
+		time.Sleep(time.Until(until) - time.Minute)
+		for _, name := range []string{"carl", "dora", "emil", "fred"} {
+			h.deliver(request(name+"@acme.example", "2FA reset", forUser("jane")))
+		}
+		if n := len(h.post()); n != 4 {
+			t.Errorf("%d letters", n)
+		}
+		if got := h.view(v.Number).WaitUntil; !got.Equal(until) {
+			t.Errorf("it is put off by %s", got.Sub(until))
+		}
+		if err := h.desk.Ask(t.Context(), h.rita, decision(h.view(v.Number), "", "")); err != nil {
+			t.Errorf("the owner's second letter: %v", err)
+		}
+		time.Sleep(time.Minute)
+		h.work()
+		if v := h.view(v.Number); v.State != review.StateCleared {
+			t.Errorf("%s: %+v", v.State, v.Requirements)
+		}
+	})
+}

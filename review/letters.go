@@ -271,7 +271,8 @@ func (d *Desk) askAgain(ctx context.Context, tx *sql.Tx, c caseRow, now time.Tim
 	for _, to := range people {
 		if to.lookup == c.requester && to.role == "admin" {
 			var serial int64
-			err := tx.QueryRowContext(ctx, `SELECT count(*) + 1 FROM letter WHERE case_id = $1 AND round = $2 AND kind = 'acknowledgement'`, c.id, c.round).Scan(&serial)
+			err := tx.QueryRowContext(ctx, `SELECT count(*) + 1 FROM letter l JOIN address a ON a.id = l.address_id
+				WHERE l.case_id = $1 AND l.round = $2 AND l.kind = 'acknowledgement' AND a.lookup = $3`, c.id, c.round, to.lookup).Scan(&serial)
 			if err != nil {
 				return err
 			}
