@@ -161,18 +161,19 @@ func stillWaits(ctx context.Context, tx *sql.Tx, id int64) (waits bool, err erro
 	return waits, nil
 }
 
-// seenBefore finds the same bytes under another number of the same folder, which the
-// server has taken from them since: the mailbox was rebuilt (another UIDVALIDITY), or
-// the UID was given to another mail. Then this is the mail we know (promises 3.1). Under
-// the same number it is as well, though its date was changed. Of a mail that could not
-// be fetched at first neither date nor size may be known.
+// seenBefore finds the same bytes under another number of the same folder, which came at
+// the same time: the mailbox was rebuilt (another UIDVALIDITY), the server moved them to
+// another UID, or somebody moved them out and back. Then this is the mail we know (promises
+// 3.1). Under the same number it is as well, though its date was changed. Of a mail that
+// could not be fetched at first neither date nor size may be known. One that was passed may
+// be moved out and back to be looked at anew.
 func seenBefore(ctx context.Context, tx *sql.Tx, r *reading) (int64, error) {
 	var id int64
 	err := tx.QueryRowContext(ctx, `SELECT o.id FROM inbound n JOIN inbound o ON o.sha256 = n.sha256
 		WHERE n.id = $1 AND o.id < n.id AND o.mailbox = n.mailbox AND o.folder = n.folder
 			AND o.size IN (n.size, 0)
 			AND (o.uidvalidity = n.uidvalidity AND o.uid = n.uid
-				OR o.internal_date IN (n.internal_date, $2) AND (o.uidvalidity <> n.uidvalidity OR EXISTS (SELECT 1 FROM inbound l
+				OR o.internal_date IN (n.internal_date, $2) AND (o.uidvalidity <> n.uidvalidity OR o.fate IS NOT 'passed' OR EXISTS (SELECT 1 FROM inbound l
 					WHERE l.mailbox = o.mailbox AND l.folder = o.folder AND l.uidvalidity = o.uidvalidity AND l.uid = o.uid AND l.reuse > o.reuse)))
 		ORDER BY o.id LIMIT 1`, r.id, micros(time.Time{})).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -495,3 +495,25 @@ func TestOtherMailOfOneMessageID(t *testing.T) {
 		h.accounted(4)
 	})
 }
+
+// A person moves a mail out of the folder and back, or the server to another UID: it is
+// the mail we know, also when its case has ended. One that was passed is looked at anew.
+func TestMovedOutAndBack(t *testing.T) {
+	for sender, want := range map[string]string{"anna@acme.example": "case passed", "dora@delta.example": "passed case"} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			m := received(1, request(sender, "2FA reset", forUser("dora")))
+			h.receive(mailbox.Batch{Source: inbox, UIDValidity: 7, Through: 1, Mails: []mailbox.Mail{m}})
+			if strings.HasPrefix(want, "case") {
+				if err := h.desk.Reject(t.Context(), h.rita, decision(h.onlyCase(), "other", "")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.importFile(moreAccounts)
+			m.UID = 2
+			h.receive(mailbox.Batch{Source: inbox, UIDValidity: 7, Through: 2, Mails: []mailbox.Mail{m}})
+			if got := h.text(`SELECT group_concat(fate, ' ') FROM (SELECT fate FROM inbound ORDER BY id)`); got != want {
+				t.Errorf("%s: %s, want %s", sender, got, want)
+			}
+		})
+	}
+}

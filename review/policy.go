@@ -156,6 +156,9 @@ func (j Judgement) open(name string) bool {
 	return false
 }
 
+// maxVote is how long the schema lets a vote count at most.
+const maxVote = 90 * 24 * time.Hour
+
 // Judge computes risk and requirements. It is pure: the same facts, policy and
 // time always give the same judgement.
 func Judge(f Facts, p Policy, now time.Time) Judgement {
@@ -176,6 +179,9 @@ func Judge(f Facts, p Policy, now time.Time) Judgement {
 			}
 		}
 		j.VotesUntil = latest(now, j.WaitUntil).Add(p.VoteLifetime)
+	}
+	if last := now.Add(maxVote); j.VotesUntil.After(last) { // the clock ran far ahead when the notices went out
+		j.VotesUntil = last
 	}
 	if f.signedIn() {
 		j.Contrary = "The user signed in with the second factor after the request came in."

@@ -378,3 +378,19 @@ func TestFormerAddressWrittenInTwoWays(t *testing.T) {
 		}
 	})
 }
+
+// The clock ran far ahead when the notices went out, further than a vote may count: one
+// of now is taken all the same.
+func TestVoteAfterClockSetFarBack(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		v, _ := h.ask("anna@acme.example", forUser("jane"))
+		for _, s := range []string{`DROP TRIGGER letter_fixed`, `UPDATE letter SET changed_at = changed_at + 8640000000000`} {
+			if _, err := h.sql().Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+		if _, err := h.approve(h.rita, h.view(v.Number)); err != nil {
+			t.Errorf("a vote: %v", err)
+		}
+	})
+}
