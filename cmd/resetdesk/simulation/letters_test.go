@@ -175,7 +175,7 @@ func (w *town) checkHolds() {
 	if w.journal == nil {
 		return
 	}
-	rows, err := w.plain.Query(`SELECT number, held_by, opened_at, coalesce(user_id, ''), coalesce((SELECT group_concat(message_id, ' ') FROM letter
+	rows, err := w.plain.Query(`SELECT number, held_by, watched_from, coalesce(user_id, ''), coalesce((SELECT group_concat(message_id, ' ') FROM letter
 		WHERE case_id = c.id AND kind IN ('acknowledgement', 'notice')), '') FROM reset_case c WHERE state = 'held'`)
 	if err != nil {
 		w.t.Fatal(err)
@@ -183,8 +183,8 @@ func (w *town) checkHolds() {
 	defer rows.Close()
 	for rows.Next() {
 		var number, by, user, letters string
-		var opened int64
-		if err := rows.Scan(&number, &by, &opened, &user, &letters); err != nil {
+		var watched int64
+		if err := rows.Scan(&number, &by, &watched, &user, &letters); err != nil {
 			w.t.Fatal(err)
 		}
 		cause := w.journal.stopped[by+" "+number]
@@ -192,7 +192,7 @@ func (w *town) checkHolds() {
 		case "bounce":
 			cause = slices.ContainsFunc(strings.Fields(letters), w.undeliverable)
 		case "verified":
-			cause = w.steps[w.secrets[user]] >= step(time.UnixMicro(opened))
+			cause = w.steps[w.secrets[user]] >= step(time.UnixMicro(watched)) // the mail may have waited for name servers
 		}
 		if !cause {
 			w.t.Errorf("4: case %s is on hold (%s), and nothing happened that stops it", number, by)
