@@ -24,7 +24,7 @@ var common = set(`info admin administrator support reset mail email post office 
 
 // isCommon tells whether a lower-case login or name counts only when marked, in a
 // text of the languages t.
-func isCommon(key string, t tongue) bool {
+func isCommon(key string, spoken func() tongue) bool {
 	if utf8.RuneCountInString(key) < 3 || strings.IndexFunc(key, unicode.IsLetter) < 0 {
 		return true
 	}
@@ -33,7 +33,7 @@ func isCommon(key string, t tongue) bool {
 		return true
 	}
 	e := known.lexicon.entries[f]
-	return e != nil && (e.literal != 0 || e.small&t != 0 || e.in(t) != 0)
+	return e != nil && (e.literal != 0 || e.small&spoken() != 0 || e.in(spoken()) != 0)
 }
 
 // markers are the words after which a login follows.

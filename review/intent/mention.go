@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -43,14 +44,17 @@ const maxMentions = 1000
 // "Benutzer info", or in quotation marks. At most 64 KiB of the text is read, and the first 1000
 // mentions are returned.
 func Mentions(text string, people []Person) []Mention {
-	if len(people) == 0 {
+	return newRoster(people).mentions(text)
+}
+
+// mentions is [Mentions] among the people of r.
+func (r *roster) mentions(text string) []Mention {
+	if len(r.logins)+len(r.emails)+len(r.names) == 0 {
 		return nil
 	}
 	text = clip(text)
 	p := cutWords(text)
-	p.mean()
-	r := newRoster(people)
-	r.spoken = p.spoken
+	r.spoken = sync.OnceValue(func() tongue { p.mean(); return p.spoken }) // few texts name somebody by a listed word
 	found := r.handles(nil, text)
 	found = append(found, r.fullNames(nil, p)...)
 	slices.SortStableFunc(found, func(a, b Mention) int {
@@ -76,7 +80,7 @@ type roster struct {
 	logins, emails map[string][]string // lower case -> ids
 	names          map[string][]string // folded words joined by a space -> ids
 	lengths        map[string]uint8    // first word of a name -> bit n: a name of n words
-	spoken         tongue              // the languages of the text
+	spoken         func() tongue       // the languages of the text
 }
 
 func newRoster(people []Person) *roster {

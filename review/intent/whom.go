@@ -42,17 +42,20 @@ const (
 // AccountsNamed returns those of the accounts that the words name by id or by
 // name, or all when they name none. The accounts need no people for this.
 func (r Result) AccountsNamed(w Words, accounts []Account) []Account {
+	if len(accounts) < 2 {
+		return accounts
+	}
 	people := make([]Person, len(accounts))
 	for i, a := range accounts {
 		people[i] = Person{ID: a.ID, Login: a.ID, Name: a.Name}
 	}
-	named := map[string]bool{}
+	named, them := map[string]bool{}, newRoster(people)
 	texts := []string{w.Subject, w.Text}
 	if r.Forwarded {
 		texts = append(texts, w.Forwarded)
 	}
 	for _, text := range texts {
-		for _, m := range Mentions(text, people) {
+		for _, m := range them.mentions(text) {
 			named[m.ID] = true
 		}
 	}
@@ -107,7 +110,7 @@ func (f *Whom) settle(ambiguous bool, accounts []Account) {
 
 // search collects the places that name people.
 type search struct {
-	people []Person // of all accounts; the id is the index in users
+	people *roster // of all accounts; the id is the index in users
 	users  []Target
 	own    []Target // the writer, in each account that has such a user
 	places []Place
@@ -115,6 +118,7 @@ type search struct {
 
 func newSearch(accounts []Account, address string) *search {
 	s := &search{}
+	var people []Person
 	for _, a := range accounts {
 		for _, p := range a.People {
 			t := Target{a.ID, p.ID}
@@ -122,20 +126,22 @@ func newSearch(accounts []Account, address string) *search {
 				s.own = append(s.own, t)
 			}
 			p.ID = strconv.Itoa(len(s.users))
-			s.people, s.users = append(s.people, p), append(s.users, t)
+			people, s.users = append(people, p), append(s.users, t)
 		}
 	}
+	s.people = newRoster(people)
 	return s
 }
 
 // look reads one part of a mail.
 func (s *search) look(part, text string) {
+	mentions := s.people.mentions(text)
 	var aside []span
-	if part == InText || part == InForwarded {
+	if len(mentions) > 0 && (part == InText || part == InForwarded) {
 		aside = asides(clip(text))
 	}
 	var found []Place
-	for _, m := range Mentions(text, s.people) {
+	for _, m := range mentions {
 		if within(aside, m) && !isMarked(text, m.Start, m.End, strings.ToLower(text[m.Start:m.End])) {
 			continue
 		}
