@@ -43,7 +43,8 @@ func (s *session) puzzling(box *imap.SelectData, unread *uidQueue) bool {
 
 // compare reads the mails to which the server gave a UID of another, at or below upTo. RFC 9051 2.3.1.1 forbids that, but
 // Dovecot 2.3 does so when it is killed while it takes a mail in, and any server does whose folder was put back from a
-// backup. It goes on downwards for as long as it finds some, or some that were found before: that may have been interrupted.
+// backup. It goes on downwards for as long as it finds some, or some that were found before: that may have been interrupted;
+// and where none of the mails lies there any more, for people move away what is done, to the latest that does.
 func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32) error {
 	defer f.apart(&f.reuseTrouble)()
 	for upTo > 0 {
@@ -51,22 +52,39 @@ func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32)
 		if err != nil {
 			return inboxError{fmt.Errorf("ask for the latest mails: %w", err)}
 		}
-		found, err := f.readReused(ctx, s, p, known)
+		found, there, err := f.readReused(ctx, s, p, known)
 		if err != nil {
 			return err
+		}
+		if len(known) == 0 {
+			break
+		}
+		if upTo = known[0].UID - 1; there == 0 {
+			if upTo, err = s.latest(upTo); err != nil {
+				return err
+			}
+			continue
 		}
 		if found == 0 && !slices.ContainsFunc(known, func(m Mail) bool { return m.Reuse > 0 }) {
 			break
 		}
-		upTo = known[0].UID - 1
 	}
 	f.trouble.last, f.trouble.suspect = 0, 0 // what broke the connection is remembered, and read alone for as long as we run
 	return nil
 }
 
-// readReused compares known (ascending) with the server, and reads those mails that are others by now. A mail without a
-// date broke connections when it was read, and is left alone.
-func (f *folder) readReused(ctx context.Context, s *session, p *place, known []Mail) (found int, err error) {
+// latest is the highest UID in the folder that is not above upTo, 0 if there is none.
+func (s *session) latest(upTo uint32) (uint32, error) {
+	if upTo == 0 {
+		return 0, nil
+	}
+	listed, err := s.search(imap.UIDSet{{Start: 1, Stop: imap.UID(upTo)}})
+	return highest(listed), err
+}
+
+// readReused compares known (ascending) with the server, and reads those mails that are others by now: found of the there
+// that lie in the folder. A mail without a date broke connections when it was read, and is left alone.
+func (f *folder) readReused(ctx context.Context, s *session, p *place, known []Mail) (found, there int, err error) {
 	var asked, alone imap.UIDSet
 	were := make(map[uint32][]Mail)
 	for _, m := range known {
@@ -81,8 +99,9 @@ func (f *folder) readReused(ctx context.Context, s *session, p *place, known []M
 	}
 	listed, err := s.search(asked)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
+	there = count(listed) + count(alone)
 	others := func(mails []headed) (other []headed) {
 		for _, m := range mails {
 			had := were[m.UID]
@@ -108,7 +127,7 @@ func (f *folder) readReused(ctx context.Context, s *session, p *place, known []M
 			err = f.fill(ctx, s, p, &uidQueue{ranges: single(uid)}, others)
 		}
 	})
-	return found, err
+	return found, there, err
 }
 
 // oneOf reports whether m is one of the mails that had its UID. A server that makes up a Message-ID for a mail without one,

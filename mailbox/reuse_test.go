@@ -334,3 +334,29 @@ func TestReusedWithinASecond(t *testing.T) {
 		t.Errorf("%d mails, want 41", in.count())
 	}
 }
+
+// The folder was put back from a backup while nobody looked, and people moved its latest 50 mails away: the mails behind
+// known UIDs below are found.
+func TestPutBackAndMovedAway(t *testing.T) {
+	s := newIMAP(t, mailtest.IMAPOptions{})
+	fill(t, s, 1, 200)
+	in := newShelf(t)
+	_, stop := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("the backlog", func() bool { return in.count() == 200 })
+	stop()
+	var away []uint32
+	for uid := uint32(21); uid <= 200; uid++ {
+		in.knew(uid, int(1000+uid))
+		if uid > 150 {
+			away = append(away, uid)
+		}
+	}
+	if err := s.Expunge("INBOX", away...); err != nil {
+		t.Fatal(err)
+	}
+	w, _ := watch(t, config(s.Addr(), s.User, s.Password), in)
+	in.until("a look", func() bool { return !w.Status().LastPoll.IsZero() })
+	if n := in.count(); n != 330 {
+		t.Errorf("%d of 130 mails behind known UIDs were read", n-200)
+	}
+}
