@@ -23,7 +23,7 @@ var common = set(`info admin administrator support reset mail email post office 
 	mai morgen heute gestern vandaag gisteren today tomorrow yesterday monday friday montag freitag maandag vrijdag`)
 
 // isCommon tells whether a lower-case login or name counts only when marked, in a
-// text of the languages t.
+// text of the languages that spoken tells.
 func isCommon(key string, spoken func() tongue) bool {
 	if utf8.RuneCountInString(key) < 3 || strings.IndexFunc(key, unicode.IsLetter) < 0 {
 		return true
