@@ -121,7 +121,8 @@ func (c *wireConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// say writes, and tells whether all of it got through.
+// say writes, and tells whether it got through: all of it, or of a line that was cut the code, for a client takes what
+// stands before the end of the connection for the line.
 func (c *wireConn) say(p []byte) (n int, through bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +134,7 @@ func (c *wireConn) say(p []byte) (n int, through bool, err error) {
 		c.sent += int64(n)
 		if c.cutAt {
 			_ = c.Conn.Close()
-			return n, false, io.ErrClosedPipe
+			return n, n >= len("250 "), io.ErrClosedPipe
 		}
 		c.mute = true
 		return len(p), false, err

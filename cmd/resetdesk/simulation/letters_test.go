@@ -93,23 +93,29 @@ func (j *journal) stored(d mailtest.Delivered) {
 }
 
 // answered: the program heard what the server says. It may have another letter in
-// hand by now.
+// hand by now, and several have no sender.
 func (j *journal) answered(a mailtest.Answer) {
-	j.change(j.sentFrom(a.From), func(c *carrying) {
-		c.heard = c.heard || a.Raw != nil && a.Code == 250
-		c.refused = c.refused || a.Code >= 500 && a.To == c.to
-	})
+	if a.Raw != nil {
+		j.change(idOf(a.Raw), func(c *carrying) {
+			c.heard, c.refused = c.heard || a.Code == 250, c.refused || a.Code >= 500
+		})
+		return
+	}
+	for _, id := range j.between(a.From, a.To) {
+		j.change(id, func(c *carrying) { c.refused = c.refused || a.Code >= 500 })
+	}
 }
 
-func (j *journal) sentFrom(path string) string {
+// between are the letters from one address to another.
+func (j *journal) between(from, to string) (ids []string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for id, c := range j.letters {
-		if c.from == path {
-			return id
+		if c.from == from && c.to == to {
+			ids = append(ids, id)
 		}
 	}
-	return ""
+	return ids
 }
 
 // written: the program wrote down that the letter is out, or was kept from it.
