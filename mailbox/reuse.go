@@ -52,12 +52,12 @@ func (f *folder) compare(ctx context.Context, s *session, p *place, upTo uint32)
 		if err != nil {
 			return inboxError{fmt.Errorf("ask for the latest mails: %w", err)}
 		}
+		if len(known) == 0 {
+			break
+		}
 		found, there, err := f.readReused(ctx, s, p, known)
 		if err != nil {
 			return err
-		}
-		if len(known) == 0 {
-			break
 		}
 		if upTo = known[0].UID - 1; there == 0 {
 			if upTo, err = s.latest(upTo); err != nil {

@@ -93,7 +93,7 @@ func (j *journal) stored(d mailtest.Delivered) {
 }
 
 // answered: the program heard what the server says. It may have another letter in
-// hand by now, and several have no sender.
+// hand by now.
 func (j *journal) answered(a mailtest.Answer) {
 	if a.Raw != nil {
 		j.change(idOf(a.Raw), func(c *carrying) {
